@@ -1,0 +1,48 @@
+"""Attacks that do not try: the baselines every real attack must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from robustq.contracts import Problem
+from robustq.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Leaves the input as it is.
+
+    >>> Identity()
+    Identity()
+    """
+
+    def search(self, problem: Problem) -> Tensor:
+        """The clean input."""
+        return problem.x
+
+
+@dataclass(frozen=True)
+class UniformNoise:
+    """The strongest of ``tries`` random points of the threat set.
+
+    An attack that is no better than this has found nothing.
+
+    >>> UniformNoise(tries=3).tries
+    3
+    """
+
+    tries: int = 10
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise SpecError(f"uniform-noise: expected tries >= 1, got {self.tries}")
+
+    def search(self, problem: Problem) -> Tensor:
+        """Ask about each random point; the framework remembers the strongest."""
+        candidate = problem.x
+        for _ in range(self.tries):
+            candidate = problem.threat.sample(problem.x, problem.generator)
+            problem.logits(candidate)
+        return candidate

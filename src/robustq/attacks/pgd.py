@@ -1,0 +1,58 @@
+"""Projected gradient descent with restarts (Madry et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from robustq.contracts import Problem
+from robustq.errors import SpecError
+
+
+@dataclass(frozen=True)
+class PGD:
+    """Steepest ascent on the loss, projected after every step.
+
+    The first run starts at the clean input, the others at random points of the threat set.
+
+    Args:
+        steps: gradient steps a run.
+        restarts: runs.
+        step: step length as a fraction of eps; the default ``2.5 / steps`` lets a run cross the ball
+            and come back.
+        loss: ``"cross-entropy"`` or ``"margin"``.
+
+    >>> PGD(steps=40, restarts=5).step_fraction
+    0.0625
+    """
+
+    steps: int = 20
+    restarts: int = 3
+    step: float | None = None
+    loss: str = "cross-entropy"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.restarts < 1:
+            raise SpecError(
+                f"pgd: expected steps and restarts >= 1, got {self.steps} and {self.restarts}"
+            )
+        if self.step is not None and self.step <= 0:
+            raise SpecError(f"pgd: expected step > 0 (a fraction of eps), got {self.step}")
+
+    @property
+    def step_fraction(self) -> float:
+        """Step length divided by eps."""
+        return self.step if self.step is not None else 2.5 / self.steps
+
+    def search(self, problem: Problem) -> Tensor:
+        """All runs; the framework remembers the strongest candidate of any of them."""
+        threat, length = problem.threat, self.step_fraction * problem.threat.eps
+        candidate = problem.x
+        for run in range(self.restarts):
+            candidate = threat.sample(problem.x, problem.generator) if run else problem.x
+            for _ in range(self.steps):
+                direction = threat.steepest(problem.gradient(candidate, self.loss))
+                candidate = threat.project(candidate + length * direction, problem.x)
+            problem.logits(candidate)
+        return candidate

@@ -1,0 +1,6 @@
+"""Defences: values that turn a training step into a safer one."""
+
+from robustq.defences.adversarial_training import AdversarialTraining
+from robustq.defences.plain import Plain
+
+__all__ = ["AdversarialTraining", "Plain"]

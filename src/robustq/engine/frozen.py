@@ -1,0 +1,101 @@
+"""A frozen model: parameters and noise fixed, everything but the encoder done once.
+
+``f_k(x) = tr(M_k rho(x))`` where ``M_k`` is the read-out pulled back through the (noisy)
+circuit. Building it costs one Heisenberg pass; afterwards a gradient costs what the encoder
+costs, at any depth and any noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from robustq.circuits.circuit import Circuit
+from robustq.circuits.observables import Observable
+from robustq.engine import measurement as m
+from robustq.engine import noisy
+from robustq.engine.expectations import check_inputs, check_memory, effective_rows
+from robustq.engine.lowering import lower
+from robustq.engine.statevector import evolve
+from robustq.noise.model import NoiseModel
+
+
+class FrozenModel:
+    """Logits ``scale * tr(M_k rho(x))`` as a function of the input only.
+
+    Args:
+        circuit: the circuit to freeze.
+        observables: one per class.
+        parameters: trainable angles ``(circuit.parameters,)``, taken as they are now.
+        scale: factor from expectations to logits.
+        noise: exact noise to pull back; None for none.
+
+    >>> from robustq.circuits import ansaetze, encodings, z
+    >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    >>> frozen = FrozenModel(circuit, [z(0), z(1)], torch.zeros(6))
+    >>> frozen(torch.zeros(5, 2)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observables: Sequence[Observable],
+        parameters: Tensor,
+        *,
+        scale: float = 1.0,
+        noise: NoiseModel | None = None,
+    ) -> None:
+        self.circuit = circuit
+        self.scale = scale
+        self._parameters = parameters.detach().clone()
+        self._noise = noise or NoiseModel()
+        self._plan = m.exact(m.as_tuple(observables), circuit.qubits, self._noise.readout)
+        blank = self._parameters.new_zeros(0, circuit.inputs)
+        listed, matrices = noisy.program(circuit, blank, self._parameters, self._noise)
+        prefix, suffix = noisy.split(listed)
+        self._prefix_circuit = _only(circuit, prefix)
+        self._pure = not any(event.channel for event in prefix)
+        check_memory(circuit.qubits, len(self._plan.combine), 2)
+        dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
+        operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
+        pulled = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
+        mix = torch.as_tensor(self._plan.combine).to(pulled)
+        self._effective = torch.einsum("rk,rij->kij", mix, pulled)
+
+    @property
+    def effective_observables(self) -> Tensor:
+        """``M_k`` of shape ``(classes, 2**qubits, 2**qubits)``, Hermitian."""
+        return self._effective
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The real dtype of its inputs and logits."""
+        return self._parameters.dtype
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
+        check_inputs(self.circuit, x)
+        if self._pure:
+            check_memory(self.circuit.qubits, len(x), 1)
+            state = evolve(self._prefix_circuit, x, self._parameters)
+            return self.scale * m.quadratic_rows(state, self._effective)
+        listed = noisy.events(
+            self._prefix_circuit, _pieces(self._prefix_circuit, x), self._noise
+        )
+        prefix, _ = noisy.split(listed)
+        matrices = lower(self._prefix_circuit, x.dtype, x.device).matrices(x, self._parameters)
+        rows = effective_rows(self._prefix_circuit, x, prefix, matrices, self._effective)
+        return self.scale * rows
+
+
+def _only(circuit: Circuit, prefix: Sequence[noisy.Event]) -> Circuit:
+    """The circuit with the prefix's gates alone, slots numbered as before."""
+    kept = tuple(event.operation for event in prefix if event.operation is not None)
+    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, circuit.amplitudes)
+
+
+def _pieces(circuit: Circuit, x: Tensor) -> tuple[tuple[noisy.Ref, ...], ...]:
+    return lower(circuit, x.dtype, x.device).pieces

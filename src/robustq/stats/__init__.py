@@ -1,0 +1,22 @@
+"""Intervals and calibration; knows nothing of torch."""
+
+from robustq.stats.calibration import (
+    Bin,
+    bootstrap,
+    brier,
+    expected_calibration_error,
+    reliability,
+)
+from robustq.stats.intervals import Interval, mean, proportion, wilson
+
+__all__ = [
+    "Bin",
+    "Interval",
+    "bootstrap",
+    "brier",
+    "expected_calibration_error",
+    "mean",
+    "proportion",
+    "reliability",
+    "wilson",
+]

@@ -1,0 +1,108 @@
+"""Calibration: does a model that says 90 % come true 90 % of the time?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustq.errors import DataError
+from robustq.stats.intervals import Interval
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bar of a reliability diagram."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def check_probabilities(probabilities: Array, labels: NDArray[np.int64]) -> None:
+    """Refuse anything but rows of probabilities with one label in range for each."""
+    if probabilities.ndim != 2 or len(labels) != len(probabilities):
+        raise DataError(
+            f"expected (inputs, classes) probabilities and as many labels, got "
+            f"{probabilities.shape} and {labels.shape}"
+        )
+    if not np.allclose(probabilities.sum(1), 1, atol=1e-4) or (probabilities < 0).any():
+        raise DataError("expected rows of probabilities that sum to one, got something else")
+    if labels.size and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
+        raise DataError(f"expected labels in 0..{probabilities.shape[1] - 1}, got others")
+
+
+def reliability(probabilities: Array, labels: NDArray[np.int64], bins: int = 10) -> list[Bin]:
+    """Equal-width bins of the top probability; empty bins are left out.
+
+    >>> [b.count for b in reliability(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]))]
+    [1, 1]
+    """
+    check_probabilities(probabilities, labels)
+    top, hit = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.minimum((top * bins).astype(int), bins - 1)
+    found = []
+    for k in range(bins):
+        here = place == k
+        if here.any():
+            found.append(
+                Bin(k / bins, (k + 1) / bins, int(here.sum()), float(top[here].mean()),
+                    float(hit[here].mean()))
+            )  # fmt: skip
+    return found
+
+
+def expected_calibration_error(
+    probabilities: Array, labels: NDArray[np.int64], bins: int = 10
+) -> float:
+    """ECE: mean gap between confidence and accuracy, weighted by bin (Guo et al. 2017).
+
+    >>> round(expected_calibration_error(np.array([[0.9, 0.1]] * 10), np.array([0] * 9 + [1])), 6)
+    0.0
+    """
+    total = sum(
+        b.count * abs(b.accuracy - b.confidence) for b in reliability(probabilities, labels, bins)
+    )
+    return float(total / max(1, len(labels)))
+
+
+def brier(probabilities: Array, labels: NDArray[np.int64]) -> Array:
+    """Brier score of each input, ``sum_k (p_k - [y = k])^2`` in [0, 2] (Brier 1950).
+
+    >>> brier(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0])).tolist()
+    [0.0, 0.5]
+    """
+    check_probabilities(probabilities, labels)
+    truth = np.eye(probabilities.shape[1])[labels]
+    return ((probabilities - truth) ** 2).sum(1)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float],
+    inputs: int,
+    seeds: int,
+    generator: np.random.Generator,
+    *,
+    resamples: int = 500,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile interval of ``statistic(indices)`` over resampled inputs (Efron 1979).
+
+    For statistics that are not means of per-input outcomes, such as the ECE.
+
+    >>> rng = np.random.default_rng(0)
+    >>> bootstrap(lambda index: float(index.mean()), 11, 1, rng).value
+    5.0
+    """
+    value = statistic(np.arange(inputs))
+    draws = [statistic(generator.integers(0, inputs, inputs)) for _ in range(resamples)]
+    low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Interval(
+        value, min(float(low), value), max(float(high), value), inputs, seeds, confidence
+    )

@@ -1,0 +1,141 @@
+"""Intervals for the numbers a report prints.
+
+A robustness figure has two sources of chance: which inputs were drawn and which seed trained the
+model. All seeds are judged on the same inputs, so the design is *crossed*: pooling the
+``seeds x inputs`` outcomes as if independent would be too sure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robustq.errors import DataError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval and what it was computed from.
+
+    >>> Interval(0.5, 0.4, 0.6, inputs=100, seeds=1).half_width
+    0.1
+    """
+
+    value: float
+    low: float
+    high: float
+    inputs: int
+    seeds: int
+    confidence: float = 0.95
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's length, rounded to four digits."""
+        return round((self.high - self.low) / 2, 4)
+
+
+def wilson(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion (Wilson 1927); trials may be fractional.
+
+    >>> low, high = wilson(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.596, 0.982)
+    """
+    if trials <= 0 or not 0 <= successes <= trials:
+        raise DataError(f"expected 0 <= successes <= trials > 0, got {successes} of {trials}")
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + confidence / 2))
+    p = successes / trials
+    middle = p + z * z / (2 * trials)
+    spread = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+@dataclass(frozen=True)
+class CrossedVariance:
+    """Variance of a grand mean over crossed seeds and inputs, with its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+def crossed_variance(values: NDArray[np.float64]) -> CrossedVariance:
+    """Random-effects variance of the mean of ``(seeds, inputs)`` outcomes.
+
+    ``(MS_seeds + MS_inputs - MS_residual) / (seeds * inputs)`` with Satterthwaite's degrees of
+    freedom (Searle, Casella & McCulloch, *Variance Components*, ch. 4; the multi-reader multi-case
+    analysis of diagnostic imaging is the same model).
+    """
+    seeds, inputs = values.shape
+    mean, total = values.mean(), seeds * inputs
+    by_seed, by_input = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    ms_input = seeds * float(((by_input - mean) ** 2).sum()) / max(1, inputs - 1)
+    if seeds == 1:
+        return CrossedVariance(ms_input / total, max(1, inputs - 1))
+    ms_seed = inputs * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
+    residual = values - by_seed - by_input + mean
+    ms_rest = float((residual**2).sum()) / ((seeds - 1) * max(1, inputs - 1))
+    combined = max(ms_seed + ms_input - ms_rest, ms_rest, 0.0)
+    spread = (
+        ms_seed**2 / (seeds - 1)
+        + ms_input**2 / max(1, inputs - 1)
+        + ms_rest**2 / ((seeds - 1) * max(1, inputs - 1))
+    )
+    freedom = combined**2 / spread if spread > 0 else float(inputs - 1)
+    return CrossedVariance(combined / total, max(1.0, freedom))
+
+
+def proportion(outcomes: ArrayLike, confidence: float = 0.95) -> Interval:
+    """A proportion over ``(seeds, inputs)`` zeros and ones, or ``(inputs,)`` for one seed.
+
+    Wilson's interval at the effective sample size ``p (1 - p) / variance`` of the crossed design,
+    shrunk for the few degrees of freedom of few seeds (Korn & Graubard 1998). When every outcome
+    agrees, the effective size is the number of distinct inputs.
+
+    >>> result = proportion([[1, 1, 0, 1], [1, 1, 0, 1]])
+    >>> result.value, result.inputs, result.seeds
+    (0.75, 4, 2)
+    """
+    values = _table(outcomes)
+    seeds, inputs = values.shape
+    p = float(values.mean())
+    size = float(inputs)
+    if 0 < p < 1:
+        from scipy.stats import t
+
+        estimate = crossed_variance(values)
+        if estimate.variance > 0:
+            size = min(p * (1 - p) / estimate.variance, float(seeds * inputs))
+        q = 0.5 + confidence / 2
+        size *= float(t.ppf(q, max(1, inputs - 1)) / t.ppf(q, estimate.freedom)) ** 2
+        size = max(size, 1.0)
+    low, high = wilson(p * size, size, confidence)
+    return Interval(p, min(low, p), max(high, p), inputs, seeds, confidence)
+
+
+def mean(outcomes: ArrayLike, confidence: float = 0.95) -> Interval:
+    """A mean over ``(seeds, inputs)`` real outcomes, with Student's interval.
+
+    >>> mean([1.0, 2.0, 3.0]).value
+    2.0
+    """
+    from scipy.stats import t
+
+    values = _table(outcomes)
+    seeds, inputs = values.shape
+    centre = float(values.mean())
+    estimate = crossed_variance(values)
+    reach = float(t.ppf(0.5 + confidence / 2, estimate.freedom)) * math.sqrt(estimate.variance)
+    return Interval(centre, centre - reach, centre + reach, inputs, seeds, confidence)
+
+
+def _table(outcomes: ArrayLike) -> NDArray[np.float64]:
+    values = np.atleast_2d(np.asarray(outcomes, dtype=float))
+    if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
+        raise DataError(f"expected a finite (seeds, inputs) table, got shape {values.shape}")
+    return values
