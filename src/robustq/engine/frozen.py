@@ -18,7 +18,7 @@ from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows
 from robustq.engine.lowering import lower
-from robustq.engine.statevector import evolve
+from robustq.engine.statevector import evolve, unitary
 from robustq.noise.model import NoiseModel
 
 
@@ -56,12 +56,15 @@ class FrozenModel:
         blank = self._parameters.new_zeros(0, circuit.inputs)
         listed, matrices = noisy.program(circuit, blank, self._parameters, self._noise)
         prefix, suffix = noisy.split(listed)
-        self._prefix_circuit = _only(circuit, prefix)
+        self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
         self._pure = not any(event.channel for event in prefix)
         check_memory(circuit.qubits, len(self._plan.combine), 2)
-        dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
-        operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
-        pulled = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
+        if any(event.channel for event in suffix):
+            dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
+            operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
+            pulled = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
+        else:  # without channels one unitary serves every row
+            pulled = _conjugated(unitary(_only(circuit, suffix, 0), self._parameters), self._plan)
         mix = torch.as_tensor(self._plan.combine).to(pulled)
         self._effective = torch.einsum("rk,rij->kij", mix, pulled)
 
@@ -91,10 +94,21 @@ class FrozenModel:
         return self.scale * rows
 
 
-def _only(circuit: Circuit, prefix: Sequence[noisy.Event]) -> Circuit:
-    """The circuit with the prefix's gates alone, slots numbered as before."""
-    kept = tuple(event.operation for event in prefix if event.operation is not None)
-    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, circuit.amplitudes)
+def _only(circuit: Circuit, part: Sequence[noisy.Event], amplitudes: int) -> Circuit:
+    """The circuit with some of its gates alone, slots numbered as before."""
+    kept = tuple(event.operation for event in part if event.operation is not None)
+    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, amplitudes)
+
+
+def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
+    """``U^dagger M_r U`` for every row; a diagonal row only scales the columns of ``U^dagger``."""
+    diagonal = torch.as_tensor(plan.diagonals).to(fixed)
+    rows = [(fixed.mH * diagonal[:, None, :]) @ fixed]
+    rows += [
+        (fixed.mH @ torch.as_tensor(word.matrix(plan.qubits)).to(fixed) @ fixed)[None]
+        for word in plan.words
+    ]
+    return torch.cat(rows)
 
 
 def _pieces(circuit: Circuit, x: Tensor) -> tuple[tuple[noisy.Ref, ...], ...]:

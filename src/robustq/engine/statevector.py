@@ -18,10 +18,42 @@ def evolve(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Final states ``(batch, 2**qubits)`` for inputs ``(batch, F)`` and parameters ``(P,)``."""
     program = lower(circuit, inputs.dtype, inputs.device)
     matrices = program.matrices(inputs, parameters)
-    state = initial_state(circuit, inputs)
-    for step in program.steps:
-        state = _apply(step, state, matrices, circuit.qubits)
+    steps = program.steps
+    if steps and isinstance(steps[0], Layer) and not circuit.amplitudes:
+        state = _product_state(steps[0], matrices, circuit.qubits, len(inputs))
+        return _run(steps[1:], state, matrices, circuit.qubits)
+    return _run(steps, initial_state(circuit, inputs), matrices, circuit.qubits)
+
+
+def unitary(circuit: Circuit, parameters: Tensor) -> Tensor:
+    """The matrix ``(D, D)`` of a circuit without inputs: all basis states evolved as one batch."""
+    blank = parameters.new_zeros(1, circuit.inputs)
+    dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
+    basis = torch.eye(2**circuit.qubits, dtype=dtype, device=parameters.device)
+    program = lower(circuit, parameters.dtype, parameters.device)
+    matrices = program.matrices(blank, parameters)
+    return _run(program.steps, basis, matrices, circuit.qubits).T
+
+
+def _run(
+    steps: Sequence[Step], state: Tensor, matrices: dict[Key, Tensor], qubits: int
+) -> Tensor:
+    for step in steps:
+        state = _apply(step, state, matrices, qubits)
     return state
+
+
+def _product_state(layer: Layer, matrices: dict[Key, Tensor], qubits: int, batch: int) -> Tensor:
+    """A first layer on |0...0>: the Kronecker product of each qubit's first column."""
+    columns = dict(zip((q for q, _ in layer.runs), _run_products(layer, matrices), strict=True))
+    any_matrix = next(iter(columns.values()))
+    zero = any_matrix.new_tensor([1, 0])[None]
+    state = any_matrix.new_ones(1, 1)
+    for q in range(qubits):
+        column = columns[q][:, :, 0] if q in columns else zero
+        grown = state[:, :, None] * column[:, None, :]
+        state = grown.reshape(len(grown), -1)
+    return state.expand(batch, -1)
 
 
 def initial_state(circuit: Circuit, inputs: Tensor) -> Tensor:

@@ -1,0 +1,137 @@
+"""The models that a specification can name: one line each.
+
+A builder takes ``features``, ``classes`` and ``generator`` and its own options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from robustq.catalogue import Entry, resolve
+from robustq.circuits import encodings
+from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
+from robustq.errors import SpecError
+from robustq.models.classical import Perceptron, matched_hidden
+from robustq.models.hybrid import HybridNet
+from robustq.models.quantum import QuantumNet
+from robustq.models.svm import RBFSVM
+
+
+def qnn(
+    features: int,
+    classes: int,
+    *,
+    generator: torch.Generator,
+    encoding: str = "angle",
+    ansatz: str = "strongly-entangling",
+    layers: int = 4,
+    readout: str = "per-qubit-z",
+) -> QuantumNet:
+    """An encoding, an ansatz and a read-out, each by name.
+
+    >>> qnn(4, 2, generator=torch.Generator(), layers=1).circuit.qubits
+    4
+    """
+    circuit = resolve("encoding", encoding, ENCODINGS).make(features)
+    build = resolve("ansatz", ansatz, ANSAETZE).make
+    options: dict[str, Any] = {"layers": layers}
+    if ansatz == "qcnn":
+        options = {"keep": _read_qubits(classes, readout)}
+    elif ansatz == "tree-tensor":
+        options = {}
+    circuit = circuit.then(build(circuit.qubits, **options))
+    observables = resolve("read-out", readout, READOUTS).make(classes, circuit.qubits)
+    return QuantumNet(circuit, observables, generator=generator)
+
+
+def _read_qubits(classes: int, readout: str) -> int:
+    """How many qubits a QCNN has to keep for the read-out to tell the classes apart."""
+    return classes if readout == "per-qubit-z" else max(1, (classes - 1).bit_length())
+
+
+def reuploading(
+    features: int,
+    classes: int,
+    *,
+    generator: torch.Generator,
+    qubits: int = 3,
+    layers: int = 3,
+    readout: str = "basis-groups",
+) -> QuantumNet:
+    """Data re-uploading with trainable scale and shift.
+
+    >>> reuploading(4, 2, generator=torch.Generator()).circuit.qubits
+    3
+    """
+    circuit = encodings.reuploading(features, qubits=qubits, layers=layers)
+    observables = resolve("read-out", readout, READOUTS).make(classes, circuit.qubits)
+    return QuantumNet(circuit, observables, generator=generator)
+
+
+def hybrid(
+    features: int,
+    classes: int,
+    *,
+    generator: torch.Generator,
+    qubits: int = 4,
+    layers: int = 2,
+) -> HybridNet:
+    """A linear layer onto the qubits, an angle-encoded circuit, a linear layer onto the classes.
+
+    >>> hybrid(30, 2, generator=torch.Generator()).core.circuit.qubits
+    4
+    """
+    inner = max(2, min(classes, qubits))
+    core = qnn(qubits, inner, generator=generator, layers=layers)
+    return HybridNet(features, classes, core, generator=generator)
+
+
+def logistic(features: int, classes: int, *, generator: torch.Generator) -> Perceptron:
+    """Multinomial logistic regression.
+
+    >>> logistic(4, 3, generator=torch.Generator()).config()["hidden"]
+    []
+    """
+    return Perceptron(features, [], classes, generator=generator)
+
+
+def mlp(
+    features: int,
+    classes: int,
+    *,
+    generator: torch.Generator,
+    parameters: int | None = None,
+    hidden: int = 16,
+) -> Perceptron:
+    """One hidden layer; ``parameters`` picks the width whose count comes nearest.
+
+    >>> mlp(6, 2, generator=torch.Generator(), parameters=75).config()["hidden"]
+    [8]
+    """
+    width = hidden if parameters is None else matched_hidden(features, classes, parameters)
+    if width < 1:
+        raise SpecError(f"mlp: expected hidden >= 1, got {width}")
+    return Perceptron(features, [width], classes, generator=generator)
+
+
+def svm_rbf(features: int, classes: int, *, generator: torch.Generator) -> RBFSVM:
+    """RBF support-vector machine, calibrated by cross-validation.
+
+    >>> svm_rbf(4, 2, generator=torch.Generator()).features
+    4
+    """
+    return RBFSVM(features, classes)
+
+
+MODELS: Mapping[str, Entry] = {
+    "qnn": Entry(qnn, "encoding + ansatz + read-out", "Schuld et al., PRA 101 (2020)", {"family": "quantum"}),
+    "reuploading": Entry(reuploading, "features re-encoded in every layer", "Perez-Salinas et al., Quantum 4 (2020)",
+                         {"family": "quantum"}),
+    "hybrid": Entry(hybrid, "linear, circuit, linear", "Mari et al., Quantum 4 (2020)", {"family": "hybrid"}),
+    "logistic": Entry(logistic, "multinomial logistic regression", "Cox 1958", {"family": "classical"}),
+    "mlp": Entry(mlp, "one hidden layer, parameters can be matched", "Rosenblatt 1962", {"family": "classical"}),
+    "svm-rbf": Entry(svm_rbf, "support vectors, Gaussian kernel", "Cortes & Vapnik 1995", {"family": "classical"}),
+}  # fmt: skip

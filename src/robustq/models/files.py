@@ -1,0 +1,134 @@
+"""Saved models: ``model.json`` (what it is) and ``weights.safetensors`` (its numbers).
+
+Nothing is ever unpickled. The JSON carries the SHA-256 of the weights and of itself, so a damaged
+or altered file is refused; this detects accidents and careless edits, it is not a signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from robustq.errors import ModelFileError, RobustQError
+from robustq.models.classical import Perceptron
+from robustq.models.hybrid import HybridNet
+from robustq.models.quantum import QuantumNet
+from robustq.models.svm import RBFSVM
+
+FORMAT = "robustq-model-1"
+KINDS: Mapping[str, Any] = {
+    "quantum-net": QuantumNet,
+    "hybrid-net": HybridNet,
+    "perceptron": Perceptron,
+    "svm-rbf": RBFSVM,
+}
+
+
+def save(model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write ``model`` into ``folder`` (created if needed), each file atomically.
+
+    Args:
+        model: one of the library's models.
+        folder: where ``model.json`` and ``weights.safetensors`` go.
+        metadata: anything JSON-able to keep beside it (data record, training, scores).
+    """
+    kind = getattr(model, "kind", None)
+    if kind not in KINDS:
+        raise ModelFileError(
+            f"expected one of the models {', '.join(KINDS)}, got {type(model).__name__}"
+        )
+    weights = save_tensors({k: v.contiguous() for k, v in model.state_dict().items()})
+    content = {
+        "format": FORMAT,
+        "kind": kind,
+        "config": model.config(),  # type: ignore[operator]
+        "metadata": dict(metadata or {}),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    content["sha256"] = _digest(content)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    write_atomically(target / "weights.safetensors", weights)
+    write_atomically(target / "model.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def load(folder: Path | str) -> nn.Module:
+    """The model saved in ``folder``, in evaluation mode.
+
+    Raises:
+        ModelFileError: if a file is missing, damaged, altered, or of another format.
+    """
+    content = read_json(folder)
+    weights = _read(Path(folder) / "weights.safetensors")
+    if hashlib.sha256(weights).hexdigest() != content["weights_sha256"]:
+        raise ModelFileError(f"{folder}: weights.safetensors was altered (its SHA-256 differs)")
+    try:
+        model: nn.Module = KINDS[content["kind"]].from_config(content["config"])
+        model.load_state_dict(load_tensors(weights))
+    except (SafetensorError, RobustQError, RuntimeError, KeyError, TypeError) as failure:
+        raise ModelFileError(f"{folder}: the weights do not fit the model: {failure}") from failure
+    return model.eval()
+
+
+def read_json(folder: Path | str) -> dict[str, Any]:
+    """The checked content of ``model.json``, metadata included."""
+    path = Path(folder) / "model.json"
+    try:
+        content = json.loads(_read(path))
+    except ValueError as failure:
+        raise ModelFileError(f"{path}: expected JSON, got something else: {failure}") from failure
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelFileError(f"{path}: expected format {FORMAT!r}, got another file")
+    claimed = content.pop("sha256", None)
+    if claimed != _digest(content):
+        raise ModelFileError(f"{path}: the file was altered (its SHA-256 differs)")
+    if content["kind"] not in KINDS:
+        raise ModelFileError(f"{path}: expected a kind of {', '.join(KINDS)}, got {content['kind']}")
+    return content
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: a temporary neighbour, flushed to disk, then renamed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as failure:
+        raise ModelFileError(f"expected a saved model, but {path} cannot be read") from failure
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable numbers in the model.
+
+    >>> parameter_count(nn.Linear(3, 2))
+    8
+    """
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+

@@ -1,0 +1,73 @@
+"""A hybrid: a classical layer in front of the circuit and one behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustq.models.initial import reset_linear
+from robustq.models.quantum import QuantumNet
+from robustq.noise import NoiseModel
+
+
+class HybridNet(nn.Module):
+    """``Linear -> sigmoid -> QuantumNet -> Linear`` (dressed circuit, Mari et al. 2020).
+
+    The sigmoid keeps what reaches the encoder in [0, 1], the range encodings expect.
+
+    Args:
+        features: width of the input.
+        classes: width of the output.
+        core: the quantum part, whose inputs and observables set the inner widths.
+        generator: where the classical weights come from.
+
+    >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
+    >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    >>> core = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
+    >>> HybridNet(10, 3, core, generator=torch.Generator())(torch.zeros(4, 10)).shape
+    torch.Size([4, 3])
+    """
+
+    kind = "hybrid-net"
+
+    def __init__(
+        self, features: int, classes: int, core: QuantumNet, *, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.features, self.classes = features, classes
+        self.before = reset_linear(nn.Linear(features, core.circuit.inputs), generator)
+        self.core = core
+        self.after = reset_linear(nn.Linear(len(core.observables), classes), generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` for features ``(batch, features)``."""
+        return self._dress(x, self.core)
+
+    def _dress(self, x: Tensor, core: Callable[[Tensor], Tensor]) -> Tensor:
+        inner = torch.sigmoid(_linear(self.before, x))
+        return _linear(self.after, core(inner))
+
+    def freeze(self, noise: NoiseModel | None = None) -> Callable[[Tensor], Tensor]:
+        """The same function of ``x`` with the circuit frozen."""
+        frozen = self.core.freeze(noise)
+        return lambda x: self._dress(x, frozen)
+
+    def config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs to rebuild it, JSON-able."""
+        return {"features": self.features, "classes": self.classes, "core": self.core.config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> HybridNet:
+        """A model of the same shape, its weights still to be loaded."""
+        core = QuantumNet.from_config(config["core"])
+        return cls(
+            int(config["features"]), int(config["classes"]), core, generator=torch.Generator()
+        )
+
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The layer in the dtype of ``x``, so that float64 is honoured end to end."""
+    return nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))

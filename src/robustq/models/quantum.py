@@ -1,0 +1,102 @@
+"""Quantum classifiers: a circuit, one observable a class, and a trainable scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustq import engine
+from robustq.circuits import Circuit, Observable
+from robustq.circuits.serial import (
+    circuit_from_data,
+    circuit_to_data,
+    observable_from_data,
+    observable_to_data,
+)
+from robustq.errors import ModelError
+from robustq.noise import NoiseModel
+
+
+class QuantumNet(nn.Module):
+    """Logits ``scale * <O_k>`` of a parametrised circuit.
+
+    The positive ``scale`` is trained with the angles: expectations lie in [-1, 1], where a softmax
+    can never be sure. It does not change which class wins.
+
+    Args:
+        circuit: encoding and ansatz; takes ``circuit.inputs`` features.
+        observables: one per class, at least two.
+        generator: where the starting angles come from.
+        spread: standard deviation of the starting angles, in radians.
+        noise: exact noise of every forward pass; None for none.
+        shots: finite shots of every forward pass (no gradients then); None for exact.
+
+    >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
+    >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    >>> model = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
+    >>> model(torch.zeros(3, 2)).shape
+    torch.Size([3, 2])
+    """
+
+    kind = "quantum-net"
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observables: Sequence[Observable],
+        *,
+        generator: torch.Generator,
+        spread: float = 0.5,
+        noise: NoiseModel | None = None,
+        shots: int | None = None,
+    ) -> None:
+        super().__init__()
+        if len(observables) < 2:
+            raise ModelError(f"expected an observable per class, >= 2, got {len(observables)}")
+        self.circuit = circuit
+        self.observables = tuple(observables)
+        self.noise, self.shots = noise, shots
+        self._shot_generator = generator
+        start = torch.randn(circuit.parameters, generator=generator)
+        self.theta = nn.Parameter(spread * start)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(3.0)))
+
+    @property
+    def scale(self) -> Tensor:
+        """The positive factor from expectations to logits."""
+        return self.log_scale.exp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
+        values = engine.expectations(
+            self.circuit, self.observables, inputs=x, parameters=self.theta.to(x.dtype),
+            noise=self.noise, shots=self.shots, generator=self._shot_generator,
+        )  # fmt: skip
+        return self.scale.to(x.dtype) * values
+
+    def freeze(self, noise: NoiseModel | None = None) -> engine.FrozenModel:
+        """The exact function of ``x`` at today's parameters, under ``noise`` (default: its own)."""
+        return engine.FrozenModel(
+            self.circuit, self.observables, self.theta,
+            scale=float(self.scale.detach()), noise=noise or self.noise,
+        )  # fmt: skip
+
+    def config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs to rebuild it, JSON-able; noise and shots are not kept."""
+        return {
+            "circuit": circuit_to_data(self.circuit),
+            "observables": [observable_to_data(o) for o in self.observables],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> QuantumNet:
+        """A model of the same shape, its weights still to be loaded."""
+        return cls(
+            circuit_from_data(config["circuit"]),
+            [observable_from_data(o) for o in config["observables"]],
+            generator=torch.Generator(),
+        )

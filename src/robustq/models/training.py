@@ -1,0 +1,186 @@
+"""One training loop for every model that learns by gradient."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustq.contracts import Defence
+from robustq.errors import DataError, ModelError, SpecError
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes over the training data, at most.
+        batch_size: rows a step.
+        lr: Adam's learning rate at the start; it falls to zero along a cosine.
+        validation: share of the rows held back, stratified, to choose the best epoch.
+        patience: epochs without improvement before stopping; 0 never stops early.
+
+    >>> Training(epochs=10).batch_size
+    32
+    """
+
+    epochs: int = 40
+    batch_size: int = 32
+    lr: float = 0.05
+    validation: float = 0.15
+    patience: int = 12
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or self.patience < 0:
+            raise SpecError(f"expected epochs and batch_size >= 1 and patience >= 0, got {self}")
+        if not self.lr > 0 or not 0 <= self.validation < 1:
+            raise SpecError(f"expected lr > 0 and validation in [0, 1), got {self}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history."""
+
+    number: int
+    loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened in training; the model holds the weights of ``best`` afterwards."""
+
+    epochs: tuple[Epoch, ...]
+    best: int
+    stopped_early: bool
+    steps: int
+
+
+Callback = Callable[[Epoch], None]
+
+
+def fit(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    training: Training | None = None,
+    defence: Defence | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train ``model`` in place by Adam and return the history.
+
+    Args:
+        model: any module from ``(batch, *features)`` to logits.
+        x: inputs ``(rows, *features)``.
+        y: int64 labels ``(rows,)``.
+        generator: order of the batches, the validation split, and the defence's randomness.
+        training: how long and how fast.
+        defence: what replaces the plain cross-entropy of a step; it also judges the validation rows.
+        callbacks: called after every epoch.
+
+    Raises:
+        DataError: on labels that do not fit ``x``, or values that are not finite.
+        ModelError: if the loss becomes NaN or infinite.
+
+    >>> model = nn.Linear(1, 2)
+    >>> x, y = torch.linspace(-1, 1, 40)[:, None], (torch.linspace(-1, 1, 40) > 0).long()
+    >>> fit(model, x, y, generator=torch.Generator(), training=Training(epochs=3)).best in (1, 2, 3)
+    True
+    """
+    plan = training or Training()
+    _check(x, y)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ModelError("expected a model with trainable parameters, got none")
+    train, held = _hold_back(y, plan.validation, generator)
+    optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
+    steps = plan.epochs * -(-len(train) // plan.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    epochs: list[Epoch] = []
+    best, best_loss, best_state = 0, float("inf"), copy.deepcopy(model.state_dict())
+    for number in range(1, plan.epochs + 1):
+        loss = _one_epoch(model, x, y, train, plan, (optimiser, schedule), defence, generator)
+        epoch = _judge(number, loss, model, x[held], y[held], defence, generator)
+        epochs.append(epoch)
+        for callback in callbacks:
+            callback(epoch)
+        score = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
+        if score < best_loss:
+            best, best_loss, best_state = number, score, copy.deepcopy(model.state_dict())
+        elif plan.patience and number - best >= plan.patience:
+            break
+    model.load_state_dict(best_state)
+    taken = len(epochs) * -(-len(train) // plan.batch_size)
+    return History(tuple(epochs), best, len(epochs) < plan.epochs, taken)
+
+
+def _check(x: Tensor, y: Tensor) -> None:
+    if y.shape != (len(x),) or y.dtype != torch.int64 or not len(x):
+        raise DataError(
+            f"expected int64 labels of shape ({len(x)},) for at least one row, got "
+            f"{y.dtype} {tuple(y.shape)}"
+        )
+    if not bool(torch.isfinite(x).all()):
+        raise DataError("expected finite inputs, got NaN or infinity")
+
+
+def _hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Stratified row numbers to train on and to hold back."""
+    train, held = [], []
+    for label in y.unique():
+        rows = (y == label).nonzero()[:, 0]
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        count = int(share * len(rows))
+        held.append(rows[:count])
+        train.append(rows[count:])
+    return torch.cat(train), torch.cat(held)
+
+
+def _one_epoch(
+    model: nn.Module, x: Tensor, y: Tensor, rows: Tensor, plan: Training,
+    optimiser: tuple[torch.optim.Optimizer, Any], defence: Defence | None,
+    generator: torch.Generator,
+) -> float:  # fmt: skip
+    model.train()
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    total = 0.0
+    for start in range(0, len(order), plan.batch_size):
+        batch = order[start : start + plan.batch_size]
+        loss = _loss(model, x[batch], y[batch], defence, generator)
+        if not bool(torch.isfinite(loss)):
+            raise ModelError(f"expected a finite loss, got {float(loss)}; try a smaller lr")
+        optimiser[0].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser[0].step()
+        optimiser[1].step()
+        total += float(loss.detach()) * len(batch)
+    return total / len(order)
+
+
+def _loss(
+    model: nn.Module, x: Tensor, y: Tensor, defence: Defence | None, generator: torch.Generator
+) -> Tensor:
+    if defence is not None:
+        return defence.loss(model, x, y, generator)
+    return nn.functional.cross_entropy(model(x), y)
+
+
+def _judge(
+    number: int, loss: float, model: nn.Module, x: Tensor, y: Tensor,
+    defence: Defence | None, generator: torch.Generator,
+) -> Epoch:  # fmt: skip
+    """The epoch's record; the defence judges the held-back rows, so that a robust model is kept."""
+    if not len(x):
+        return Epoch(number, loss, None, None)
+    model.eval()
+    held = float(_loss(model, x, y, defence, generator).detach())
+    with torch.no_grad():
+        accuracy = float((model(x).argmax(1) == y).double().mean())
+    return Epoch(number, loss, held, accuracy)
