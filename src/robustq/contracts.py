@@ -35,6 +35,16 @@ class QuantumClassifier(Protocol):
         """The same function of ``x`` with everything that does not depend on ``x`` done once."""
         ...
 
+    def under(
+        self,
+        noise: Any = None,
+        *,
+        shots: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Classifier:
+        """The model as a noisy device with finite shots would run it."""
+        ...
+
 
 class Threat(Protocol):
     """What an adversary may do to an input, as a value."""

@@ -19,10 +19,10 @@ class Slot(NamedTuple):
     """A place that a number fills later: input feature ``x`` or trainable ``theta``."""
 
     kind: str
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.kind}[{self.index}]"
+        return f"{self.kind}[{self.number}]"
 
 
 Monomial = tuple[Slot, ...]
@@ -90,7 +90,7 @@ class Angle:
         """The same angle with its trainable slots renumbered by ``+parameters``."""
 
         def move(slot: Slot) -> Slot:
-            return Slot("theta", slot.index + parameters) if slot.kind == "theta" else slot
+            return Slot("theta", slot.number + parameters) if slot.kind == "theta" else slot
 
         return _canonical({tuple(sorted(map(move, m))): c for m, c in self.terms})
 

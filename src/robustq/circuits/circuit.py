@@ -99,7 +99,7 @@ class Circuit:
         return Circuit(qubits, kept, max(inputs, amplitudes), parameters, amplitudes)
 
     def then(self, other: Circuit) -> Circuit:
-        """This circuit followed by ``other``: inputs shared, trainable slots renumbered."""
+        """The circuit followed by ``other``: inputs shared, trainable slots renumbered."""
         if other.qubits != self.qubits:
             raise CircuitError(f"expected {self.qubits} qubits, got {other.qubits}")
         if other.amplitudes:
@@ -149,7 +149,7 @@ def _slot_counts(operations: Iterable[Operation]) -> tuple[int, int]:
     for operation in operations:
         for angle in operation.angles:
             for slot in angle.slots:
-                counts[slot.kind] = max(counts[slot.kind], slot.index + 1)
+                counts[slot.kind] = max(counts[slot.kind], slot.number + 1)
     return counts["x"], counts["theta"]
 
 

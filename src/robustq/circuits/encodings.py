@@ -129,7 +129,9 @@ def reuploading(
                 angles = []
                 for k in range(start, start + 3):
                     feature = x(k % features)
-                    angles.append(scale * feature + scale * (theta(slot) * feature) + theta(slot + 1))
+                    angles.append(
+                        scale * feature + scale * (theta(slot) * feature) + theta(slot + 1)
+                    )
                     slot += 2
                 operations.append(op("rot", q, angles=angles))
         operations += ring(width)

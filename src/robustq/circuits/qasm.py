@@ -40,7 +40,7 @@ def to_qasm(circuit: Circuit) -> str:
 
 
 def _name(slot: Slot) -> str:
-    return f"{slot.kind}_{slot.index}"
+    return f"{slot.kind}_{slot.number}"
 
 
 def _expression(angle: Angle) -> str:

@@ -44,12 +44,14 @@ def circuit_from_data(data: Mapping[str, Any]) -> Circuit:
         sizes = (int(data[key]) for key in ("inputs", "parameters", "amplitudes"))
         return Circuit(int(data["qubits"]), operations, *sizes)
     except (KeyError, TypeError, ValueError, IndexError) as failure:
-        raise CircuitError(f"expected a circuit as data, got something else: {failure}") from failure
+        raise CircuitError(
+            f"expected a circuit as data, got something else: {failure}"
+        ) from failure
 
 
 def _angle_to_data(angle: Angle) -> list[list[Any]]:
     letters = {"x": "x", "theta": "t"}
-    return [[c, *(f"{letters[s.kind]}{s.index}" for s in monomial)] for monomial, c in angle.terms]
+    return [[c, *(f"{letters[s.kind]}{s.number}" for s in monomial)] for monomial, c in angle.terms]
 
 
 def _angle_from_data(terms: Any) -> Angle:

@@ -20,10 +20,13 @@ from robustq.data import (
 from robustq.data.raw import RawData
 
 DATA: Mapping[str, Entry] = {
-    "breast-cancer": Entry(bundled.breast_cancer, "569 x 30, malignant or benign", "Street et al. 1993", {"source": "bundled"}),
-    "wine": Entry(bundled.wine, "178 x 13, three cultivars", "Aeberhard & Forina 1991", {"source": "bundled"}),
+    "breast-cancer": Entry(bundled.breast_cancer, "569 x 30, malignant or benign",
+                           "Street et al. 1993", {"source": "bundled"}),
+    "wine": Entry(bundled.wine, "178 x 13, three cultivars", "Aeberhard & Forina 1991",
+                  {"source": "bundled"}),
     "iris": Entry(bundled.iris, "150 x 4, three species", "Fisher 1936", {"source": "bundled"}),
-    "digits": Entry(bundled.digits, "1797 images 8 x 8, ten digits", "Alpaydin & Kaynak 1998", {"source": "bundled"}),
+    "digits": Entry(bundled.digits, "1797 images 8 x 8, ten digits", "Alpaydin & Kaynak 1998",
+                    {"source": "bundled"}),
     "mnist": Entry(mnist.mnist, "70,000 grey images 28 x 28, ten digits", "LeCun et al. 1998",
                    {"source": "ROBUSTQ_DATA_DIR or download"}),
     "fashion-mnist": Entry(mnist.fashion_mnist, "70,000 grey images 28 x 28, ten garments",
@@ -41,7 +44,7 @@ DATA: Mapping[str, Entry] = {
                      "Tavallaee et al. 2009", {"source": "ROBUSTQ_DATA_DIR"}),
     "nsl-kdd-5": Entry(nsl_kdd.nsl_kdd_five, "47,736 x 118 connections, normal and four attacks",
                        "Tavallaee et al. 2009", {"source": "ROBUSTQ_DATA_DIR"}),
-    "unsw-nb15": Entry(unsw_nb15.unsw_nb15, "53,940 x 187 distinct flows, normal or attack",
+    "unsw-nb15": Entry(unsw_nb15.unsw_nb15, "53,940 x 182 distinct flows, normal or attack",
                        "Moustafa & Slay 2015", {"source": "ROBUSTQ_DATA_DIR"}),
     "wall-robot": Entry(wall_robot.wall_robot, "5,456 x 24 ultrasound ranges, four manoeuvres",
                         "Freire et al. 2009", {"source": "ROBUSTQ_DATA_DIR"}),

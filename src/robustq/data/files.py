@@ -53,7 +53,7 @@ class DataFile:
             local = pooch.retrieve(
                 url,
                 known_hash=f"sha256:{self.sha256}",
-                fname=Path(self.path).name,
+                fname=self.path.replace("/", "-"),
                 path=pooch.os_cache("robustq"),
                 downloader=pooch.HTTPDownloader(timeout=30),
             )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from robustq.data.files import DataFile
 from robustq.data.raw import RawData
-from robustq.data.tables import encode, read_table, split_together
+from robustq.data.tables import Labels, Matrix, Table, encode, read_table, split_together
 
 CREDIT_CARD = DataFile(
     "finance/creditcard_balanced_946.csv.xz",
@@ -37,44 +39,39 @@ _BANKNOTE_COLUMNS = ("variance", "skewness", "curtosis", "entropy")
 def credit_card_fraud() -> RawData:
     """Credit-card fraud, balanced: 946 x 29 (V1-V28, Amount), 473 legitimate and 473 fraud."""
     columns = (*(f"V{k}" for k in range(1, 29)), "Amount")
-    split = (
-        f"{_OURS}; half of these rows are frauds against 1 in 600 in the full data, so scores are "
-        "not fraud rates; Time (seconds since the first payment of two days in 2013) is dropped"
-    )
-    return _numbers("credit-card", CREDIT_CARD, columns, "Class", ("legitimate", "fraud"),
-                    licence="none stated with the file; DbCL 1.0 by its publisher's page",
-                    citation="Dal Pozzolo, Caelen, Johnson & Bontempi, SSCI 2015",
-                    split=split)  # fmt: skip
+    parts = _split_numbers(read_table(CREDIT_CARD.fetch()), columns, "Class")
+    return RawData(
+        "credit-card", "tabular", *parts,
+        classes=("legitimate", "fraud"),
+        features=columns,
+        licence="none stated with the file; DbCL 1.0 by its publisher's page",
+        citation="Dal Pozzolo, Caelen, Johnson & Bontempi, SSCI 2015",
+        split=f"{_OURS}; half of these rows are frauds against 1 in 600 in the full data, so "
+        "scores are not fraud rates; Time (seconds since the first payment of two days in 2013) "
+        "is dropped",
+    )  # fmt: skip
 
 
 def banknote() -> RawData:
     """Banknote authentication: 1,372 x 4 wavelet statistics, class 0 (762) and class 1 (610)."""
-    split = f"{_OURS}, of the 1,348 distinct rows; the 24 copies go with the first of their kind"
-    return _numbers("banknote", BANKNOTE, _BANKNOTE_COLUMNS, "class", ("0", "1"),
-                    licence=_UCI, citation="Lohweg 2012 (UCI 267)", split=split,
-                    header=False)  # fmt: skip
+    table = read_table(BANKNOTE.fetch(), (*_BANKNOTE_COLUMNS, "class"))
+    return RawData(
+        "banknote", "tabular", *_split_numbers(table, _BANKNOTE_COLUMNS, "class"),
+        classes=("0", "1"),
+        features=_BANKNOTE_COLUMNS,
+        licence=_UCI,
+        citation="Lohweg 2012 (UCI 267)",
+        split=f"{_OURS}, of the 1,348 distinct rows; the 24 copies go with the first of their kind",
+    )  # fmt: skip
 
 
-def _numbers(
-    name: str,
-    file: DataFile,
-    columns: tuple[str, ...],
-    target: str,
-    classes: tuple[str, str],
-    *,
-    licence: str,
-    citation: str,
-    split: str,
-    header: bool = True,
-) -> RawData:
-    """A table of numbers only, whose target is 0 or 1."""
-    table = read_table(file.fetch(), None if header else (*columns, target))
+def _split_numbers(
+    table: Table, columns: Sequence[str], target: str
+) -> tuple[Matrix, Labels, Matrix, Labels]:
+    """Our split of a table of numbers whose target is 0 or 1, copies on one side."""
     x, y = table.matrix(columns), table.labels(target, {"0": 0, "1": 1})
     train, test = split_together([row.tobytes() for row in x], y)
-    return RawData(
-        name, "tabular", x[train], y[train], x[test], y[test],
-        classes=classes, features=columns, licence=licence, citation=citation, split=split,
-    )  # fmt: skip
+    return x[train], y[train], x[test], y[test]
 
 
 def german_credit() -> RawData:

@@ -41,7 +41,9 @@ class Dataset:
     image_shape: tuple[int, ...] | None
     record: Mapping[str, Any]
 
-    def tensors(self, part: str, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor]:
+    def tensors(
+        self, part: str, dtype: torch.dtype = torch.float32
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """``(x, y)`` of ``"train"`` or ``"test"`` as tensors, inputs still inside [0, 1]."""
         if part not in ("train", "test"):
             raise unknown_name("part", part, ("train", "test"))
@@ -69,7 +71,8 @@ def prepare(
             (images, area average to a square), ``"svd"`` (text: TF-IDF, then truncated SVD),
             ``"none"``, or ``"auto"``: resize for images, svd for text, pca for tables.
         features: how many columns to keep; for ``"resize"`` the number of pixels, a square.
-        train_size, test_size: keep at most so many rows of each part, stratified by class.
+        train_size: keep at most so many training rows, stratified by class.
+        test_size: keep at most so many test rows, stratified by class.
         seed: chooses the rows kept.
 
     >>> from robustq.data.bundled import iris
@@ -135,10 +138,17 @@ Reduced = tuple[Array, Array, tuple[str, ...], tuple[int, ...] | None]
 
 
 def _reduce(
-    raw: RawData, how: str, features: int | None, x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any]
+    raw: RawData,
+    how: str,
+    features: int | None,
+    x: NDArray[Any],
+    y: NDArray[np.int64],
+    x_test: NDArray[Any],
 ) -> Reduced:
     if (raw.kind == "text") != (how == "svd"):
-        raise DataError(f"{raw.name}: expected reduction 'svd' for text and only there, got {how!r}")
+        raise DataError(
+            f"{raw.name}: expected reduction 'svd' for text and only there, got {how!r}"
+        )
     if how == "svd":
         return _svd(x, x_test, features or 8)
     if how == "resize":
@@ -162,7 +172,7 @@ def _pca(x: Array, y: Any, x_test: Array, features: int, names: tuple[str, ...])
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pipeline = make_pipeline(StandardScaler(), PCA(features, svd_solver="full")).fit(x)
+    pipeline = make_pipeline(StandardScaler(), PCA(features, svd_solver="covariance_eigh")).fit(x)
     columns = tuple(f"PC{k + 1}" for k in range(features))
     return pipeline.transform(x), pipeline.transform(x_test), columns, None
 

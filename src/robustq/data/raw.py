@@ -48,7 +48,10 @@ class RawData:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("kind of data", self.kind, KINDS)
-        for part, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
+        for part, x, y in (
+            ("train", self.x_train, self.y_train),
+            ("test", self.x_test, self.y_test),
+        ):
             _check_part(f"{self.name} ({part})", self.kind, x, y, len(self.classes))
 
     @property

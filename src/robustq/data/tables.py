@@ -47,7 +47,7 @@ class Table:
         """One column as finite numbers."""
         cells = self.column(name)
         values = np.array([_number(cell) for cell in cells])
-        for row in np.flatnonzero(~np.isfinite(values)):
+        for row in np.flatnonzero(~np.isfinite(values)).tolist():
             raise self._wrong(row, f"a finite number in column {name!r}", cells[row])
         return values
 
@@ -144,7 +144,7 @@ def encode(
 def _one_hot(cells: list[str], categories: list[str]) -> Matrix:
     place = {category: number for number, category in enumerate(categories)}
     codes = np.array([place.get(cell, -1) for cell in cells])
-    return (codes[:, None] == np.arange(len(categories))).astype(float)
+    return np.asarray(codes[:, None] == np.arange(len(categories)), float)
 
 
 def split_together(rows: Sequence[Hashable], y: Labels) -> tuple[list[int], list[int]]:

@@ -93,14 +93,15 @@ def _from_column(
 
 
 def trec() -> RawData:
-    """TREC questions: 5,366 / 491 in five classes once abbreviations are dropped, official split."""
+    """TREC questions: 5,366 / 491 in five classes, abbreviations dropped, official split."""
     (x_train, y_train), (x_test, y_test) = (read_questions(file.fetch()) for file in TREC)
     return RawData(
         "trec", "text", _texts(x_train), y_train, _texts(x_test), y_test,
         classes=tuple(_QUESTIONS.values()),
         licence="none stated with the files; do not redistribute",
         citation="Li & Roth, COLING 2002",
-        split="official train (5,452) and test (500), less the class ABBR (86 and 9) to leave five",
+        split="official train (5,452) and test (500), less the class ABBR (86 and 9) to leave "
+        "five; 8 test questions are also in train",
         groups=_same(x_train),
     )  # fmt: skip
 

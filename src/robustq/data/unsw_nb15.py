@@ -26,7 +26,7 @@ _SPLIT = (
 
 
 def unsw_nb15() -> RawData:
-    """UNSW-NB15: 53,940 distinct rows (43,152 / 10,788), 42 columns before one-hot, two classes."""
+    """UNSW-NB15: 43,152 / 10,788 distinct flows x 182 (42 before one-hot), normal or attack."""
     table = _distinct(read_table(UNSW.fetch()))
     y = table.labels("label", {"0": 0, "1": 1})
     train, y_train, test, y_test = split_fixed(np.arange(len(y)), y)

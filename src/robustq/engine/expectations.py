@@ -12,6 +12,7 @@ from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
 from robustq.engine import noisy
+from robustq.engine.lowering import Key
 from robustq.engine.statevector import evolve
 from robustq.errors import CircuitError, DataError, unknown_name
 from robustq.noise.model import NoiseModel
@@ -108,7 +109,7 @@ def effective_rows(
     circuit: Circuit,
     inputs: Tensor,
     prefix: Sequence[noisy.Event],
-    matrices: dict[noisy.Key, Tensor],
+    matrices: dict[Key, Tensor],
     effective: Tensor,
     *,
     force: bool = False,

@@ -17,7 +17,7 @@ from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows
-from robustq.engine.lowering import lower
+from robustq.engine.lowering import Ref, lower
 from robustq.engine.statevector import evolve, unitary
 from robustq.noise.model import NoiseModel
 
@@ -85,9 +85,7 @@ class FrozenModel:
             check_memory(self.circuit.qubits, len(x), 1)
             state = evolve(self._prefix_circuit, x, self._parameters)
             return self.scale * m.quadratic_rows(state, self._effective)
-        listed = noisy.events(
-            self._prefix_circuit, _pieces(self._prefix_circuit, x), self._noise
-        )
+        listed = noisy.events(self._prefix_circuit, _pieces(self._prefix_circuit, x), self._noise)
         prefix, _ = noisy.split(listed)
         matrices = lower(self._prefix_circuit, x.dtype, x.device).matrices(x, self._parameters)
         rows = effective_rows(self._prefix_circuit, x, prefix, matrices, self._effective)
@@ -111,5 +109,5 @@ def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
     return torch.cat(rows)
 
 
-def _pieces(circuit: Circuit, x: Tensor) -> tuple[tuple[noisy.Ref, ...], ...]:
+def _pieces(circuit: Circuit, x: Tensor) -> tuple[tuple[Ref, ...], ...]:
     return lower(circuit, x.dtype, x.device).pieces

@@ -13,7 +13,7 @@ Gates whose angles do not depend on the input are shared by the batch and built 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -174,12 +174,12 @@ def _bank(
 
 def _positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
     """Indices into ``[1, theta, x]``; a missing factor is the leading one."""
-    places = [slot.index + (1 if slot.kind == "theta" else 1 + parameters) for slot in monomial]
-    padded = places + [0, 0]
+    places = [slot.number + (1 if slot.kind == "theta" else 1 + parameters) for slot in monomial]
+    padded = [*places, 0, 0]
     return padded[0], padded[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _spectrum(name: str) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = np.linalg.eigh(gate(name).generator_matrix)
     return values, vectors

@@ -26,7 +26,9 @@ def angle_value(angle: Angle, x: Array, theta: Array) -> float:
     """The angle in radians for one feature vector and one parameter vector."""
     values = {"x": x, "theta": theta}
     return float(
-        sum(c * np.prod([values[s.kind][s.index] for s in monomial]) for monomial, c in angle.terms)
+        sum(
+            c * np.prod([values[s.kind][s.number] for s in monomial]) for monomial, c in angle.terms
+        )
     )
 
 

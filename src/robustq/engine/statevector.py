@@ -35,9 +35,7 @@ def unitary(circuit: Circuit, parameters: Tensor) -> Tensor:
     return _run(program.steps, basis, matrices, circuit.qubits).T
 
 
-def _run(
-    steps: Sequence[Step], state: Tensor, matrices: dict[Key, Tensor], qubits: int
-) -> Tensor:
+def _run(steps: Sequence[Step], state: Tensor, matrices: dict[Key, Tensor], qubits: int) -> Tensor:
     for step in steps:
         state = _apply(step, state, matrices, qubits)
     return state
@@ -88,7 +86,9 @@ def apply_matrix(tensor: Tensor, matrix: Tensor, axes: Sequence[int]) -> Tensor:
     source = [axis + 1 for axis in axes]
     moved = view.movedim(source, list(range(1, width + 1)))
     result = matrix @ moved.reshape(batch, 2**width, -1)
-    return result.reshape(moved.shape).movedim(list(range(1, width + 1)), source).reshape(batch, size)
+    return (
+        result.reshape(moved.shape).movedim(list(range(1, width + 1)), source).reshape(batch, size)
+    )
 
 
 def _apply(step: Step, state: Tensor, matrices: dict[Key, Tensor], qubits: int) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robustq.models.initial import reset_linear
+from robustq.models.linear import linear, reset_linear
 
 
 class Perceptron(nn.Module):
@@ -33,15 +34,13 @@ class Perceptron(nn.Module):
         self.hidden = list(hidden)
         widths = [features, *hidden, classes]
         self.layers = nn.ModuleList(
-            reset_linear(nn.Linear(a, b), generator)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            reset_linear(nn.Linear(a, b), generator) for a, b in pairwise(widths)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""
         for k, layer in enumerate(self.layers):
-            x = torch.tanh(x) if k else x
-            x = nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
+            x = linear(layer, torch.tanh(x) if k else x)
         return x
 
     def config(self) -> dict[str, Any]:

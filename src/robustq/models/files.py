@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from robustq.atomic import write_atomically
 from robustq.errors import ModelFileError, RobustQError
 from robustq.models.classical import Perceptron
 from robustq.models.hybrid import HybridNet
@@ -34,7 +33,9 @@ KINDS: Mapping[str, Any] = {
 }
 
 
-def save(model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write ``model`` into ``folder`` (created if needed), each file atomically.
 
     Args:
@@ -93,23 +94,10 @@ def read_json(folder: Path | str) -> dict[str, Any]:
     if claimed != _digest(content):
         raise ModelFileError(f"{path}: the file was altered (its SHA-256 differs)")
     if content["kind"] not in KINDS:
-        raise ModelFileError(f"{path}: expected a kind of {', '.join(KINDS)}, got {content['kind']}")
+        raise ModelFileError(
+            f"{path}: expected a kind of {', '.join(KINDS)}, got {content['kind']}"
+        )
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: a temporary neighbour, flushed to disk, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path) -> bytes:
@@ -131,4 +119,3 @@ def parameter_count(model: nn.Module) -> int:
     8
     """
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-

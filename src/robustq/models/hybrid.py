@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.models.initial import reset_linear
+from robustq.models.linear import linear, reset_linear
 from robustq.models.quantum import QuantumNet
 from robustq.noise import NoiseModel
 
@@ -47,13 +47,24 @@ class HybridNet(nn.Module):
         return self._dress(x, self.core)
 
     def _dress(self, x: Tensor, core: Callable[[Tensor], Tensor]) -> Tensor:
-        inner = torch.sigmoid(_linear(self.before, x))
-        return _linear(self.after, core(inner))
+        inner = torch.sigmoid(linear(self.before, x))
+        return linear(self.after, core(inner))
 
     def freeze(self, noise: NoiseModel | None = None) -> Callable[[Tensor], Tensor]:
         """The same function of ``x`` with the circuit frozen."""
         frozen = self.core.freeze(noise)
         return lambda x: self._dress(x, frozen)
+
+    def under(
+        self,
+        noise: NoiseModel | None = None,
+        *,
+        shots: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Callable[[Tensor], Tensor]:
+        """The model with its circuit run as a device with this noise and these shots would."""
+        core = self.core.under(noise, shots=shots, generator=generator)
+        return lambda x: self._dress(x, core)
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""
@@ -66,8 +77,3 @@ class HybridNet(nn.Module):
         return cls(
             int(config["features"]), int(config["classes"]), core, generator=torch.Generator()
         )
-
-
-def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
-    """The layer in the dtype of ``x``, so that float64 is honoured end to end."""
-    return nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,9 +72,28 @@ class QuantumNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
+        return self._logits(x, self.noise, self.shots, self._shot_generator)
+
+    def under(
+        self,
+        noise: NoiseModel | None = None,
+        *,
+        shots: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Callable[[Tensor], Tensor]:
+        """The model as a device with this noise and this many shots would run it."""
+        return lambda x: self._logits(x, noise, shots, generator)
+
+    def _logits(
+        self,
+        x: Tensor,
+        noise: NoiseModel | None,
+        shots: int | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
         values = engine.expectations(
             self.circuit, self.observables, inputs=x, parameters=self.theta.to(x.dtype),
-            noise=self.noise, shots=self.shots, generator=self._shot_generator,
+            noise=noise, shots=shots, generator=generator,
         )  # fmt: skip
         return self.scale.to(x.dtype) * values
 

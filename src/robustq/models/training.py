@@ -99,15 +99,16 @@ def fit(
     _check(x, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
+    run = _Run(model, x, y, defence, generator)
     train, held = _hold_back(y, plan.validation, generator)
+    per_epoch = -(-len(train) // plan.batch_size)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
-    steps = plan.epochs * -(-len(train) // plan.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * per_epoch)
     epochs: list[Epoch] = []
     best, best_loss, best_state = 0, float("inf"), copy.deepcopy(model.state_dict())
     for number in range(1, plan.epochs + 1):
-        loss = _one_epoch(model, x, y, train, plan, (optimiser, schedule), defence, generator)
-        epoch = _judge(number, loss, model, x[held], y[held], defence, generator)
+        loss = run.one_epoch(train, plan.batch_size, optimiser, schedule)
+        epoch = run.judge(number, loss, held)
         epochs.append(epoch)
         for callback in callbacks:
             callback(epoch)
@@ -117,8 +118,7 @@ def fit(
         elif plan.patience and number - best >= plan.patience:
             break
     model.load_state_dict(best_state)
-    taken = len(epochs) * -(-len(train) // plan.batch_size)
-    return History(tuple(epochs), best, len(epochs) < plan.epochs, taken)
+    return History(tuple(epochs), best, len(epochs) < plan.epochs, len(epochs) * per_epoch)
 
 
 def _check(x: Tensor, y: Tensor) -> None:
@@ -134,7 +134,7 @@ def _check(x: Tensor, y: Tensor) -> None:
 def _hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Stratified row numbers to train on and to hold back."""
     train, held = [], []
-    for label in y.unique():
+    for label in torch.unique(y):
         rows = (y == label).nonzero()[:, 0]
         rows = rows[torch.randperm(len(rows), generator=generator)]
         count = int(share * len(rows))
@@ -143,44 +143,46 @@ def _hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Ten
     return torch.cat(train), torch.cat(held)
 
 
-def _one_epoch(
-    model: nn.Module, x: Tensor, y: Tensor, rows: Tensor, plan: Training,
-    optimiser: tuple[torch.optim.Optimizer, Any], defence: Defence | None,
-    generator: torch.Generator,
-) -> float:  # fmt: skip
-    model.train()
-    order = rows[torch.randperm(len(rows), generator=generator)]
-    total = 0.0
-    for start in range(0, len(order), plan.batch_size):
-        batch = order[start : start + plan.batch_size]
-        loss = _loss(model, x[batch], y[batch], defence, generator)
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(f"expected a finite loss, got {float(loss)}; try a smaller lr")
-        optimiser[0].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser[0].step()
-        optimiser[1].step()
-        total += float(loss.detach()) * len(batch)
-    return total / len(order)
+@dataclass(frozen=True)
+class _Run:
+    """What every step of one training needs."""
 
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+    defence: Defence | None
+    generator: torch.Generator
 
-def _loss(
-    model: nn.Module, x: Tensor, y: Tensor, defence: Defence | None, generator: torch.Generator
-) -> Tensor:
-    if defence is not None:
-        return defence.loss(model, x, y, generator)
-    return nn.functional.cross_entropy(model(x), y)
+    def loss(self, rows: Tensor) -> Tensor:
+        x, y = self.x[rows], self.y[rows]
+        if self.defence is not None:
+            return self.defence.loss(self.model, x, y, self.generator)
+        return nn.functional.cross_entropy(self.model(x), y)
 
+    def one_epoch(
+        self, rows: Tensor, batch_size: int, optimiser: torch.optim.Optimizer, schedule: Any
+    ) -> float:
+        """One pass over ``rows`` in a random order; the mean loss."""
+        self.model.train()
+        order = rows[torch.randperm(len(rows), generator=self.generator)]
+        total = 0.0
+        for batch in torch.split(order, batch_size):
+            loss = self.loss(batch)
+            if not bool(torch.isfinite(loss)):
+                raise ModelError(f"expected a finite loss, got {float(loss)}; try a smaller lr")
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach()) * len(batch)
+        return total / len(order)
 
-def _judge(
-    number: int, loss: float, model: nn.Module, x: Tensor, y: Tensor,
-    defence: Defence | None, generator: torch.Generator,
-) -> Epoch:  # fmt: skip
-    """The epoch's record; the defence judges the held-back rows, so that a robust model is kept."""
-    if not len(x):
-        return Epoch(number, loss, None, None)
-    model.eval()
-    held = float(_loss(model, x, y, defence, generator).detach())
-    with torch.no_grad():
-        accuracy = float((model(x).argmax(1) == y).double().mean())
-    return Epoch(number, loss, held, accuracy)
+    def judge(self, number: int, loss: float, held: Tensor) -> Epoch:
+        """The epoch's record; the defence judges held-back rows, so that a robust model is kept."""
+        self.model.eval()
+        if not len(held):
+            return Epoch(number, loss, None, None)
+        held_loss = float(self.loss(held).detach())
+        with torch.no_grad():
+            right = self.model(self.x[held]).argmax(1) == self.y[held]
+        return Epoch(number, loss, held_loss, float(right.double().mean()))

@@ -7,7 +7,7 @@ from robustq.stats.calibration import (
     expected_calibration_error,
     reliability,
 )
-from robustq.stats.intervals import Interval, mean, proportion, wilson
+from robustq.stats.intervals import Interval, mean, proportion, ratio, wilson
 
 __all__ = [
     "Bin",
@@ -17,6 +17,7 @@ __all__ = [
     "expected_calibration_error",
     "mean",
     "proportion",
+    "ratio",
     "reliability",
     "wilson",
 ]

@@ -1,4 +1,4 @@
-"""Calibration: does a model that says 90 % come true 90 % of the time?"""
+"""Calibration: whether what a model is 90 % sure of is right 90 % of the time."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def brier(probabilities: Array, labels: NDArray[np.int64]) -> Array:
     """
     check_probabilities(probabilities, labels)
     truth = np.eye(probabilities.shape[1])[labels]
-    return ((probabilities - truth) ** 2).sum(1)
+    scores: Array = ((probabilities - truth) ** 2).sum(1)
+    return scores
 
 
 def bootstrap(

@@ -139,3 +139,31 @@ def _table(outcomes: ArrayLike) -> NDArray[np.float64]:
     if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
         raise DataError(f"expected a finite (seeds, inputs) table, got shape {values.shape}")
     return values
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The ratio of two ``(seeds, inputs)`` means in [0, 1], such as flipped over correct.
+
+    The ratio is linearised (Cochran, *Sampling Techniques*, ch. 6): its variance is that of the mean
+    of ``numerator - ratio * denominator``, divided by the squared denominator; Wilson's interval
+    is then taken at the effective sample size, as in :func:`proportion`.
+
+    >>> ratio([1, 0, 0, 0], [1, 1, 0, 0]).value
+    0.5
+    """
+    top, bottom = _table(numerator), _table(denominator)
+    seeds, inputs = top.shape
+    base = float(bottom.mean())
+    if base <= 0:
+        return Interval(0.0, 0.0, 1.0, inputs, seeds, confidence)
+    value = min(max(float(top.mean()) / base, 0.0), 1.0)
+    size = base * inputs
+    estimate = crossed_variance((top - value * bottom) / base)
+    if 0 < value < 1 and estimate.variance > 0:
+        from scipy.stats import t
+
+        size = min(value * (1 - value) / estimate.variance, base * seeds * inputs)
+        q = 0.5 + confidence / 2
+        size *= float(t.ppf(q, max(1, inputs - 1)) / t.ppf(q, estimate.freedom)) ** 2
+    low, high = wilson(value * max(size, 1.0), max(size, 1.0), confidence)
+    return Interval(value, min(low, value), max(high, value), inputs, seeds, confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +37,7 @@ class L2:
         both sets; it is the nearest point of the ball when the box does not bind.
         """
         delta = candidate - x
-        length = delta.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+        length = _length(delta).clamp_min(torch.finfo(x.dtype).tiny)
         factor = (self.eps / length).clamp(max=1).reshape(-1, *[1] * (x.ndim - 1))
         return clip(x + delta * factor, self.box)
 
@@ -50,18 +51,24 @@ class L2:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The gradient scaled to unit length; zero where it vanishes."""
-        length = gradient.flatten(1).norm(dim=1).reshape(-1, *[1] * (gradient.ndim - 1))
+        length = _length(gradient).reshape(-1, *[1] * (gradient.ndim - 1))
         return gradient / length.clamp_min(torch.finfo(gradient.dtype).tiny)
 
     def distance(self, candidate: Tensor, x: Tensor) -> Tensor:
         """Euclidean length of the change, ``(batch,)``."""
-        return (candidate - x).flatten(1).norm(dim=1)
+        return _length(candidate - x)
 
     def contains(self, candidate: Tensor, x: Tensor) -> Tensor:
         """Whether each candidate is allowed, up to the rounding of ``x + delta``."""
         size = max(1, x[0].numel() if len(x) else 1)
-        near = self.distance(candidate, x) <= self.eps + rounding(x) * size**0.5
+        near = self.distance(candidate, x) <= self.eps + rounding(x) * math.sqrt(size)
         return near & inside(candidate, self.box)
 
     def __str__(self) -> str:
         return f"l2 eps={self.eps:g}" + (f" in {self.box}" if self.box else "")
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """Euclidean length of each row, ``(batch,)``."""
+    length: Tensor = torch.linalg.vector_norm(vectors.flatten(1), dim=1)
+    return length

@@ -1,11 +1,11 @@
-"""Starting weights from an explicit generator (torch's own layers use the global one)."""
+"""Linear layers that use no global generator and follow the dtype of their input."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def reset_linear(layer: nn.Linear, generator: torch.Generator) -> nn.Linear:
@@ -19,3 +19,13 @@ def reset_linear(layer: nn.Linear, generator: torch.Generator) -> nn.Linear:
         for tensor in (layer.weight, layer.bias):
             tensor.copy_((2 * torch.rand(tensor.shape, generator=generator) - 1) * bound)
     return layer
+
+
+def linear(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply an ``nn.Linear`` in the dtype of ``x``, so that float64 is honoured end to end.
+
+    >>> linear(nn.Linear(4, 2), torch.zeros(3, 4, dtype=torch.float64)).dtype
+    torch.float64
+    """
+    assert isinstance(layer, nn.Linear)
+    return nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))

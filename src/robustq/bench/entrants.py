@@ -1,0 +1,80 @@
+"""Who takes part: the quantum model, its defended twin, and the classical baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustq.bench.spec import Spec
+from robustq.models import parameter_count
+from robustq.models.catalogue import MODELS
+from robustq.seeding import torch_generator
+
+LABELS = {"qnn": "QNN", "reuploading": "Re-uploading", "hybrid": "Hybrid", "mlp": "MLP",
+          "logistic": "Logistic regression", "svm-rbf": "RBF-SVM"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One row of the report card.
+
+    Attributes:
+        key: its id in the run folder.
+        model: name in the model catalogue.
+        defended: whether the specification's defence is used in training.
+        matched: whether its parameter count is matched to the quantum model's.
+    """
+
+    key: str
+    model: str
+    defended: bool = False
+    matched: bool = False
+
+    @property
+    def family(self) -> str:
+        """quantum, hybrid or classical."""
+        return MODELS[self.model].facts["family"]
+
+    @property
+    def label(self) -> str:
+        """What the report calls it."""
+        name = LABELS.get(self.model, self.model)
+        matched = ", matched" if self.matched else ""
+        return f"{name}{matched}" + (", adv. trained" if self.defended else "")
+
+
+def entrants(spec: Spec) -> list[Entrant]:
+    """Everyone in the specification, in the order of the report.
+
+    >>> from robustq.bench.spec import parse
+    >>> [e.key for e in entrants(parse({"data": {"name": "iris"}}))]
+    ['quantum', 'quantum-defended', 'mlp', 'mlp-defended', 'logistic', 'svm-rbf']
+    """
+    defended = spec.defence.build(spec.threat) is not None
+    found = [Entrant("quantum", spec.model.name)]
+    if defended:
+        found.append(Entrant("quantum-defended", spec.model.name, defended=True))
+    for name in spec.baselines.names:
+        matched = name == "mlp"
+        found.append(Entrant(name, name, matched=matched))
+        if matched and defended and spec.baselines.defended:
+            found.append(Entrant("mlp-defended", name, defended=True, matched=True))
+    return found
+
+
+def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) -> nn.Module:
+    """The entrant's untrained model for one seed; a defended twin starts where its twin does."""
+    options: dict[str, Any] = {}
+    if entrant.key.startswith("quantum"):
+        options = dict(spec.model.options)
+    elif entrant.matched:
+        probe = MODELS[spec.model.name].make(
+            features, classes, generator=torch.Generator(), **spec.model.options
+        )
+        options = {"parameters": parameter_count(probe)}
+    generator = torch_generator(spec.seed, seed, entrant.model, "init")
+    model: nn.Module = MODELS[entrant.model].make(features, classes, generator=generator, **options)
+    return model

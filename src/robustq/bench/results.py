@@ -1,0 +1,196 @@
+"""The schema of ``results.json``: every number with its interval and what it was computed from.
+
+The file holds no time stamp and no duration, so the same specification and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from robustq.errors import RunError
+from robustq.stats import Interval
+
+SCHEMA = "robustq-results-1"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(_Record):
+    """A number with its interval."""
+
+    value: float
+    low: float
+    high: float
+    inputs: int = Field(description="test inputs it was measured on")
+    seeds: int = Field(description="trained models it is averaged over")
+
+    @staticmethod
+    def of(interval: Interval) -> Estimate:
+        """From the statistics floor, rounded to six digits."""
+        low, value, high = (round(v, 6) for v in (interval.low, interval.value, interval.high))
+        return Estimate(
+            value=value, low=low, high=high, inputs=interval.inputs, seeds=interval.seeds
+        )
+
+
+class RobustPoint(_Record):
+    """The attack at one budget."""
+
+    eps: float
+    robust: Estimate = Field(description="correct and not flipped")
+    success: Estimate = Field(description="attack success rate: flipped among correct")
+    robust_to_noise: Estimate = Field(description="same, against random noise of this size")
+    queries: int = Field(description="forward passes of one input, summed over seeds")
+    gradients: int = Field(description="input gradients of one input, summed over seeds")
+    circuits: int = Field(description="circuits a device would run for them (parameter shift)")
+
+
+class NoisePoint(_Record):
+    """The model at one noise level."""
+
+    level: float
+    exact: Estimate = Field(description="accuracy from exact noisy expectations")
+    shots: Estimate = Field(description="accuracy from finite shots of them")
+
+
+class ReliabilityBin(_Record):
+    """One bar of the reliability diagram, over all seeds."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+class EpochPoint(_Record):
+    """Training history of the first seed."""
+
+    number: int
+    loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+class EntrantResult(_Record):
+    """One row of the report card."""
+
+    key: str
+    label: str
+    family: str
+    defended: bool
+    matched: bool
+    parameters: int
+    device: dict[str, int] = Field(description="qubits, depth, gates, ...; empty if classical")
+    training_circuits: int = Field(
+        description="circuits x settings to train on a device, all seeds"
+    )
+    accuracy: Estimate
+    accuracy_by_seed: list[float]
+    robust: list[RobustPoint]
+    calibration_error: Estimate = Field(description="expected calibration error, 10 bins")
+    brier: Estimate
+    reliability: list[ReliabilityBin]
+    noise: dict[str, list[NoisePoint]] = Field(description="gate_error and readout_error sweeps")
+    noise_resilience: Estimate | None = Field(
+        description="accuracy under gate noise with shots, averaged over the sweep, over clean"
+    )
+    history: list[EpochPoint]
+
+
+class Example(_Record):
+    """A flipped input the model was sure of."""
+
+    entrant: str
+    row: int
+    label: int
+    predicted: int
+    confidence_before: float
+    confidence_after: float
+    x: list[float]
+    x_adv: list[float]
+
+
+class Comparison(_Record):
+    """Quantum minus another entrant on the same inputs, intervals corrected for their number."""
+
+    entrant: str
+    accuracy: Estimate
+    robust: Estimate
+
+
+class Verdict(_Record):
+    """The headline in words."""
+
+    level: str = Field(description="robust, fragile or broken")
+    headline: str
+    sentences: list[str]
+
+
+class Caveat(_Record):
+    """What a reader must know before using a number."""
+
+    id: str
+    text: str
+
+
+class Results(_Record):
+    """The whole of ``results.json``."""
+
+    schema_version: str = SCHEMA
+    title: str
+    versions: dict[str, str]
+    spec: dict[str, Any]
+    spec_sha256: str
+    data: dict[str, Any]
+    classes: list[str]
+    features: list[str]
+    image_shape: list[int] | None
+    majority: float = Field(description="accuracy of always answering the commonest test class")
+    reference_eps: float
+    threat: str
+    attack: str
+    shots: int
+    confidence: float
+    entrants: list[EntrantResult]
+    comparisons: list[Comparison]
+    examples: list[Example]
+    verdict: Verdict
+    caveats: list[Caveat]
+    circuit_svg: str = Field(description="the quantum model's circuit, drawn")
+
+    def entrant(self, key: str) -> EntrantResult:
+        """The row with this key."""
+        return next(e for e in self.entrants if e.key == key)
+
+    def at_reference(self, key: str) -> RobustPoint:
+        """An entrant's robustness at the reference eps."""
+        return next(p for p in self.entrant(key).robust if p.eps == self.reference_eps)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+
+
+def read_results(run: Path) -> Results:
+    """The checked results of a finished run folder.
+
+    Raises:
+        RunError: if the run is missing, unfinished, or of another schema.
+    """
+    path = run / "results.json" if run.is_dir() else run
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except OSError as failure:
+        hint = " (unfinished: run the same assess command again)" if run.is_dir() else ""
+        raise RunError(f"expected a finished run, but {path} cannot be read{hint}") from failure
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None

@@ -1,0 +1,149 @@
+"""The run folder: claim it, do the units that are missing, write the results."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from robustq.atomic import write_atomically
+from robustq.bench.entrants import Entrant, build, entrants
+from robustq.bench.results import Results
+from robustq.bench.spec import Spec, completed
+from robustq.bench.summary import summarise, unit_folder
+from robustq.bench.unit import run_unit, single_thread
+from robustq.contracts import check_logits
+from robustq.errors import RunError
+from robustq.models import load, save
+
+Progress = Callable[[str, int, int], None]  # what was done, done so far, of how many
+
+
+def assess(
+    spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None
+) -> Results:
+    """Run an assessment in the folder ``run`` and return its results.
+
+    Everything that can be wrong is checked before the folder is touched. The same call on an
+    unfinished folder continues it; on a finished one it returns the stored results' equal. Units run
+    in worker processes of one thread each, so the numbers do not depend on ``workers``.
+
+    Args:
+        spec: what to assess.
+        run: the run folder, created if needed; must be empty or belong to this specification.
+        workers: processes; the number of cores by default.
+        progress: told after every unit.
+    """
+    spec = completed(spec, spec.raw())
+    data = spec.dataset()
+    units = [(entrant, seed) for seed in range(spec.seeds) for entrant in entrants(spec)]
+    _try_out(spec, data.x_train.shape[1], len(data.classes), {entrant for entrant, _ in units})
+    with _claimed(run, spec):
+        started = time.monotonic()
+        _run_units(spec, run, units, workers, progress or (lambda *_: None))
+        results = summarise(run, spec, data)
+        _publish_models(run, spec)
+        write_atomically(run / "results.json", results.to_bytes())
+        _add_timing(run, time.monotonic() - started)
+    return results
+
+
+def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) -> None:
+    """Build every model once and run it on one row: wrong options fail here, before any work."""
+    for entrant in sorted(everyone, key=lambda e: e.key):
+        if entrant.model == "svm-rbf":
+            continue
+        model = build(entrant, spec, features, classes, 0)
+        with torch.no_grad():
+            check_logits(model(torch.full((1, features), 0.5)), 1)
+
+
+@contextmanager
+def _claimed(run: Path, spec: Spec) -> Iterator[None]:
+    """Hold the folder for this process and this specification."""
+    mine = (json.dumps(spec.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+    path = run / "spec.json"
+    if path.exists():
+        if path.read_bytes() != mine:
+            raise RunError(
+                f"{run}: expected the specification this folder was started with, got another; "
+                "choose a new --out"
+            )
+    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise RunError(f"{run}: expected a new folder or one of ours, got something else")
+    run.mkdir(parents=True, exist_ok=True)
+    with open(run / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as failure:
+            raise RunError(f"{run}: another process is working in this folder") from failure
+        if not path.exists():
+            write_atomically(path, mine)
+        yield
+
+
+def _run_units(
+    spec: Spec, run: Path, units: list[tuple[Entrant, int]], workers: int | None, progress: Progress
+) -> None:
+    text = spec.model_dump_json()
+    count = min(len(units), workers or os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    )
+    try:
+        futures: dict[Future[str], str] = {}
+        for entrant, seed in units:
+            future = pool.submit(run_unit, text, entrant, seed, unit_folder(run, entrant, seed))
+            futures[future] = f"{entrant.label}, seed {seed}"
+        progress("starting", 0, len(units))
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            progress(futures[future], done, len(units))
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start_worker(parent: int) -> None:
+    """One thread for arithmetic, and no life after the parent's (it may be killed outright)."""
+    single_thread()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _publish_models(run: Path, spec: Spec) -> None:
+    """Copy the quantum models of the first seed to ``model/`` and ``model-defended/``."""
+    names = {"quantum": "model", "quantum-defended": "model-defended"}
+    for entrant in entrants(spec):
+        if entrant.key in names:
+            source = unit_folder(run, entrant, 0)
+            content = json.loads((source / "model.json").read_bytes())
+            save(load(source), run / names[entrant.key], metadata=content["metadata"])
+
+
+def _add_timing(run: Path, seconds: float) -> None:
+    """Wall time, kept out of the results so that they can be compared byte for byte."""
+    path = run / "timing.json"
+    sessions = json.loads(path.read_bytes())["sessions"] if path.exists() else []
+    sessions.append(
+        {"seconds": round(seconds, 2), "cpus": os.cpu_count(), "platform": sys.platform}
+    )
+    write_atomically(path, (json.dumps({"sessions": sessions}) + "\n").encode())

@@ -1,0 +1,288 @@
+"""The specification of an assessment: what a TOML file may say, and its defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from robustq.attacks.catalogue import ATTACKS
+from robustq.catalogue import Entry, resolve
+from robustq.contracts import Attack, Defence, Threat
+from robustq.data import Dataset, RawData, load, prepare
+from robustq.defences.catalogue import DEFENCES
+from robustq.errors import SpecError
+from robustq.models import Training
+from robustq.models.catalogue import MODELS
+from robustq.threats.catalogue import THREATS
+
+EPS_GRID = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSpec(_Table):
+    """Which data, how much of it, and how it is reduced to the model's inputs."""
+
+    name: str
+    classes: list[str] | None = Field(None, description="keep these classes only, in this order")
+    reduction: str = Field("auto", description="auto, none, pca, select, resize, svd")
+    features: int | None = Field(
+        None, ge=1, description="model inputs; chosen from the data if absent"
+    )
+    train_size: int = Field(2000, ge=4, description="training rows at most, stratified")
+    test_size: int = Field(500, ge=4, description="test rows at most, stratified")
+
+
+class ModelSpec(_Table):
+    """The quantum (or hybrid) model under test."""
+
+    name: str = "qnn"
+    options: dict[str, Any] = Field(default_factory=dict, description="the builder's options")
+
+
+class TrainingSpec(_Table):
+    """How every gradient-trained model is trained."""
+
+    epochs: int = 30
+    batch_size: int = 32
+    lr: float = 0.02
+    validation: float = 0.15
+    patience: int = 12
+
+    def build(self) -> Training:
+        """As the value that ``fit`` takes."""
+        return Training(**self.model_dump())
+
+
+class ThreatSpec(_Table):
+    """What the adversary may do to the model's inputs, which lie in [0, 1]."""
+
+    name: str = "linf"
+    eps: list[float] = Field(default_factory=lambda: list(EPS_GRID), min_length=1)
+    reference: float = Field(0.05, description="the eps of the headline; one of the grid")
+
+    def build(self, eps: float) -> Threat:
+        """The threat at one budget."""
+        threat: Threat = resolve("threat", self.name, THREATS).make(eps, box=(0.0, 1.0))
+        return threat
+
+
+class AttackSpec(_Table):
+    """The attack that robust accuracy is measured with."""
+
+    name: str = "pgd"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def build(self) -> Attack:
+        """As a value."""
+        attack: Attack = _make("attack", self.name, ATTACKS, self.options)
+        return attack
+
+
+class DefenceSpec(_Table):
+    """The defence of the twins; ``none`` leaves them out."""
+
+    name: str = "adversarial-training"
+    eps: float | None = Field(
+        None, ge=0, description="training budget; the reference eps if absent"
+    )
+    steps: int = Field(5, ge=1)
+    weight: float = Field(1.0, ge=0, le=1)
+
+    def build(self, threat: ThreatSpec) -> Defence | None:
+        """As a value, or None."""
+        if resolve("defence", self.name, DEFENCES).null:
+            return None
+        eps = threat.reference if self.eps is None else self.eps
+        inner = ATTACKS["pgd"].make(steps=self.steps, restarts=1, step=2.0 / self.steps)
+        defence: Defence = DEFENCES[self.name].make(inner, threat.build(eps), weight=self.weight)
+        return defence
+
+
+class NoiseSpec(_Table):
+    """The noise sweep of the quantum entrants."""
+
+    gate_error: list[float] = Field(default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05])
+    readout_error: list[float] = Field(default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2])
+    shots: int = Field(1000, ge=1)
+
+
+class BaselineSpec(_Table):
+    """The classical models that stand beside the quantum one."""
+
+    names: list[str] = Field(default_factory=lambda: ["mlp", "logistic", "svm-rbf"])
+    defended: bool = Field(True, description="also train a defended twin of the matched mlp")
+
+
+class Spec(_Table):
+    """A whole assessment."""
+
+    data: DataSpec
+    title: str | None = None
+    seed: int = Field(0, ge=0)
+    seeds: int = Field(5, ge=1, le=1000)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    model: ModelSpec = ModelSpec()
+    training: TrainingSpec = TrainingSpec()
+    threat: ThreatSpec = ThreatSpec()
+    attack: AttackSpec = AttackSpec()
+    defence: DefenceSpec = DefenceSpec()
+    noise: NoiseSpec = NoiseSpec()
+    baselines: BaselineSpec = BaselineSpec()
+
+    @property
+    def content_id(self) -> str:
+        """SHA-256 of the canonical specification, defaults filled in."""
+        text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def raw(self) -> RawData:
+        """The data, classes selected."""
+        raw = load(self.data.name)
+        return raw if self.data.classes is None else raw.only(tuple(self.data.classes))
+
+    def dataset(self) -> Dataset:
+        """The data, prepared."""
+        return prepare(
+            self.raw(), reduction=self.data.reduction, features=self.data.features,
+            train_size=self.data.train_size, test_size=self.data.test_size, seed=self.seed,
+        )  # fmt: skip
+
+
+def parse(content: Mapping[str, Any]) -> Spec:
+    """A checked specification from plain data.
+
+    Raises:
+        SpecError: naming the first key, type, name or value that is wrong.
+
+    >>> parse({"data": {"name": "iris"}}).seeds
+    5
+    """
+    try:
+        spec = Spec.model_validate(dict(content))
+    except ValidationError as failure:
+        raise SpecError(_explain(failure, content)) from None
+    _check_values(spec)
+    return spec
+
+
+def read(path: Path) -> Spec:
+    """A checked specification from a TOML file."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise SpecError(f"expected a specification file, but {path} cannot be read") from failure
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise SpecError(f"{path}: expected TOML: {failure}") from failure
+    return parse(content)
+
+
+def completed(spec: Spec, raw: RawData) -> Spec:
+    """The specification with every choice that depends on the data written out.
+
+    Images are averaged to at most 16 x 16 pixels and loaded as amplitudes; tables and texts become at
+    most eight features, one rotation each. Read-out: Z of one qubit a class while that fits.
+    """
+    features, reduction = spec.data.features, spec.data.reduction
+    if features is None and reduction in ("auto", "resize", "pca", "select", "svd"):
+        features = _default_features(raw, reduction)
+    options = dict(spec.model.options)
+    if spec.model.name == "qnn":
+        options.setdefault("encoding", "amplitude" if raw.kind == "image" else "angle")
+        options.setdefault("layers", 6 if options["encoding"] == "amplitude" else 3)
+        fits = len(raw.classes) <= 4
+        options.setdefault("readout", "per-qubit-z" if fits else "basis-groups")
+    return spec.model_copy(
+        update={
+            "data": spec.data.model_copy(update={"features": features}),
+            "model": spec.model.model_copy(update={"options": options}),
+        }
+    )
+
+
+def _default_features(raw: RawData, reduction: str) -> int:
+    if raw.kind == "text":
+        return 8
+    if raw.kind == "image" and reduction in ("auto", "resize"):
+        return int(min(16, raw.x_train.shape[1])) ** 2
+    return int(min(8, raw.x_train[0].size))
+
+
+def _check_values(spec: Spec) -> None:
+    """Everything that can be wrong in a well-typed specification, before anything is run."""
+    for eps in spec.threat.eps:
+        spec.threat.build(eps)
+    if sorted(set(spec.threat.eps)) != spec.threat.eps or spec.threat.eps[0] <= 0:
+        raise SpecError(f"threat.eps: expected rising values > 0, got {spec.threat.eps}")
+    if spec.threat.reference not in spec.threat.eps:
+        raise SpecError(
+            f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}"
+        )
+    for key in ("gate_error", "readout_error"):
+        for level in getattr(spec.noise, key):
+            if not 0 < level <= 1:
+                raise SpecError(f"noise.{key}: expected levels in (0, 1], got {level}")
+    spec.attack.build()
+    spec.defence.build(spec.threat)
+    spec.training.build()
+    for name in (spec.model.name, *spec.baselines.names):
+        resolve("model", name, MODELS)
+    for name in spec.baselines.names:
+        if MODELS[name].facts["family"] != "classical":
+            raise SpecError(f"baselines.names: expected classical models, got {name!r}")
+    if MODELS[spec.model.name].facts["family"] == "classical":
+        raise SpecError(f"model.name: expected a quantum or hybrid model, got {spec.model.name!r}")
+    check_options("model", MODELS[spec.model.name], spec.model.options)
+
+
+def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:
+    """Refuse options that the builder does not take."""
+    given = {"features", "classes", "generator"}
+    known = sorted(set(inspect.signature(entry.make).parameters) - given)
+    for name in options:
+        if name not in known:
+            raise SpecError(f"unknown {kind} option {name!r}: {_hint(name, known)}")
+
+
+def _make(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:
+    entry = resolve(kind, name, entries)
+    check_options(kind, entry, options)
+    try:
+        return entry.make(**options)
+    except TypeError as failure:
+        raise SpecError(f"{kind} {name!r}: {failure}") from failure
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(known) or 'none'}"
+
+
+def _explain(failure: ValidationError, content: Mapping[str, Any]) -> str:
+    """The first mistake in one line."""
+    first = failure.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    where = ".".join(place)
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}: {_hint(place[-1], _known_keys(place[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: expected a value, got none"
+    got = first.get("input", content)
+    return f"{where}: {first['msg'].replace('Input should be', 'expected')}, got {got!r}"
+
+
+def _known_keys(place: list[str]) -> list[str]:
+    table: Any = Spec
+    for part in place:
+        table = table.model_fields[part].annotation
+    return sorted(table.model_fields)

@@ -1,0 +1,147 @@
+"""What is measured on one trained model: raw outcomes per input, never rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustq import engine
+from robustq.attacks import UniformNoise, run_attack
+from robustq.bench.spec import Spec
+from robustq.circuits import to_svg
+from robustq.contracts import QuantumClassifier
+from robustq.data import Dataset
+from robustq.models import QuantumNet
+from robustq.noise import NoiseModel
+from robustq.seeding import torch_generator
+
+EXAMPLES = 8
+
+
+def clean(model: nn.Module, data: Dataset) -> dict[str, Any]:
+    """Probabilities and correctness of every test input."""
+    x, y = data.tensors("test")
+    with torch.no_grad():
+        logits = model(x)
+    chances = torch.softmax(logits.double(), dim=1)
+    return {
+        "correct": _bits(logits.argmax(1) == y),
+        "probabilities": [[round(p, 9) for p in row] for row in chances.tolist()],
+    }
+
+
+def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
+    """Which inputs survive the attack, for every eps of the grid.
+
+    Threat sets are nested, so an input flipped at a smaller eps is flipped at every larger one: only
+    survivors are attacked again. Random noise of the same size is the baseline beside it.
+    """
+    x, y = data.tensors("test")
+    attack = spec.attack.build()
+    alive = torch.ones(len(x), dtype=torch.bool)
+    random = alive.clone()
+    curve: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
+    for eps in spec.threat.eps:
+        threat = spec.threat.build(eps)
+        stream = torch_generator(spec.seed, seed, "attack", repr(eps))
+        rows = alive.nonzero()[:, 0]
+        level: dict[str, Any] = {"eps": eps, "queries": 0, "gradients": 0}
+        if len(rows):
+            result = run_attack(attack, model, x[rows], y[rows], threat, generator=stream)
+            level |= {"queries": result.queries, "gradients": result.gradients}
+            if eps == spec.threat.reference:
+                examples = _examples(model, data, rows, result.x_adv, result.success)
+            alive[rows] = result.robust
+        rows = random.nonzero()[:, 0]
+        if len(rows):
+            noise = run_attack(UniformNoise(), model, x[rows], y[rows], threat, generator=stream)
+            random[rows] = noise.robust
+        level |= {"robust": _bits(alive), "robust_to_noise": _bits(random)}
+        curve.append(level)
+    return {"curve": curve, "examples": examples}
+
+
+def _examples(
+    model: nn.Module, data: Dataset, rows: Tensor, x_adv: Tensor, success: Tensor
+) -> list[dict[str, Any]]:
+    """The flipped inputs that the model was surest of, before and after."""
+    x, y = data.tensors("test")
+    with torch.no_grad():
+        before = torch.softmax(model(x[rows]), dim=1)
+        after = torch.softmax(model(x_adv), dim=1)
+    sure = torch.where(success, before.amax(1), torch.full_like(before[:, 0], -1.0))
+    worst = torch.argsort(sure, descending=True, stable=True)[: min(EXAMPLES, int(success.sum()))]
+    return [
+        {
+            "row": int(rows[k]), "label": int(y[rows[k]]), "predicted": int(after[k].argmax()),
+            "confidence_before": round(float(before[k].max()), 6),
+            "confidence_after": round(float(after[k].max()), 6),
+            "x": [round(v, 6) for v in x[rows[k]].tolist()],
+            "x_adv": [round(v, 6) for v in x_adv[k].tolist()],
+        }
+        for k in worst.tolist()
+    ]  # fmt: skip
+
+
+def noise_sweep(model: QuantumClassifier, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
+    """Correctness under depolarising gate noise and under read-out error, exact and with shots.
+
+    Level zero is included: finite shots alone already cost accuracy.
+    """
+    x, y = data.tensors("test")
+    sweeps: dict[str, Any] = {}
+    for kind in ("gate_error", "readout_error"):
+        rows = []
+        for level in [0.0, *getattr(spec.noise, kind)]:
+            noise = NoiseModel.uniform(**{kind: level})
+            stream = torch_generator(spec.seed, seed, "noise", kind, repr(level))
+            exact, drawn = _noisy_predictions(model, x, noise, spec.noise.shots, stream)
+            rows.append({"level": level, "exact": _bits(exact == y), "shots": _bits(drawn == y)})
+        sweeps[kind] = rows
+    return sweeps
+
+
+def _noisy_predictions(
+    model: QuantumClassifier, x: Tensor, noise: NoiseModel, shots: int, stream: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Predicted classes from exact noisy expectations and from ``shots`` shots of them."""
+    with torch.no_grad():
+        exact = model.under(noise)(x)
+        drawn = model.under(noise, shots=shots, generator=stream)(x)
+    return exact.argmax(1), drawn.argmax(1)
+
+
+def facts(model: nn.Module) -> dict[str, Any]:
+    """What a device would need to run the model; empty for a classical one."""
+    core = getattr(model, "core", model)
+    if not isinstance(core, QuantumNet):
+        return {}
+    circuit = core.circuit
+    angles = sum(a.has_inputs for o in circuit.operations for a in o.angles)
+    trained = sum(not a.has_inputs for o in circuit.operations for a in o.angles)
+    return {
+        "qubits": circuit.qubits, "depth": circuit.depth,
+        "gates": len(circuit.operations), "two_qubit_gates": circuit.two_qubit_gates,
+        "settings": engine.settings(circuit, core.observables),
+        "input_angles": angles, "trained_angles": trained,
+        "amplitude_inputs": circuit.amplitudes,
+        "circuit_svg": to_svg(circuit),
+    }  # fmt: skip
+
+
+def _bits(flags: Tensor) -> str:
+    """Zeros and ones as text: compact, exact and readable in a JSON file."""
+    return "".join("1" if flag else "0" for flag in flags.tolist())
+
+
+def bits(text: str) -> np.ndarray:
+    """The inverse: an array of 0.0 and 1.0.
+
+    >>> bits("101").tolist()
+    [1.0, 0.0, 1.0]
+    """
+    return np.array([float(letter) for letter in text])

@@ -1,0 +1,248 @@
+"""From the raw outcomes of the units to results with intervals."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustq import stats
+from robustq.bench import results as r
+from robustq.bench.cost import attack_circuits, training_circuits
+from robustq.bench.entrants import Entrant, entrants
+from robustq.bench.spec import Spec
+from robustq.bench.stages import bits
+from robustq.bench.verdict import caveats, verdict
+from robustq.data import Dataset
+from robustq.seeding import numpy_generator
+
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What all seeds of one entrant produced; tables are ``(seeds, inputs)``."""
+
+    entrant: Entrant
+    train: list[dict[str, Any]]
+    correct: Table
+    probabilities: Table  # (seeds, inputs, classes)
+    curve: list[dict[str, Any]]
+    noise: list[dict[str, Any]]
+    examples: list[dict[str, Any]]
+
+
+def unit_folder(run: Path, entrant: Entrant, seed: int) -> Path:
+    """Where one unit keeps its files."""
+    return run / "units" / f"{entrant.key}-{seed}"
+
+
+def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
+    """The results of a run whose units are all done."""
+    gathered = [_gather(run, spec, entrant) for entrant in entrants(spec)]
+    rows = [_row(o, spec, data) for o in gathered]
+    counts = np.bincount(data.y_test, minlength=len(data.classes))
+    partial: dict[str, Any] = {
+        "title": spec.title or spec.data.name,
+        "versions": _versions(),
+        "spec": spec.model_dump(),
+        "spec_sha256": spec.content_id,
+        "data": dict(data.record),
+        "classes": list(data.classes),
+        "features": list(data.features),
+        "image_shape": list(data.image_shape) if data.image_shape else None,
+        "majority": round(float(counts.max() / counts.sum()), 6),
+        "reference_eps": spec.threat.reference,
+        "threat": str(spec.threat.build(spec.threat.reference)),
+        "attack": str(spec.attack.build()),
+        "shots": spec.noise.shots,
+        "confidence": spec.confidence,
+        "entrants": rows,
+        "comparisons": _comparisons(gathered, spec),
+        "examples": _examples(gathered),
+        "circuit_svg": gathered[0].train[0]["circuit_svg"],
+    }
+    return r.Results(
+        **partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial)
+    )
+
+
+def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
+    folders = [unit_folder(run, entrant, seed) for seed in range(spec.seeds)]
+
+    def read(name: str) -> list[dict[str, Any]]:
+        return [json.loads((f / name).read_bytes()) for f in folders if (f / name).exists()]
+
+    cleans, attacks = read("clean.json"), read("attack.json")
+    return Outcomes(
+        entrant,
+        read("train.json"),
+        np.array([bits(c["correct"]) for c in cleans]),
+        np.array([c["probabilities"] for c in cleans]),
+        [_merge_level([a["curve"][k] for a in attacks]) for k in range(len(spec.threat.eps))],
+        read("noise.json"),
+        attacks[0]["examples"],
+    )
+
+
+def _merge_level(levels: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "eps": levels[0]["eps"],
+        "robust": np.array([bits(level["robust"]) for level in levels]),
+        "robust_to_noise": np.array([bits(level["robust_to_noise"]) for level in levels]),
+        "queries": sum(level["queries"] for level in levels),
+        "gradients": sum(level["gradients"] for level in levels),
+    }
+
+
+def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
+    device = {
+        key: o.train[0][key]
+        for key in ("qubits", "depth", "gates", "two_qubit_gates", "settings", "input_angles")
+        if key in o.train[0]
+    }
+    sweeps = (
+        {key: _sweep(o, key, spec) for key in ("gate_error", "readout_error")} if o.noise else {}
+    )
+    return r.EntrantResult(
+        key=o.entrant.key,
+        label=o.entrant.label,
+        family=o.entrant.family,
+        defended=o.entrant.defended,
+        matched=o.entrant.matched,
+        parameters=o.train[0]["parameters"],
+        device=device,
+        training_circuits=sum(training_circuits(t, spec, o.entrant.defended) for t in o.train),
+        accuracy=_proportion(o.correct, spec),
+        accuracy_by_seed=[round(float(v), 6) for v in o.correct.mean(1)],
+        robust=[_point(o, level, spec) for level in o.curve],
+        calibration_error=_calibration(o, spec, data),
+        brier=_brier(o, spec, data),
+        reliability=_reliability(o, data),
+        noise=sweeps,
+        noise_resilience=_resilience(o, spec) if o.noise else None,
+        history=[
+            r.EpochPoint(number=n, loss=a, validation_loss=b, validation_accuracy=c)
+            for n, a, b, c in o.train[0].get("history", [])
+        ],
+    )
+
+
+def _proportion(table: Table, spec: Spec) -> r.Estimate:
+    return r.Estimate.of(stats.proportion(table, spec.confidence))
+
+
+def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
+    robust = level["robust"] * o.correct
+    flipped = o.correct - robust
+    return r.RobustPoint(
+        eps=level["eps"],
+        robust=_proportion(robust, spec),
+        success=r.Estimate.of(stats.ratio(flipped, o.correct, spec.confidence)),
+        robust_to_noise=_proportion(level["robust_to_noise"] * o.correct, spec),
+        queries=level["queries"],
+        gradients=level["gradients"],
+        circuits=attack_circuits(o.train[0], level["queries"], level["gradients"]),
+    )
+
+
+def _calibration(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
+    """ECE of each seed, averaged; interval by resampling inputs."""
+
+    def error(index: NDArray[np.int64]) -> float:
+        return float(
+            np.mean(
+                [
+                    stats.expected_calibration_error(p[index], data.y_test[index])
+                    for p in o.probabilities
+                ]
+            )
+        )
+
+    seeds, inputs = o.correct.shape
+    stream = numpy_generator(spec.seed, o.entrant.key, "bootstrap")
+    found = stats.bootstrap(error, inputs, seeds, stream, resamples=300, confidence=spec.confidence)
+    return r.Estimate.of(found)
+
+
+def _brier(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
+    scores = np.array([stats.brier(p, data.y_test) for p in o.probabilities])
+    return r.Estimate.of(stats.mean(scores, spec.confidence))
+
+
+def _reliability(o: Outcomes, data: Dataset) -> list[r.ReliabilityBin]:
+    """Bins over all seeds together."""
+    seeds, inputs, classes = o.probabilities.shape
+    flat = o.probabilities.reshape(seeds * inputs, classes)
+    bars = stats.reliability(flat, np.tile(data.y_test, seeds))
+    return [
+        r.ReliabilityBin(
+            low=b.low, high=b.high, count=b.count,
+            confidence=round(b.confidence, 6), accuracy=round(b.accuracy, 6),
+        )
+        for b in bars
+    ]  # fmt: skip
+
+
+def _levels(o: Outcomes, key: str, column: str, index: int) -> Table:
+    return np.array([bits(seed[key][index][column]) for seed in o.noise])
+
+
+def _sweep(o: Outcomes, key: str, spec: Spec) -> list[r.NoisePoint]:
+    return [
+        r.NoisePoint(
+            level=row["level"],
+            exact=_proportion(_levels(o, key, "exact", k), spec),
+            shots=_proportion(_levels(o, key, "shots", k), spec),
+        )
+        for k, row in enumerate(o.noise[0][key])
+    ]
+
+
+def _resilience(o: Outcomes, spec: Spec) -> r.Estimate:
+    """Mean accuracy over the gate-noise sweep (with shots, level zero left out) over clean."""
+    count = len(o.noise[0]["gate_error"])
+    swept = [_levels(o, "gate_error", "shots", k) for k in range(1, count)] or [o.correct]
+    return r.Estimate.of(stats.ratio(np.mean(swept, axis=0), o.correct, spec.confidence))
+
+
+def _comparisons(gathered: list[Outcomes], spec: Spec) -> list[r.Comparison]:
+    """Paired differences, quantum minus each other entrant; Bonferroni over all of them."""
+    others = gathered[1:]
+    confidence = 1 - (1 - spec.confidence) / max(1, 2 * len(others))
+    place = spec.threat.eps.index(spec.threat.reference)
+
+    def robust(o: Outcomes) -> Table:
+        table: Table = o.curve[place]["robust"] * o.correct
+        return table
+
+    quantum = gathered[0]
+    return [
+        r.Comparison(
+            entrant=o.entrant.key,
+            accuracy=r.Estimate.of(stats.mean(quantum.correct - o.correct, confidence)),
+            robust=r.Estimate.of(stats.mean(robust(quantum) - robust(o), confidence)),
+        )
+        for o in others
+    ]
+
+
+def _examples(gathered: list[Outcomes]) -> list[r.Example]:
+    """The worst examples of the quantum entrants, first seed."""
+    return [
+        r.Example(entrant=o.entrant.key, **example)
+        for o in gathered
+        if o.entrant.key.startswith("quantum")
+        for example in o.examples
+    ]
+
+
+def _versions() -> dict[str, str]:
+    names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,86 @@
+"""One unit of work: one entrant, one seed, in stages that are each saved when done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustq.atomic import write_atomically
+from robustq.bench import stages
+from robustq.bench.entrants import Entrant, build
+from robustq.bench.spec import Spec
+from robustq.contracts import QuantumClassifier
+from robustq.data import Dataset
+from robustq.models import fit, load, parameter_count, save
+from robustq.models.svm import RBFSVM
+from robustq.seeding import derive, torch_generator
+
+
+@lru_cache(maxsize=2)
+def _dataset(text: str) -> Dataset:
+    return Spec.model_validate_json(text).dataset()
+
+
+def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
+    """Run what is missing of one unit and return its folder's name.
+
+    Every stage writes one file atomically; a stage whose file is there is not run again, so a unit
+    killed at any moment continues where it was.
+    """
+    spec, data = Spec.model_validate_json(spec_json), _dataset(spec_json)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = _trained(spec, data, entrant, seed, folder)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    _stage(folder / "clean.json", lambda: stages.clean(model, data))
+    _stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
+    if isinstance(model, QuantumClassifier):
+        _stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
+    return folder.name
+
+
+def _stage(path: Path, work: Callable[[], dict[str, Any]]) -> None:
+    if not path.exists():
+        write_atomically(path, (json.dumps(work()) + "\n").encode())
+
+
+def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path) -> nn.Module:
+    """The trained model: from its files, or trained now and saved.
+
+    ``train.json`` is written after the model's files, so it marks them complete.
+    """
+    if (folder / "train.json").exists():
+        return load(folder)
+    x, y = data.tensors("train")
+    model = build(entrant, spec, x.shape[1], len(data.classes), seed)
+    record: dict[str, Any] = {"parameters": parameter_count(model), **stages.facts(model)}
+    if isinstance(model, RBFSVM):
+        model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
+        record["parameters"] = model.weight.numel() + model.support.numel()
+    else:
+        stream = torch_generator(spec.seed, seed, entrant.key, "fit")
+        defence = spec.defence.build(spec.threat) if entrant.defended else None
+        history = fit(
+            model, x, y, generator=stream, training=spec.training.build(), defence=defence
+        )
+        record["history"] = [
+            [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs
+        ]
+        record |= {"best_epoch": history.best, "steps": history.steps}
+    metadata = {
+        "entrant": entrant.key, "seed": seed, "spec": spec.model_dump(), "data": dict(data.record)
+    }  # fmt: skip
+    save(model, folder, metadata=metadata)
+    write_atomically(folder / "train.json", (json.dumps(record) + "\n").encode())
+    return model.eval()
+
+
+def single_thread() -> None:
+    """Fix the worker's thread count, so that results do not depend on the machine's cores in use."""
+    torch.set_num_threads(1)

@@ -1,0 +1,93 @@
+"""``robustq attack``: attack a saved model on the test data it was trained for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from robustq import bench, stats
+from robustq.atomic import write_atomically
+from robustq.attacks import run_attack
+from robustq.bench.spec import AttackSpec, ThreatSpec
+from robustq.cli.console import notes, out, print_json
+from robustq.errors import SpecError
+from robustq.models import files
+from robustq.seeding import torch_generator
+
+
+def attack(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    name: Annotated[str, typer.Option("--attack", help="Name in `robustq list attacks`.")] = "pgd",
+    threat: Annotated[str, typer.Option(help="THREAT:EPS, such as linf:0.1 or l2:0.5.")] = "linf:0.05",
+    steps: Annotated[int | None, typer.Option(help="Steps, for attacks that take them.")] = None,
+    restarts: Annotated[int | None, typer.Option(help="Restarts, for attacks that take them.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of the attack's randomness.")] = 0,
+    to: Annotated[Path | None, typer.Option("--out", help="Save the attacked inputs here (safetensors).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:  # fmt: skip
+    """Attack a saved model on its own test data and give the verdict."""
+    options = {k: v for k, v in (("steps", steps), ("restarts", restarts)) if v is not None}
+    chosen = AttackSpec(name=name, options=options).build()
+    limit = _threat(threat)
+    metadata = files.read_json(model)["metadata"]
+    if "spec" not in metadata:
+        raise SpecError(f"{model}: expected a model saved by robustq, with its data specification")
+    dataset = bench.parse(metadata["spec"]).dataset()
+    x, y = dataset.tensors("test")
+    loaded = files.load(model)
+    result = run_attack(chosen, loaded, x, y, limit, generator=torch_generator(seed, "attack"))
+    found = _verdict(result, str(chosen), str(limit))
+    if to is not None:
+        _save(to, x, y, result.x_adv, result.success)
+        notes().print(f"attacked inputs: {to}", soft_wrap=True)
+    if as_json:
+        print_json(found)
+    else:
+        out().print("\n".join(f"{key.replace('_', ' ')}: {_shown(v)}" for key, v in found.items()))
+
+
+def _threat(text: str) -> Any:
+    name, _, eps = text.partition(":")
+    try:
+        value = float(eps)
+    except ValueError:
+        raise SpecError(f"threat: expected THREAT:EPS such as linf:0.1, got {text!r}") from None
+    return ThreatSpec(name=name).build(value)
+
+
+def _verdict(result: Any, attack: str, threat: str) -> dict[str, Any]:
+    """Rates with intervals over the test inputs (one model, so seeds are not in them)."""
+    correct, robust = result.correct.double().numpy(), result.robust.double().numpy()
+    rates = {
+        "clean_accuracy": stats.proportion(correct),
+        "robust_accuracy": stats.proportion(robust),
+        "attack_success_rate": stats.ratio(correct - robust, correct),
+    }
+    moved = result.distance[result.success]
+    return {
+        "attack": attack,
+        "threat": threat,
+        "inputs": len(correct),
+        **{k: [round(v, 6) for v in (r.value, r.low, r.high)] for k, r in rates.items()},
+        "median_distance_of_successes": float(moved.median()) if len(moved) else None,
+        "forward_passes": result.queries,
+        "input_gradients": result.gradients,
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _save(path: Path, *tensors: torch.Tensor) -> None:
+    from safetensors.torch import save
+
+    names = ("x", "y", "x_adv", "success")
+    content = save(dict(zip(names, (t.contiguous() for t in tensors), strict=True)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)

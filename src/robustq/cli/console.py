@@ -1,0 +1,42 @@
+"""Where the commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def out() -> Console:
+    """The console for results; wide enough for tables when it is not a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=150)
+
+
+def notes() -> Console:
+    """The console for progress and remarks."""
+    return Console(stderr=True)
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(content, indent=1))
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Any]:
+    """A bar on standard error; yields ``advance(description, done, total)``."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=notes()) as bar:
+        task = bar.add_task("starting", total=total)
+
+        def advance(description: str, done: int, count: int) -> None:
+            bar.update(task, description=description, completed=done, total=count)
+
+        yield advance

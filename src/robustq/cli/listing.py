@@ -1,0 +1,54 @@
+"""``robustq list``: what the catalogues hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from robustq.attacks.catalogue import ATTACKS
+from robustq.catalogue import Entry
+from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
+from robustq.cli.console import out, print_json
+from robustq.data.catalogue import DATA
+from robustq.defences.catalogue import DEFENCES
+from robustq.errors import unknown_name
+from robustq.models.catalogue import MODELS
+from robustq.threats.catalogue import THREATS
+
+CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
+    "data": DATA,
+    "models": MODELS,
+    "encodings": ENCODINGS,
+    "ansaetze": ANSAETZE,
+    "readouts": READOUTS,
+    "threats": THREATS,
+    "attacks": ATTACKS,
+    "defences": DEFENCES,
+}
+
+
+def listing(
+    kind: Annotated[str, typer.Argument(help=", ".join(CATALOGUES))],
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List what a catalogue holds."""
+    if kind not in CATALOGUES:
+        raise unknown_name("catalogue", kind, CATALOGUES)
+    entries = CATALOGUES[kind]
+    if as_json:
+        print_json(
+            {
+                name: {"summary": e.summary, "reference": e.reference, **e.facts, "null": e.null}
+                for name, e in entries.items()
+            }
+        )
+        return
+    from rich.table import Table
+
+    facts = sorted({fact for e in entries.values() for fact in e.facts})
+    table = Table("name", "what", *facts, "reference")
+    for name, e in entries.items():
+        table.add_row(name, e.summary, *(e.facts.get(fact, "") for fact in facts), e.reference)
+    out().print(table)

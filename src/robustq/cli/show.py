@@ -1,0 +1,35 @@
+"""``robustq show`` and ``robustq report``: a finished run again, on the terminal or as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustq.bench import read_results
+from robustq.cli.console import notes, out, print_json
+from robustq.report import summary, write_report
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its results.json.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Print the results of a finished run."""
+    results = read_results(run)
+    if as_json:
+        print_json(results.model_dump())
+    else:
+        out().print(summary(results))
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, or its results.json.")],
+    to: Annotated[Path | None, typer.Option("--out", help="Where to write the page.")] = None,
+) -> None:
+    """Write the report card of a finished run again."""
+    results = read_results(run)
+    path = to or (run if run.is_dir() else run.parent) / "report.html"
+    write_report(results, path)
+    notes().print(f"report: {path}", soft_wrap=True)

@@ -1,0 +1,144 @@
+"""The figures of the report card, as Plotly figures made from stored results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from robustq.bench.results import EntrantResult, Estimate, Results
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+# Okabe & Ito's colours, told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+DASHES = {"quantum": "solid", "hybrid": "solid", "classical": "dot"}
+
+
+def figures(results: Results) -> dict[str, go.Figure]:
+    """Every figure by name; noise and history only where there is something to draw."""
+    drawn = {"robustness": robustness(results), "reliability": reliability(results)}
+    noisy = [row for row in results.entrants if row.noise]
+    if noisy:
+        drawn["gate-noise"] = noise(results, noisy, "gate_error", "Depolarising error per gate")
+        drawn["readout-noise"] = noise(results, noisy, "readout_error", "Read-out flip probability")
+    if any(row.history for row in results.entrants):
+        drawn["history"] = history(results)
+    return drawn
+
+
+def robustness(results: Results) -> go.Figure:
+    """Robust accuracy over eps with intervals, random noise as a thin line, majority as a floor."""
+    figure = _empty("Perturbation budget eps", "Accuracy under attack")
+    for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
+        eps = [0.0, *(point.eps for point in row.robust)]
+        estimates = [row.accuracy, *(point.robust for point in row.robust)]
+        _curve(figure, eps, estimates, row, colour)
+    quantum = results.entrants[0]
+    figure.add_scatter(
+        x=[0.0, *(p.eps for p in quantum.robust)],
+        y=[quantum.accuracy.value, *(p.robust_to_noise.value for p in quantum.robust)],
+        name=f"{quantum.label}, random noise", mode="lines",
+        line={"color": COLOURS[0], "width": 1, "dash": "dash"},
+    )  # fmt: skip
+    _floor(figure, results)
+    figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
+    return figure
+
+
+def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str) -> go.Figure:
+    """Accuracy over a noise sweep: exact expectations as a line, finite shots as markers."""
+    figure = _empty(title, "Clean accuracy")
+    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+        points = row.noise[key]
+        levels = [p.level for p in points]
+        _curve(figure, levels, [p.shots for p in points], row, colour,
+               suffix=f", {results.shots} shots")  # fmt: skip
+        figure.add_scatter(
+            x=levels, y=[p.exact.value for p in points], name=f"{row.label}, exact",
+            mode="lines", line={"color": colour, "width": 1, "dash": "dash"},
+        )  # fmt: skip
+    _floor(figure, results)
+    return figure
+
+
+def reliability(results: Results) -> go.Figure:
+    """Accuracy against confidence; the diagonal is perfect calibration."""
+    figure = _empty("Confidence of the prediction", "How often it is right")
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="perfect",
+                       line={"color": "#94a3b8", "dash": "dash", "width": 1})  # fmt: skip
+    for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
+        bars = row.reliability
+        figure.add_scatter(
+            x=[b.confidence for b in bars], y=[b.accuracy for b in bars], name=row.label,
+            mode="lines+markers", line={"color": colour, "dash": DASHES[row.family], "width": 1.5},
+            marker={"size": [5 + 12 * (b.count / max(1, sum(c.count for c in bars))) ** 0.5
+                             for b in bars]},
+            customdata=[b.count for b in bars],
+            hovertemplate="%{y:.3f} right at %{x:.3f} sure (%{customdata} predictions)",
+            visible=True if row.family != "classical" or row.matched else "legendonly",
+        )  # fmt: skip
+    lowest = 1 / len(results.classes) - 0.02
+    figure.update_xaxes(range=[lowest, 1.02])
+    return figure
+
+
+def history(results: Results) -> go.Figure:
+    """Training and validation loss of the first seed."""
+    figure = _empty("Epoch", "Loss (first seed)")
+    rows = [row for row in results.entrants if row.history]
+    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+        numbers = [e.number for e in row.history]
+        figure.add_scatter(x=numbers, y=[e.loss for e in row.history], name=row.label,
+                           mode="lines", line={"color": colour, "width": 1.5})  # fmt: skip
+        if row.history[0].validation_loss is not None:
+            figure.add_scatter(
+                x=numbers, y=[e.validation_loss for e in row.history], mode="lines",
+                name=f"{row.label}, held back", line={"color": colour, "dash": "dot", "width": 1.5},
+            )  # fmt: skip
+    figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
+    return figure
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLOURS[k % len(COLOURS)] for k in range(count)]
+
+
+def _empty(x: str, y: str) -> go.Figure:
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.update_layout(
+        template="plotly_white", height=400, margin={"l": 48, "r": 12, "t": 12, "b": 44},
+        font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
+        xaxis_title=x, yaxis_title=y, hovermode="closest",
+    )  # fmt: skip
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    return figure
+
+
+def _curve(
+    figure: go.Figure, x: Sequence[float], estimates: Sequence[Estimate], row: EntrantResult,
+    colour: str, suffix: str = "",
+) -> None:  # fmt: skip
+    """A line with its intervals as error bars, a little transparent so that they can overlap."""
+    figure.add_scatter(
+        x=x, y=[e.value for e in estimates], name=row.label + suffix, mode="lines+markers",
+        line={"color": colour, "dash": DASHES[row.family], "width": 2.5 if row.key == "quantum" else 1.75},
+        marker={"size": 6},
+        error_y={
+            "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": colour,
+            "array": [e.high - e.value for e in estimates],
+            "arrayminus": [e.value - e.low for e in estimates],
+        },
+        hovertemplate="%{y:.3f} at %{x}",
+    )  # fmt: skip
+
+
+def _floor(figure: go.Figure, results: Results) -> None:
+    figure.add_hline(
+        y=results.majority, line={"color": "#64748b", "width": 1, "dash": "dash"},
+        annotation_text="commonest class", annotation_position="bottom right",
+        annotation_font_size=11,
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""The report card: one self-contained HTML page made from stored results alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robustq.atomic import write_atomically
+from robustq.bench.results import EntrantResult, Estimate, Example, Results
+from robustq.report.figures import figures
+from robustq.report.pictures import difference_png, grey_png
+
+TITLES = {
+    "robustness": ("Accuracy under attack", "Share of test inputs that are classified correctly and "
+                   "that the attack could not flip. Bars are {confidence} intervals over inputs and seeds."),
+    "gate-noise": ("Gate noise", "Clean accuracy when every gate is followed by depolarising noise: "
+                   "{shots} shots (solid) and exact expectations (dashed)."),
+    "readout-noise": ("Read-out error", "Clean accuracy when every qubit is misread with this "
+                      "probability: {shots} shots (solid) and exact expectations (dashed)."),
+    "reliability": ("Calibration", "When the model says it is 80 % sure, is it right 80 % of the time? "
+                    "Larger dots hold more predictions."),
+    "history": ("Training", "Loss on the training rows and on the rows held back to choose the epoch."),
+}  # fmt: skip
+
+
+def write_report(results: Results, path: Path) -> None:
+    """Write the page to ``path``, atomically."""
+    write_atomically(path, render(results).encode())
+
+
+def render(results: Results) -> str:
+    """The page as text: no network, no time stamp; the same results give the same page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["percent"] = percent
+    environment.filters["interval"] = interval
+    words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots)}
+    drawn = [
+        {"id": name, "title": TITLES[name][0], "text": TITLES[name][1].format(**words),
+         "json": _script_safe(figure.to_json())}
+        for name, figure in figures(results).items()
+    ]  # fmt: skip
+    return environment.get_template("report.html.j2").render(
+        r=results, figures=drawn, cards=cards(results), examples=_examples(results),
+        plotly=get_plotlyjs(),
+        spec=json.dumps(results.spec, indent=1),
+    )  # fmt: skip
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one digit.
+
+    >>> percent(0.9532)
+    '95.3 %'
+    """
+    return f"{100 * value:.1f} %"
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval of a share, in percent."""
+    return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f} %"
+
+
+def cards(results: Results) -> list[dict[str, Any]]:
+    """The five metrics of the standard table: for the model under test and for its twin."""
+    rows = [row for row in results.entrants if row.key.startswith("quantum")]
+    eps = results.reference_eps
+    metrics: list[tuple[str, str, Callable[[EntrantResult], Estimate | None]]] = [
+        ("Accuracy", "on clean test data, higher is better", lambda e: e.accuracy),
+        ("Robustness", f"accuracy under attack at ε = {eps:g}, higher is better",
+         lambda e: results.at_reference(e.key).robust),
+        ("Attack success", f"correct inputs flipped at ε = {eps:g}, lower is better",
+         lambda e: results.at_reference(e.key).success),
+        ("Calibration error", "confidence against truth (ECE), lower is better",
+         lambda e: e.calibration_error),
+        ("Noise resilience", "accuracy kept under gate noise, higher is better",
+         lambda e: e.noise_resilience),
+    ]  # fmt: skip
+    return [
+        {"name": name, "text": text,
+         "values": [{"label": _short(row), "estimate": pick(row)} for row in rows if pick(row)]}
+        for name, text, pick in metrics
+    ]  # fmt: skip
+
+
+def _short(row: EntrantResult) -> str:
+    return "adversarially trained" if row.defended else "undefended"
+
+
+def _examples(results: Results) -> list[dict[str, Any]]:
+    return [_example(results, e) for e in results.examples if e.entrant == "quantum"][:4]
+
+
+def _example(results: Results, example: Example) -> dict[str, Any]:
+    """One example ready to show: three pictures for an image, signed bars otherwise."""
+    shown: dict[str, Any] = {
+        "row": example.row,
+        "label": results.classes[example.label],
+        "predicted": results.classes[example.predicted],
+        "before": percent(example.confidence_before),
+        "after": percent(example.confidence_after),
+        "pictures": [],
+        "bars": [],
+    }
+    if results.image_shape:
+        shape = results.image_shape
+        shown["pictures"] = [
+            ("input", grey_png(example.x, shape)),
+            ("change, amplified", difference_png(example.x, example.x_adv, shape)),
+            ("attacked", grey_png(example.x_adv, shape)),
+        ]
+        return shown
+    delta = [b - a for a, b in zip(example.x, example.x_adv, strict=True)]
+    largest = max(map(abs, delta)) or 1.0
+    order = sorted(range(len(delta)), key=lambda k: -abs(delta[k]))[:8]
+    shown["bars"] = [
+        {"name": results.features[k], "delta": f"{delta[k]:+.3f}", "positive": delta[k] > 0,
+         "width": round(50 * abs(delta[k]) / largest, 1)}
+        for k in sorted(order)
+    ]  # fmt: skip
+    return shown
+
+
+def _script_safe(text: str | None) -> str:
+    """JSON that can stand inside a script element whatever names the data holds."""
+    return (text or "").replace("<", "\\u003c")
