@@ -47,7 +47,7 @@ class Angle:
             return value
         if not math.isfinite(value):
             raise CircuitError(f"expected a finite angle, got {value}")
-        return Angle((((), float(value)),))
+        return _canonical({(): float(value)})
 
     def __add__(self, other: Angle | float) -> Angle:
         total = dict(self.terms)

@@ -61,6 +61,9 @@ def expectations(
     inputs, parameters = _checked(circuit, inputs, parameters)
     if shots is not None and generator is None:
         raise CircuitError("expected a generator with shots, got none")
+    if not len(inputs):
+        return inputs.new_zeros(0, len(observables))
+    check_memory(circuit.qubits, len(inputs), 1)
     model = noise or NoiseModel()
     plan = (m.exact if shots is None else m.outcomes)(
         m.as_tuple(observables), circuit.qubits, model.readout
@@ -94,7 +97,6 @@ def _rows(
     if method == "statevector":
         if noise.after_gates:
             raise CircuitError("method 'statevector': expected no channels, got a noise model")
-        check_memory(circuit.qubits, len(inputs), 1)
         return m.pure_rows(evolve(circuit, inputs, parameters), plan)
     listed, matrices = noisy.program(circuit, inputs, parameters, noise)
     prefix, suffix = (listed, []) if method == "density" else noisy.split(listed)

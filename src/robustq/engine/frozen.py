@@ -52,13 +52,13 @@ class FrozenModel:
         self.scale = scale
         self._parameters = parameters.detach().clone()
         self._noise = noise or NoiseModel()
+        check_memory(circuit.qubits, len(observables), 2)
         self._plan = m.exact(m.as_tuple(observables), circuit.qubits, self._noise.readout)
         blank = self._parameters.new_zeros(0, circuit.inputs)
         listed, matrices = noisy.program(circuit, blank, self._parameters, self._noise)
         prefix, suffix = noisy.split(listed)
         self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
         self._pure = not any(event.channel for event in prefix)
-        check_memory(circuit.qubits, len(self._plan.combine), 2)
         if any(event.channel for event in suffix):
             dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
             operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
@@ -81,6 +81,8 @@ class FrozenModel:
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
         check_inputs(self.circuit, x)
+        if not len(x):
+            return x.new_zeros(0, len(self._effective))
         if self._pure:
             check_memory(self.circuit.qubits, len(x), 1)
             state = evolve(self._prefix_circuit, x, self._parameters)

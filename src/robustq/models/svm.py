@@ -70,11 +70,13 @@ class RBFSVM(nn.Module):
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""
         if not len(self.support):
             raise ModelError("expected a fitted support-vector machine, got one without vectors")
-        support, weight = self.support.to(x.dtype), self.weight.to(x.dtype)
-        # |x - s|^2 expanded would cancel; the difference is exact and its gradient finite at zero.
-        squared = ((x[:, None, :] - support[None]) ** 2).sum(2)
-        kernel = torch.exp(-self.gamma.to(x.dtype) * squared)
-        return self.scale.to(x.dtype) * (kernel @ weight.T + self.bias.to(x.dtype))
+        # |x - s|^2 expanded is one matrix product; float64 keeps the cancellation harmless.
+        rows = x.double()
+        squared = (
+            (rows**2).sum(1, keepdim=True) + (self.support**2).sum(1) - 2 * rows @ self.support.T
+        )
+        kernel = torch.exp(-self.gamma * squared)
+        return (self.scale * (kernel @ self.weight.T + self.bias)).to(x.dtype)
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""

@@ -1,0 +1,31 @@
+"""What every test may use: one generator a test, one thread, a data folder that may be absent."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Tests run side by side; several threads each would only get in each other's way."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(20240501)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240501)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    folder = os.environ.get("ROBUSTQ_DATA_DIR")
+    if not folder:
+        pytest.skip("ROBUSTQ_DATA_DIR is not set")
+    return folder
