@@ -1,0 +1,1 @@
+"""Measurements beside other libraries: ratios in one run, never absolute claims."""

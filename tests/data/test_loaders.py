@@ -28,7 +28,8 @@ from robustq.data import (
 from robustq.data.catalogue import DATA, load
 from robustq.data.files import VARIABLE, DataFile
 from robustq.data.raw import RawData
-from robustq.data.tables import encode, read_table, split_together
+from robustq.data.splits import split_together
+from robustq.data.tables import encode, read_table
 from robustq.errors import DataError
 
 

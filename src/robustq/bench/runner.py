@@ -18,7 +18,7 @@ import torch
 
 from robustq.atomic import write_atomically
 from robustq.bench.entrants import Entrant, build, entrants
-from robustq.bench.results import Results
+from robustq.bench.results import Results, read_results
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import summarise, unit_folder
 from robustq.bench.unit import run_unit, single_thread
@@ -55,7 +55,7 @@ def assess(
         _publish_models(run, spec)
         write_atomically(run / "results.json", results.to_bytes())
         _add_timing(run, time.monotonic() - started)
-    return results
+    return read_results(run)
 
 
 def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) -> None:

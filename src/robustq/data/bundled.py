@@ -7,24 +7,16 @@ from typing import Any
 import numpy as np
 
 from robustq.data.raw import RawData
+from robustq.data.splits import split_together
 
-_SPLIT = "ours: 80/20, stratified, train_test_split(random_state=0)"
-
-
-def split_fixed(x: np.ndarray, y: np.ndarray, test: float = 0.2) -> tuple[Any, Any, Any, Any]:
-    """The fixed stratified split of a set without an official one."""
-    from sklearn.model_selection import train_test_split
-
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=test, stratify=y, random_state=0
-    )
-    return x_train, np.asarray(y_train, np.int64), x_test, np.asarray(y_test, np.int64)
+_SPLIT = "ours: 80/20, stratified, train_test_split(random_state=0), equal rows kept on one side"
 
 
 def _tabular(name: str, bunch: Any, citation: str) -> RawData:
-    x_train, y_train, x_test, y_test = split_fixed(np.asarray(bunch.data, float), bunch.target)
+    x, y = np.asarray(bunch.data, float), np.asarray(bunch.target, np.int64)
+    train, test = split_together([row.tobytes() for row in x], y)
     return RawData(
-        name, "tabular", x_train, y_train, x_test, y_test,
+        name, "tabular", x[train], y[train], x[test], y[test],
         classes=tuple(map(str, bunch.target_names)),
         features=tuple(map(str, bunch.feature_names)),
         licence="CC BY 4.0 (UCI), bundled with scikit-learn",
@@ -59,9 +51,10 @@ def digits() -> RawData:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    x_train, y_train, x_test, y_test = split_fixed(bunch.images / 16.0, bunch.target)
+    x, y = bunch.images / 16.0, np.asarray(bunch.target, np.int64)
+    train, test = split_together([row.tobytes() for row in x], y)
     return RawData(
-        "digits", "image", x_train, y_train, x_test, y_test,
+        "digits", "image", x[train], y[train], x[test], y[test],
         classes=tuple(map(str, bunch.target_names)),
         licence="CC BY 4.0 (UCI), bundled with scikit-learn",
         citation="Alpaydin & Kaynak 1998",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from robustq.data.files import DataFile
 from robustq.data.raw import RawData
-from robustq.data.tables import Labels, Matrix, Table, encode, read_table, split_together
+from robustq.data.splits import split_together
+from robustq.data.tables import Labels, Matrix, Table, encode, read_table
 
 CREDIT_CARD = DataFile(
     "finance/creditcard_balanced_946.csv.xz",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import lzma
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -13,7 +13,6 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from robustq.data.bundled import split_fixed
 from robustq.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -145,14 +144,3 @@ def _one_hot(cells: list[str], categories: list[str]) -> Matrix:
     place = {category: number for number, category in enumerate(categories)}
     codes = np.array([place.get(cell, -1) for cell in cells])
     return np.asarray(codes[:, None] == np.arange(len(categories)), float)
-
-
-def split_together(rows: Sequence[Hashable], y: Labels) -> tuple[list[int], list[int]]:
-    """Row numbers of the fixed 80/20 split of the distinct rows; copies go with the first."""
-    members: dict[Hashable, list[int]] = {}
-    for number, row in enumerate(rows):
-        members.setdefault(row, []).append(number)
-    copies = list(members.values())
-    first = np.array([numbers[0] for numbers in copies])
-    train, _, test, _ = split_fixed(np.arange(len(copies)), y[first])
-    return [n for k in train for n in copies[k]], [n for k in test for n in copies[k]]

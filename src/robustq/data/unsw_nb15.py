@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustq.data.bundled import split_fixed
 from robustq.data.files import DataFile
 from robustq.data.raw import RawData
+from robustq.data.splits import split_fixed
 from robustq.data.tables import Table, encode, read_table
 
 UNSW = DataFile(

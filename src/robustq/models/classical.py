@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.models.linear import linear, reset_linear
+from robustq.models.linear import linear, new_linear
 
 
 class Perceptron(nn.Module):
@@ -33,9 +33,7 @@ class Perceptron(nn.Module):
         super().__init__()
         self.hidden = list(hidden)
         widths = [features, *hidden, classes]
-        self.layers = nn.ModuleList(
-            reset_linear(nn.Linear(a, b), generator) for a, b in pairwise(widths)
-        )
+        self.layers = nn.ModuleList(new_linear(a, b, generator) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""

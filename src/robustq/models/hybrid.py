@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.models.linear import linear, reset_linear
+from robustq.models.linear import linear, new_linear
 from robustq.models.quantum import QuantumNet
 from robustq.noise import NoiseModel
 
@@ -38,9 +38,9 @@ class HybridNet(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.classes = features, classes
-        self.before = reset_linear(nn.Linear(features, core.circuit.inputs), generator)
+        self.before = new_linear(features, core.circuit.inputs, generator)
         self.core = core
-        self.after = reset_linear(nn.Linear(len(core.observables), classes), generator)
+        self.after = new_linear(len(core.observables), classes, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 
-def reset_linear(layer: nn.Linear, generator: torch.Generator) -> nn.Linear:
-    """Uniform in ``+-1/sqrt(fan_in)``, torch's default law, drawn from ``generator``.
+def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer, uniform in ``+-1/sqrt(inputs)`` (torch's law), drawn from ``generator``.
 
-    >>> reset_linear(nn.Linear(4, 2), torch.Generator()).weight.abs().max() <= 0.5
+    >>> new_linear(4, 2, torch.Generator()).weight.abs().max() <= 0.5
     tensor(True)
     """
-    bound = 1 / math.sqrt(layer.in_features)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         for tensor in (layer.weight, layer.bias):
             tensor.copy_((2 * torch.rand(tensor.shape, generator=generator) - 1) * bound)

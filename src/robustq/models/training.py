@@ -169,7 +169,9 @@ class _Run:
         for batch in torch.split(order, batch_size):
             loss = self.loss(batch)
             if not bool(torch.isfinite(loss)):
-                raise ModelError(f"expected a finite loss, got {float(loss)}; try a smaller lr")
+                raise ModelError(
+                    f"expected a finite loss, got {float(loss.detach())}; try a smaller lr"
+                )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

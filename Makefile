@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: help demo test install check format pages docs perf clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"expected Python >= 3.11, got {sys.version.split()[0]}; try: make PYTHON=python3.11 ..."'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) -e '.[test,check,docs]'
+	@touch $@
+
+install: $(VENV)/.installed ## make .venv and install the package in it
+
+demo: $(VENV)/.installed ## assess a quantum model on real breast-cancer data
+	$(BIN)/robustq assess --data breast-cancer --out runs/demo
+	@echo "open runs/demo/report.html"
+
+test: $(VENV)/.tested ## run every test
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+
+check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
+	$(BIN)/ruff format --check src tests tools perf examples
+	$(BIN)/ruff check src tests tools perf examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/budgets.py
+	$(BIN)/python tools/pages.py --check
+	$(BIN)/mkdocs build --strict --quiet --site-dir /tmp/robustq-site
+
+format: $(VENV)/.tested ## format and fix what can be fixed
+	$(BIN)/ruff format src tests tools perf examples
+	$(BIN)/ruff check --fix src tests tools perf examples
+
+pages: $(VENV)/.tested ## write the generated pages of the documentation
+	$(BIN)/python tools/pages.py
+
+docs: $(VENV)/.tested pages ## build the documentation in site/
+	$(BIN)/mkdocs build --strict
+
+perf: $(VENV)/.tested ## time the engine beside PennyLane, in one run
+	$(BIN)/python -m perf
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,74 @@
+"""Specifications: every mistake is one clear sentence, found before anything runs."""
+
+import pytest
+
+from robustq.bench import completed, parse, read
+from robustq.data import load
+from robustq.errors import RobustQError, SpecError
+
+GOOD = {"data": {"name": "iris"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dta": {}}, "unknown key 'dta': did you mean 'data'?"),
+        ({"data": {"name": "iris", "clases": ["a"]}}, "unknown key 'data.clases': did you mean 'classes'"),
+        ({"data": {}}, "data.name: expected a value, got none"),
+        ({"seeds": "3"}, "seeds: expected a valid integer, got '3'"),
+        ({"seeds": 0}, "seeds: expected greater than or equal to 1, got 0"),
+        ({"model": {"name": "qn"}}, "unknown model 'qn': did you mean 'qnn'"),
+        ({"model": {"name": "mlp"}}, "expected a quantum or hybrid model, got 'mlp'"),
+        ({"model": {"options": {"layer": 2}}}, "unknown model option 'layer': did you mean 'layers'"),
+        ({"attack": {"name": "pdg"}}, "unknown attack 'pdg': did you mean 'pgd'"),
+        ({"attack": {"options": {"step_size": 1}}}, "unknown attack option 'step_size'"),
+        ({"attack": {"options": {"steps": 0}}}, "expected steps and restarts >= 1"),
+        ({"defence": {"name": "adversarial"}}, "did you mean 'adversarial-training'"),
+        ({"threat": {"name": "l1"}}, "unknown threat 'l1'"),
+        ({"threat": {"eps": [-0.1, 0.1]}}, "expected eps >= 0 and finite, got -0.1"),
+        ({"threat": {"eps": [0.2, 0.1]}}, "expected rising values > 0"),
+        ({"threat": {"eps": [0.1, 0.2]}}, r"threat.reference: expected one of \[0.1, 0.2\], got 0.05"),
+        ({"threat": {"eps": []}}, "threat.eps"),
+        ({"noise": {"gate_error": [2.0]}}, r"noise.gate_error: expected levels in \(0, 1\], got 2.0"),
+        ({"noise": {"shots": 0}}, "noise.shots: expected greater than or equal to 1, got 0"),
+        ({"baselines": {"names": ["qnn"]}}, "expected classical models, got 'qnn'"),
+        ({"training": {"lr": 0.0}}, "expected lr > 0"),
+        ({"confidence": 1.5}, "confidence: expected less than 1, got 1.5"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(change, message):
+    with pytest.raises(RobustQError, match=message):
+        parse(GOOD | change)
+
+
+def test_files_are_read_and_checked(tmp_path):
+    path = tmp_path / "spec.toml"
+    with pytest.raises(SpecError, match="cannot be read"):
+        read(path)
+    path.write_text("seeds = = 3")
+    with pytest.raises(SpecError, match="expected TOML"):
+        read(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(SpecError, match="expected TOML"):
+        read(path)
+    path.write_text('seeds = 2\n[data]\nname = "iris"\n')
+    assert read(path).seeds == 2
+
+
+def test_content_id_depends_on_content_alone():
+    assert parse(GOOD).content_id == parse({"seeds": 5, **GOOD}).content_id
+    assert parse(GOOD).content_id != parse({"seeds": 6, **GOOD}).content_id
+
+
+def test_defaults_follow_the_data():
+    table = completed(parse({"data": {"name": "breast-cancer"}}), load("breast-cancer"))
+    assert (table.data.features, table.model.options["encoding"]) == (8, "angle")
+    image = completed(parse({"data": {"name": "digits"}}), load("digits"))
+    assert (image.data.features, image.model.options["encoding"]) == (64, "amplitude")
+    assert image.model.options["readout"] == "basis-groups"
+    assert completed(image, load("digits")) == image
+
+
+def test_unknown_classes_are_refused():
+    with pytest.raises(SpecError, match="unknown class of iris 'rose'"):
+        parse({"data": {"name": "iris", "classes": ["setosa", "rose"]}}).raw()

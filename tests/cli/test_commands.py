@@ -1,0 +1,149 @@
+"""The command line as a user meets it: a real process, its output, its exit code."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from safetensors.numpy import load_file
+
+SPEC = """
+seeds = 1
+[data]
+name = "iris"
+features = 3
+classes = ["versicolor", "virginica"]
+[model.options]
+layers = 1
+[training]
+epochs = 3
+[threat]
+eps = [0.05]
+[attack.options]
+steps = 3
+restarts = 1
+[defence]
+name = "none"
+[noise]
+gate_error = [0.05]
+readout_error = [0.1]
+[baselines]
+names = ["logistic"]
+"""
+
+
+def robustq(*arguments, cwd=None, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "robustq", *arguments], capture_output=True, text=True, cwd=cwd,
+        env={**os.environ, "COLUMNS": "160", **environment}, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run and a model, made once by the commands themselves."""
+    path = tmp_path_factory.mktemp("cli")
+    (path / "spec.toml").write_text(SPEC)
+    run = robustq("assess", "spec.toml", "--out", "run", "--json", cwd=path)
+    assert run.returncode == 0, run.stderr
+    (path / "printed.json").write_text(run.stdout)
+    trained = robustq("train", "spec.toml", "--out", "model", "--json", cwd=path)
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(trained.stdout)["parameters"] == 10
+    return path
+
+
+def test_assess_prints_what_it_writes(folder):
+    printed = json.loads((folder / "printed.json").read_text())
+    assert printed == json.loads((folder / "run/results.json").read_text())
+    assert (folder / "run/report.html").stat().st_size > 1e6
+    assert (folder / "run/model/model.json").exists()
+
+
+def test_show_and_report(folder):
+    shown = robustq("show", "run", cwd=folder)
+    assert shown.returncode == 0
+    assert "QNN" in shown.stdout
+    assert json.loads(robustq("show", "run", "--json", cwd=folder).stdout)["title"] == "iris"
+    again = robustq("report", "run", "--out", "again.html", cwd=folder)
+    assert again.returncode == 0
+    assert (folder / "again.html").read_bytes() == (folder / "run/report.html").read_bytes()
+
+
+def test_attack_a_saved_model(folder):
+    done = robustq(
+        "attack", "model", "--attack", "pgd", "--threat", "l2:0.2", "--steps", "5", "--json",
+        "--out", "adv.safetensors", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    value, low, high = found["robust_accuracy"]
+    assert low <= value <= high
+    saved = load_file(folder / "adv.safetensors")
+    assert saved["x"].shape == saved["x_adv"].shape == (found["inputs"], 3)
+    text = robustq("attack", "model", "--attack", "identity", cwd=folder)
+    assert "attack success rate: 0.0 %" in text.stdout
+
+
+@pytest.mark.parametrize("kind", ["data", "models", "attacks", "defences", "threats", "encodings",
+                                  "ansaetze", "readouts"])  # fmt: skip
+def test_list(kind):
+    listed = json.loads(robustq("list", kind, "--json").stdout)
+    assert listed
+    assert all(entry["summary"] for entry in listed.values())
+    table = robustq("list", kind)
+    assert table.returncode == 0
+    assert next(iter(listed)) in table.stdout
+
+
+def test_doctor_and_version():
+    found = json.loads(robustq("doctor", "--json").stdout)
+    assert {"robustq", "torch", "engine", "threads", "gpu"} <= set(found)
+    assert robustq("--version").stdout.strip() == found["robustq"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["assess"], "expected a specification file or --data NAME, got neither"),
+        (["assess", "missing.toml"], "expected a specification file, but missing.toml"),
+        (["assess", "--data", "breast-cancr"], "did you mean 'breast-cancer'"),
+        (
+            ["assess", "--data", "iris", "--classes", "setosa,tulip"],
+            "unknown class of iris 'tulip'",
+        ),
+        (["assess", "broken.toml"], "unknown key 'trainin': did you mean 'training'"),
+        (["assess", "negative.toml"], "expected eps >= 0 and finite, got -0.1"),
+        (["assess", "--data", "mnist"], "ROBUSTQ_DATA_DIR"),
+        (["train", "--data", "iris", "--entrant", "quantm"], "did you mean 'quantum'"),
+        (["attack", "nothing"], "expected a saved model"),
+        (["attack", "nothing", "--threat", "linf"], "expected THREAT:EPS"),
+        (["attack", "nothing", "--threat", "linf:-1"], "eps >= 0"),
+        (["attack", "nothing", "--attack", "pdg"], "did you mean 'pgd'"),
+        (["show", "nowhere"], "expected a finished run"),
+        (["list", "attack"], "did you mean 'attacks'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    (tmp_path / "broken.toml").write_text('[trainin]\n[data]\nname = "iris"\n')
+    (tmp_path / "negative.toml").write_text('[data]\nname = "iris"\n[threat]\neps = [-0.1]\n')
+    before = sorted(tmp_path.rglob("*"))
+    data = str(tmp_path / "empty")  # a data folder without the files, so that nothing is downloaded
+    wrong = robustq(*arguments, cwd=tmp_path, ROBUSTQ_DATA_DIR=data, **OFFLINE)
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    assert message in " ".join(wrong.stderr.split())
+    assert wrong.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# Downloads fail at once instead of being tried: a proxy nobody listens at.
+OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
+def test_an_existing_model_is_not_overwritten(folder):
+    again = robustq("train", "spec.toml", "--out", "model", cwd=folder)
+    assert again.returncode == 2
+    assert "model exists" in again.stderr

@@ -1,0 +1,126 @@
+"""The report card: complete, self-contained, and readable in a real browser."""
+
+import io
+import re
+import shutil
+
+import pytest
+
+from robustq import bench
+from robustq.bench import read_results
+from robustq.report import render, summary, write_report
+from robustq.report.pictures import difference_png, grey_png
+
+SPEC = {
+    "title": "A <script>alert(1)</script> title",
+    "data": {"name": "digits", "classes": ["3", "5"], "features": 16, "train_size": 60, "test_size": 40},
+    "seeds": 2,
+    "model": {"options": {"layers": 1}},
+    "training": {"epochs": 3},
+    "threat": {"eps": [0.05, 0.2], "reference": 0.2},
+    "attack": {"options": {"steps": 4, "restarts": 1}},
+    "defence": {"steps": 2},
+    "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return bench.assess(bench.parse(SPEC), tmp_path_factory.mktemp("run") / "r")
+
+
+@pytest.fixture(scope="module")
+def page(results, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(results, path)
+    return path
+
+
+def test_page_is_self_contained_and_escaped(page):
+    text = page.read_text()
+    own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", own)
+    assert "<script>alert(1)" not in text
+    assert "A &lt;script&gt;alert(1)&lt;/script&gt; title" in text
+
+
+def test_page_tells_what_the_results_hold(results, page):
+    text = page.read_text()
+    assert results.verdict.headline in text
+    for row in results.entrants:
+        assert f"{100 * row.accuracy.value:.1f} %" in text
+        assert row.label in text
+    for caveat in results.caveats:
+        assert caveat.text.split(";")[0][:40].replace("'", "&#39;") in text
+    for metric in (
+        "Accuracy",
+        "Robustness",
+        "Attack success",
+        "Calibration error",
+        "Noise resilience",
+    ):
+        assert f"<h2>{metric}</h2>" in text
+
+
+def test_same_results_same_page(results):
+    assert render(results) == render(results)
+
+
+def test_terminal_summary_names_everybody(results):
+    from rich.console import Console
+
+    written = io.StringIO()
+    Console(width=160, file=written).print(summary(results))
+    text = written.getvalue()
+    for row in results.entrants:
+        assert row.label in text
+
+
+def test_pictures_are_pngs_with_the_right_pixels():
+    import base64
+    import zlib
+
+    raw = base64.b64decode(grey_png([0.0, 0.5, 1.0, 2.0], (2, 2)).split(",")[1])
+    assert raw.startswith(b"\x89PNG")
+    start = raw.index(b"IDAT") + 4
+    assert zlib.decompress(raw[start : raw.index(b"IEND") - 8]) == b"\0\x00\x80\0\xff\xff"
+    assert difference_png([0.0, 0.5], [0.1, 0.5], (1, 2)) == grey_png([1.0, 0.5], (1, 2))
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
+@pytest.mark.parametrize("width", [390, 1400])
+def test_page_in_a_browser(page, results, width, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        problems, requests = [], []
+        tab.on("console", lambda m: problems.append(m.text))
+        tab.on("pageerror", lambda e: problems.append(str(e)))
+        tab.on("request", lambda r: requests.append(r.url))
+        tab.goto(page.as_uri())
+        tab.wait_for_function("document.querySelectorAll('.plot .main-svg').length > 0")
+        plots, drawn = tab.evaluate(
+            "[document.querySelectorAll('.plot').length,"
+            " [...document.querySelectorAll('.plot')].filter(p => p.querySelector('.trace path, .trace')).length]"
+        )
+        overflow = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        smallest = tab.evaluate(
+            "Math.min(...[...document.querySelectorAll('p, li, td, h1, h2')]"
+            ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
+        )
+        pictures = tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        browser.close()
+    assert problems == []
+    assert all(url.startswith(("file:", "data:")) for url in requests)
+    assert plots == drawn == 5
+    assert overflow <= 0
+    assert smallest >= 12
+    assert pictures
+
+
+def test_results_survive_a_round_trip_through_json(results, tmp_path):
+    path = tmp_path / "results.json"
+    path.write_bytes(results.to_bytes())
+    assert read_results(path) == results

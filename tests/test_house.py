@@ -1,0 +1,69 @@
+"""The house itself: light imports, complete catalogues, fresh generated pages, documented errors."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import robustq
+from robustq.catalogue import Entry, resolve
+from robustq.cli.listing import CATALOGUES
+from robustq.errors import RobustQError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_import_is_light():
+    """Heavy and optional packages are imported where they are used."""
+    heavy = ("scipy", "sklearn", "plotly", "matplotlib", "jinja2", "pooch", "pennylane", "rich")
+    code = f"import sys, robustq; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_leaves_the_world_alone():
+    code = (
+        "import logging, torch, numpy as np\n"
+        "before = (torch.get_default_dtype(), torch.get_num_threads(),"
+        " torch.random.get_rng_state().tolist(), np.random.get_state()[1].tolist(), len(logging.root.handlers))\n"
+        "import robustq, robustq.bench, robustq.report, robustq.interop.sklearn\n"
+        "after = (torch.get_default_dtype(), torch.get_num_threads(),"
+        " torch.random.get_rng_state().tolist(), np.random.get_state()[1].tolist(), len(logging.root.handlers))\n"
+        "print(before == after)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("kind", CATALOGUES)
+def test_catalogue_entries_are_complete(kind):
+    for name, entry in CATALOGUES[kind].items():
+        assert isinstance(entry, Entry)
+        assert name == name.lower()
+        assert entry.summary
+        assert entry.reference
+        assert inspect.getdoc(entry.make)
+    with pytest.raises(RobustQError, match="did you mean"):
+        resolve(kind, next(iter(CATALOGUES[kind])) + "x", CATALOGUES[kind])
+
+
+def test_every_module_imports_and_has_a_docstring():
+    names = [m.name for m in pkgutil.walk_packages(robustq.__path__, "robustq.")]
+    assert len(names) > 50
+    for name in names:
+        if not name.endswith("__main__"):
+            assert importlib.import_module(name).__doc__, name
+
+
+@pytest.mark.parametrize("name", ["budgets.py", "pages.py"])
+def test_tools_find_nothing(name):
+    arguments = ["--check"] if name == "pages.py" else []
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / name), *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
