@@ -55,7 +55,9 @@ def main() -> None:
     if chosen.json:
         print(json.dumps(measured, indent=1))
         return
-    print("| qubits | layers | batch | robustq ms | frozen ms | PennyLane ms | ratio | frozen ratio |")
+    print(
+        "| qubits | layers | batch | robustq ms | frozen ms | PennyLane ms | ratio | frozen ratio |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for found in measured:
         times, ratio = found["median_ms"], found["pennylane_over"]

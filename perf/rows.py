@@ -71,7 +71,9 @@ def pennylane(row: Row) -> Step:
     x.requires_grad_(True)
     theta.requires_grad_(True)
 
-    @qml.qnode(qml.device("default.qubit", wires=row.qubits), interface="torch", diff_method="backprop")
+    @qml.qnode(
+        qml.device("default.qubit", wires=row.qubits), interface="torch", diff_method="backprop"
+    )
     def node(features: torch.Tensor, weights: torch.Tensor) -> object:
         qml.AngleEmbedding(features, wires=range(row.qubits), rotation="Y")
         qml.StronglyEntanglingLayers(weights, wires=range(row.qubits))

@@ -66,7 +66,8 @@ def test_show_and_report(folder):
     shown = robustq("show", "run", cwd=folder)
     assert shown.returncode == 0
     assert "QNN" in shown.stdout
-    assert json.loads(robustq("show", "run", "--json", cwd=folder).stdout)["title"] == "iris"
+    told = json.loads(robustq("show", "run", "--json", cwd=folder).stdout)
+    assert told["title"] == ("QNN on iris, versicolor vs virginica")
     again = robustq("report", "run", "--out", "again.html", cwd=folder)
     assert again.returncode == 0
     assert (folder / "again.html").read_bytes() == (folder / "run/report.html").read_bytes()

@@ -48,7 +48,7 @@ def test_page_tells_what_the_results_hold(results, page):
     text = page.read_text()
     assert results.verdict.headline in text
     for row in results.entrants:
-        assert f"{100 * row.accuracy.value:.1f} %" in text
+        assert f"{100 * row.accuracy.value:.1f}\u00a0%" in text
         assert row.label in text
     for caveat in results.caveats:
         assert caveat.text.split(";")[0][:40].replace("'", "&#39;") in text

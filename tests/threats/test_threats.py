@@ -107,4 +107,4 @@ def test_data_outside_the_box_is_refused():
 def test_threats_are_values():
     assert Linf(0.1, (0, 1)) == Linf(0.1, (0, 1))
     assert len({L2(0.1), L2(0.1), L2(0.2)}) == 2
-    assert str(Linf(0.1, (0, 1))) == "l-inf eps=0.1 in (0, 1)"
+    assert str(Linf(0.1, (0, 1))) == "l-inf eps=0.1 in [0, 1]"

@@ -22,6 +22,9 @@ class FGSM:
 
     loss: str = "cross-entropy"
 
+    def __str__(self) -> str:
+        return f"FGSM, {self.loss}"
+
     def search(self, problem: Problem) -> Tensor:
         """One step of the whole budget."""
         direction = problem.threat.steepest(problem.gradient(problem.x, self.loss))

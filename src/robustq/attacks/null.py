@@ -18,6 +18,9 @@ class Identity:
     Identity()
     """
 
+    def __str__(self) -> str:
+        return "no attack"
+
     def search(self, problem: Problem) -> Tensor:
         """The clean input."""
         return problem.x
@@ -38,6 +41,9 @@ class UniformNoise:
     def __post_init__(self) -> None:
         if self.tries < 1:
             raise SpecError(f"uniform-noise: expected tries >= 1, got {self.tries}")
+
+    def __str__(self) -> str:
+        return f"uniform noise, best of {self.tries}"
 
     def search(self, problem: Problem) -> Tensor:
         """Ask about each random point; the framework remembers the strongest."""

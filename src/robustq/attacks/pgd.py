@@ -45,6 +45,9 @@ class PGD:
         """Step length divided by eps."""
         return self.step if self.step is not None else 2.5 / self.steps
 
+    def __str__(self) -> str:
+        return f"PGD, {self.steps} steps, {self.restarts} restarts, {self.loss}"
+
     def search(self, problem: Problem) -> Tensor:
         """All runs; the framework remembers the strongest candidate of any of them."""
         threat, length = problem.threat, self.step_fraction * problem.threat.eps

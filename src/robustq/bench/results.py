@@ -70,7 +70,7 @@ class ReliabilityBin(_Record):
 
 
 class EpochPoint(_Record):
-    """Training history of the first seed."""
+    """One epoch of the first seed's training."""
 
     number: int
     loss: float

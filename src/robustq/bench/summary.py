@@ -49,7 +49,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
     rows = [_row(o, spec, data) for o in gathered]
     counts = np.bincount(data.y_test, minlength=len(data.classes))
     partial: dict[str, Any] = {
-        "title": spec.title or spec.data.name,
+        "title": spec.title or _title(gathered[0].entrant, data),
         "versions": _versions(),
         "spec": spec.model_dump(),
         "spec_sha256": spec.content_id,
@@ -71,6 +71,12 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
     return r.Results(
         **partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial)
     )
+
+
+def _title(entrant: Entrant, data: Dataset) -> str:
+    """What is assessed, when the specification gives no title."""
+    few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
+    return f"{entrant.label} on {data.name}{few}"
 
 
 def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:

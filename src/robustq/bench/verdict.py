@@ -121,7 +121,20 @@ def caveats(
     if data.record["rows"]["train"] == spec.data.train_size:
         found.append(Caveat(id="subsample", text=(
             f"Trained on a stratified sample of {spec.data.train_size} rows.")))  # fmt: skip
+    found += _matching(rows)
     return found + [flag for row in rows for flag in _flags(row, partial)]
+
+
+def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
+    """A baseline whose parameter count could not be matched, because one hidden unit is the fewest."""
+    wanted = rows[0].parameters
+    far = [row for row in rows if row.matched and not 0.67 <= row.parameters / wanted <= 1.5]
+    return [
+        Caveat(id="unmatched-baseline", text=(
+            f"{row.label}: the nearest perceptron has {row.parameters} parameters, the quantum model "
+            f"{wanted}."))
+        for row in far if not row.defended
+    ]  # fmt: skip
 
 
 def _flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:

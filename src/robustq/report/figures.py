@@ -86,7 +86,7 @@ def reliability(results: Results) -> go.Figure:
 def history(results: Results) -> go.Figure:
     """Training and validation loss of the first seed."""
     figure = _empty("Epoch", "Loss (first seed)")
-    rows = [row for row in results.entrants if row.history]
+    rows = [row for row in results.entrants if row.history and row.key.startswith("quantum")]
     for row, colour in zip(rows, _cycle(len(rows)), strict=True):
         numbers = [e.number for e in row.history]
         figure.add_scatter(x=numbers, y=[e.loss for e in row.history], name=row.label,

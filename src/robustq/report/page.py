@@ -58,14 +58,14 @@ def percent(value: float) -> str:
     """A share as a percentage with one digit.
 
     >>> percent(0.9532)
-    '95.3 %'
+    '95.3\\xa0%'
     """
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"
 
 
 def interval(estimate: Estimate) -> str:
     """The interval of a share, in percent."""
-    return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f} %"
+    return f"{100 * estimate.low:.1f}\u2009–\u2009{100 * estimate.high:.1f}\u00a0%"
 
 
 def cards(results: Results) -> list[dict[str, Any]]:

@@ -83,3 +83,17 @@ def check_eps(eps: float) -> None:
 def rounding(x: Tensor) -> Tensor:
     """What floating point may add to a distance from ``x``, ``(batch,)``."""
     return 4 * torch.finfo(x.dtype).eps * x.abs().flatten(1).amax(1).clamp_min(1)
+
+
+def describe(box: Box | None) -> str:
+    """The box as the end of a sentence.
+
+    >>> describe((0.0, 1.0))
+    ' in [0, 1]'
+    """
+    if box is None:
+        return ""
+    low, high = box
+    if isinstance(low, tuple) or isinstance(high, tuple):
+        return " in a box of its own for each feature"
+    return f" in [{low:g}, {high:g}]"

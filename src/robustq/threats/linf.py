@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.threats.box import Box, check_box, check_eps, clip, inside, rounding
+from robustq.threats.box import Box, check_box, check_eps, clip, describe, inside, rounding
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,4 @@ class Linf:
         return near & inside(candidate, self.box)
 
     def __str__(self) -> str:
-        return f"l-inf eps={self.eps:g}" + (f" in {self.box}" if self.box else "")
+        return f"l-inf eps={self.eps:g}" + describe(self.box)
