@@ -36,7 +36,7 @@ check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/lint-imports
 	$(BIN)/python tools/budgets.py
 	$(BIN)/python tools/pages.py --check
-	$(BIN)/mkdocs build --strict --quiet --site-dir /tmp/robustq-site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir /tmp/robustq-site
 
 format: $(VENV)/.tested ## format and fix what can be fixed
 	$(BIN)/ruff format src tests tools perf examples
@@ -46,7 +46,7 @@ pages: $(VENV)/.tested ## write the generated pages of the documentation
 	$(BIN)/python tools/pages.py
 
 docs: $(VENV)/.tested pages ## build the documentation in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 perf: $(VENV)/.tested ## time the engine beside PennyLane, in one run
 	$(BIN)/python -m perf
