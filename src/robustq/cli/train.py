@@ -10,10 +10,12 @@ import typer
 
 from robustq import bench
 from robustq.bench.entrants import build, entrants
-from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.console import notes, out, print_json
 from robustq.cli.specification import specification
+from robustq.contracts import Defence
 from robustq.errors import RunError, unknown_name
-from robustq.models import Epoch, History, fit, parameter_count, save
+from robustq.models import History, fit, parameter_count, save
+from robustq.models.progress import ProgressBar
 from robustq.models.svm import RBFSVM
 from robustq.seeding import derive, torch_generator
 
@@ -63,20 +65,11 @@ def train(
 
 def _fit(
     model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, spec: bench.Spec,
-    defence: object, stream: torch.Generator,
+    defence: Defence | None, stream: torch.Generator,
 ) -> History:  # fmt: skip
     plan = spec.training.build()
-    with progress_bar(plan.epochs) as advance:
-
-        def told(epoch: Epoch) -> None:
-            held = (
-                "" if epoch.validation_loss is None else f", held back {epoch.validation_loss:.4f}"
-            )
-            advance(f"loss {epoch.loss:.4f}{held}", epoch.number, plan.epochs)
-
-        return fit(
-            model, x, y, generator=stream, training=plan, defence=defence, callbacks=[told]  # type: ignore[arg-type]
-        )  # fmt: skip
+    with ProgressBar(plan.epochs) as bar:
+        return fit(model, x, y, generator=stream, training=plan, defence=defence, callbacks=[bar])
 
 
 def _accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
