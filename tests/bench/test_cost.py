@@ -1,0 +1,76 @@
+"""Circuits a device would run: the count must equal the parameter-shift rule done by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from robustq import engine
+from robustq.bench import parse
+from robustq.bench.cost import attack_circuits, training_circuits
+from robustq.bench.stages import bits, facts
+from robustq.circuits import ansaetze, encodings, pauli, per_qubit_z, z
+from robustq.models import Perceptron, QuantumNet
+
+
+def net(circuit, observables=None):
+    chosen = observables or per_qubit_z(2, circuit.qubits)
+    return QuantumNet(circuit, chosen, generator=torch.Generator())
+
+
+def test_facts_describe_the_circuit():
+    circuit = encodings.angle(3).then(ansaetze.strongly_entangling(3, layers=2))
+    found = facts(net(circuit))
+    assert found["qubits"] == 3
+    assert found["gates"] == 3 + 6 + 6
+    assert found["two_qubit_gates"] == 6
+    assert (found["input_angles"], found["trained_angles"]) == (3, 18)
+    assert found["settings"] == 1
+    assert facts(Perceptron(2, [], 2, generator=torch.Generator())) == {}
+
+
+def test_every_setting_is_paid_for():
+    circuit = encodings.angle(2)
+    plain = facts(net(circuit))
+    mixed = facts(net(circuit, [z(0), pauli("X", 1)]))
+    assert attack_circuits(mixed, 10, 5) == 2 * attack_circuits(plain, 10, 5)
+
+
+def test_gradient_cost_is_the_parameter_shift_rule():
+    """Two shifted circuits an angle give the exact gradient, so that is what is counted."""
+    circuit = encodings.angle(3).then(ansaetze.brickwork(3, layers=1))
+    theta = torch.linspace(0, 1, circuit.parameters, dtype=torch.float64)
+    x = torch.tensor([[0.2, 0.5, 0.9]], dtype=torch.float64, requires_grad=True)
+    engine.expectations(circuit, [z(0)], inputs=x, parameters=theta).sum().backward()
+    runs = 0
+    for k in range(3):
+        sides = []
+        for sign in (1, -1):
+            moved = x.detach().clone()
+            moved[0, k] += sign * (np.pi / 2) / np.pi  # a shift of pi/2 in the angle pi x
+            sides.append(engine.expectations(circuit, [z(0)], inputs=moved, parameters=theta))
+            runs += 1
+        shifted = np.pi * (sides[0] - sides[1]) / 2
+        assert float(x.grad[0, k]) == pytest.approx(float(shifted), abs=1e-12)
+    assert attack_circuits(facts(net(circuit)), 0, 1) == runs
+
+
+def test_amplitude_gradients_cost_two_circuits_a_feature():
+    assert attack_circuits(facts(net(encodings.amplitude(8))), 0, 1) == 16
+
+
+def test_classical_models_run_no_circuits():
+    assert attack_circuits({}, 100, 100) == 0
+    assert training_circuits({"steps": 5}, parse({"data": {"name": "iris"}}), True) == 0
+
+
+def test_defended_training_costs_more():
+    circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    spec = parse({"data": {"name": "iris"}})
+    known = facts(net(circuit)) | {"steps": 10}
+    plain, defended = (training_circuits(known, spec, flag) for flag in (False, True))
+    assert plain == 10 * 32 * (1 + 2 * 6)
+    assert defended - plain == 5 * 10 * 32 * (1 + 2 * 2)
+
+
+def test_bits_are_exact():
+    assert bits("0110").tolist() == [0.0, 1.0, 1.0, 0.0]

@@ -1,0 +1,103 @@
+"""The words of the verdict follow from the numbers, and every flag can be tripped."""
+
+import pytest
+
+from robustq.bench.results import Comparison, EntrantResult, Estimate, NoisePoint, RobustPoint
+from robustq.bench.verdict import _flags, _matching, verdict
+
+EPS = 0.1
+
+
+def estimate(value, half=0.02):
+    low, high = value - half, value + half
+    return Estimate(value=value, low=low, high=high, inputs=100, seeds=5)
+
+
+def row(
+    key="quantum", family="quantum", clean=0.95, robust=0.6, noise=0.9, parameters=70, **change
+):
+    point = RobustPoint(
+        eps=EPS, robust=estimate(robust), success=estimate(1 - robust / clean),
+        robust_to_noise=estimate(noise), queries=1, gradients=1, circuits=1,
+    )  # fmt: skip
+    level = NoisePoint(level=0.05, exact=estimate(0.9), shots=estimate(0.8))
+    content = {
+        "key": key, "label": key.upper(), "family": family, "defended": "defended" in key,
+        "matched": False, "parameters": parameters, "device": {}, "training_circuits": 0,
+        "accuracy": estimate(clean), "accuracy_by_seed": [clean], "robust": [point],
+        "calibration_error": estimate(0.03), "brier": estimate(0.1), "reliability": [],
+        "noise": {"gate_error": [level]} if family == "quantum" else {},
+        "noise_resilience": estimate(0.9) if family == "quantum" else None, "history": [],
+    }  # fmt: skip
+    return EntrantResult(**(content | change))
+
+
+def partial(*comparisons, majority=0.6):
+    return {"reference_eps": EPS, "majority": majority, "comparisons": list(comparisons)}
+
+
+def against(key, gap, half):
+    return Comparison(entrant=key, accuracy=estimate(0.0), robust=estimate(gap, half))
+
+
+@pytest.mark.parametrize(
+    ("robust", "level"), [(0.94, "robust"), (0.85, "fragile"), (0.6, "fragile"), (0.5, "broken")]
+)
+def test_level_follows_the_interval(robust, level):
+    found = verdict(partial(), [row(robust=robust)])
+    assert found.level == level
+    assert "95.0 % to" in found.headline
+
+
+def test_majority_sentence_takes_the_right_side():
+    below = verdict(partial(), [row(robust=0.55)]).sentences[0]
+    above = verdict(partial(), [row(robust=0.7)]).sentences[0]
+    assert "is below that" in below
+    assert "is above that" in above
+
+
+@pytest.mark.parametrize(
+    ("gap", "half", "words"),
+    [
+        (-0.2, 0.05, "more robust than the quantum model"),
+        (0.2, 0.05, "less robust than the quantum model"),
+        (-0.2, 0.3, "not distinguishable from the quantum model"),
+    ],
+)
+def test_comparison_claims_only_what_the_interval_allows(gap, half, words):
+    rows = [row(), row("mlp", "classical", robust=0.8), row("svm", "classical", robust=0.7)]
+    found = verdict(partial(against("mlp", gap, half), against("svm", 0.0, 0.1)), rows)
+    sentence = next(s for s in found.sentences if "baseline" in s)
+    assert words in sentence
+    assert "MLP" in sentence
+
+
+def test_defended_sentence_says_gain_and_cost():
+    rows = [row(robust=0.5), row("quantum-defended", clean=0.91, robust=0.8)]
+    sentence = verdict(partial(), rows).sentences[1]
+    assert "from 50.0 % to 80.0 % and costs 4.0 points" in sentence
+    cheaper = [row(robust=0.5), row("quantum-defended", clean=0.96, robust=0.8)]
+    assert "gains 1.0 points" in verdict(partial(), cheaper).sentences[1]
+
+
+def test_noise_sentence_names_the_worst_level():
+    assert "at 0.05 per gate it scores 80.0 %" in verdict(partial(), [row()]).sentences[-1]
+
+
+def test_a_constant_predictor_is_flagged():
+    assert [f.id for f in _flags(row(clean=0.6, robust=0.6), partial())] == [
+        "no-better-than-majority"
+    ]
+
+
+def test_an_attack_no_better_than_noise_is_flagged():
+    flags = _flags(row(robust=0.9, noise=0.9), partial())
+    assert [f.id for f in flags] == ["attack-no-better-than-noise"]
+    assert _flags(row(robust=0.5, noise=0.9), partial()) == []
+
+
+def test_an_unmatched_baseline_is_named():
+    wide = row("mlp", "classical", parameters=300, matched=True)
+    near = row("mlp", "classical", parameters=72, matched=True)
+    assert [f.id for f in _matching([row(), wide])] == ["unmatched-baseline"]
+    assert _matching([row(), near]) == []
