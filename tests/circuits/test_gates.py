@@ -113,3 +113,15 @@ def test_malformed_operations_are_refused(name, wires, filled, message):
 def test_qubits_outside_the_register_are_refused():
     with pytest.raises(CircuitError, match=r"qubits in 0\.\.1"):
         Circuit.of(2, [op("x", 2)])
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_real_gates_are_real_at_every_angle(name):
+    row = GATES[name]
+    for shift in (0.0, 0.7, 2.0):
+        u = row.matrix(*[a + shift for a in ANGLES[: row.parameters]])
+        if row.is_real:
+            np.testing.assert_allclose(u.imag, 0, atol=1e-15)
+    assert row.is_real == (
+        name in {"i", "x", "z", "h", "ry", "cx", "cz", "ch", "swap", "cry", "ccx", "cswap"}
+    )

@@ -67,6 +67,15 @@ class Gate:
     permutes: bool = False
 
     @property
+    def is_real(self) -> bool:
+        """Whether its matrix is real at every angle, so that real states stay real."""
+        if self.parts:
+            return False
+        if self.parameters:  # exp(-i t G) is real for every t where G is imaginary
+            return bool(np.allclose(self.generator_matrix.real, 0))
+        return bool(np.allclose(self.matrix().imag, 0))
+
+    @property
     def generator_matrix(self) -> ComplexMatrix:
         """``G`` as a Hermitian matrix of side ``2**qubits``."""
         zero = np.zeros((2**self.qubits, 2**self.qubits), dtype=complex)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits.circuit import Circuit
+from robustq.circuits.gates import gate
 from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
 from robustq.engine import noisy
@@ -59,6 +60,7 @@ class FrozenModel:
         prefix, suffix = noisy.split(listed)
         self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
         self._pure = not any(event.channel for event in prefix)
+        self._real = all(gate(o.gate).is_real for o in self._prefix_circuit.operations)
         if any(event.channel for event in suffix):
             dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
             operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
@@ -86,6 +88,8 @@ class FrozenModel:
         if self._pure:
             check_memory(self.circuit.qubits, len(x), 1)
             state = evolve(self._prefix_circuit, x, self._parameters)
+            if self._real:  # <psi|M|psi> = psi^T Re(M) psi
+                return self.scale * m.real_quadratic_rows(state.real, self._effective.real)
             return self.scale * m.quadratic_rows(state, self._effective)
         listed = noisy.events(self._prefix_circuit, _pieces(self._prefix_circuit, x), self._noise)
         prefix, _ = noisy.split(listed)
