@@ -94,6 +94,15 @@ def test_subsamples_are_stratified_seeded_and_ordered():
     assert len(a.y_test) == 50
 
 
+def test_subsamples_keep_a_few_of_every_class():
+    y = np.array([0] * 900 + [1] * 95 + [2] * 5)
+    source = raw(x_train=np.arange(1000.0)[:, None], y_train=y, classes=("a", "b", "c"),
+                 x_test=np.zeros((2, 1)))  # fmt: skip
+    counts = np.bincount(prepare(source, train_size=100).y_train)
+    assert counts.tolist() == [86, 9, 5]
+    assert np.bincount(prepare(source, train_size=3).y_train).tolist() == [1, 1, 1]
+
+
 def test_only_relabels_in_the_order_given():
     pair = load("digits").only(("5", "3"))
     assert pair.classes == ("5", "3")

@@ -135,6 +135,11 @@ def test_svm_gradient_is_right(iris):
     assert torch.autograd.gradcheck(model, (x,))
 
 
+def test_svm_refuses_a_class_without_rows():
+    with pytest.raises(DataError, match=r"rows of every class 0\.\.2, got counts \[2, 2, 0\]"):
+        RBFSVM(1, 3).fit_arrays(np.arange(4.0)[:, None], np.array([0, 1, 0, 1]), seed=0)
+
+
 def test_unfitted_svm_says_so():
     with pytest.raises(ModelError, match="expected a fitted support-vector machine"):
         RBFSVM(2, 2)(torch.zeros(1, 2))

@@ -51,6 +51,7 @@ class Dataset:
         return torch.tensor(x, dtype=dtype).clamp(0, 1), torch.tensor(y)
 
 
+FEWEST = 5  # rows a subsample keeps of every class, however rare, if there are as many
 REDUCTIONS = ("auto", "none", "pca", "select", "resize", "svd")
 
 
@@ -121,7 +122,7 @@ def _auto(raw: RawData, features: int | None) -> str:
 
 
 def _subsample(y: NDArray[np.int64], size: int | None, seed: int, part: str) -> NDArray[np.int64]:
-    """Row numbers to keep, classes in proportion, in their original order."""
+    """Row numbers to keep, in their original order: a few of every class, the rest in proportion."""
     if size is None or size >= len(y):
         return np.arange(len(y))
     if size < len(np.unique(y)):
@@ -131,6 +132,7 @@ def _subsample(y: NDArray[np.int64], size: int | None, seed: int, part: str) -> 
     for label in np.unique(y):
         mine = order[y[order] == label]
         rank[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+        rank[mine[:FEWEST]] = np.arange(len(mine[:FEWEST])) * 1e-9
     return np.sort(np.argsort(rank, kind="stable")[:size])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustq.errors import ModelError
+from robustq.errors import DataError, ModelError
 
 
 class RBFSVM(nn.Module):
@@ -50,6 +50,12 @@ class RBFSVM(nn.Module):
         """Fit on ``(rows, features)`` and int labels; ``seed`` splits the calibration folds."""
         from sklearn.svm import SVC
 
+        counts = np.bincount(y, minlength=self.classes)
+        if (counts == 0).any() or len(counts) > self.classes:
+            raise DataError(
+                f"expected training rows of every class 0..{self.classes - 1}, got counts "
+                f"{counts.tolist()}"
+            )
         spread = float(x.var())
         gamma = 1.0 / (x.shape[1] * spread) if spread > 0 else 1.0
         machines = [
