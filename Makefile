@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test install check format pages docs perf clean
+.PHONY: help demo test fallback install check format pages docs perf clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.installed: constraints.txt pyproject.toml
+$(VENV)/.installed: constraints.txt pyproject.toml CMakeLists.txt $(wildcard src/kernel/*)
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"expected Python >= 3.11, got {sys.version.split()[0]}; try: make PYTHON=python3.11 ..."'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
@@ -28,6 +28,9 @@ demo: $(VENV)/.installed ## assess a quantum model on real breast-cancer data
 
 test: $(VENV)/.tested ## run every test
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+
+fallback: $(VENV)/.tested ## run the core tests without the native kernel
+	ROBUSTQ_NATIVE=0 $(BIN)/python -m pytest -q -n $(WORKERS) tests/circuits tests/engine tests/attacks tests/models
 
 check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/ruff format --check src tests tools perf examples

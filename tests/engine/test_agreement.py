@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 from pennylane_gates import PENNYLANE
 from robustq import engine
 from robustq.circuits import GATES, Projector, ansaetze, encodings, pauli, per_qubit_z, z
-from robustq.engine import reference
+from robustq.engine import native, reference
 from robustq.errors import DataError
 from strategies import circuits, data, everything, observables
 
+# The kernel's tests skip where it was not built or is switched off; the rest runs on pure torch.
+NATIVE = pytest.param(
+    "native", marks=pytest.mark.skipif(not native.available(), reason="no native kernel here")
+)
+METHODS = [NATIVE, "statevector", "density", "heisenberg"]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 OBSERVABLES = (
     z(0), z(1, 2), pauli("XY", 0, 3) + 0.5 * pauli("ZX", 1, 2), Projector(("01", "11"), (2, 0)),
@@ -28,7 +33,7 @@ def tensors(inputs, parameters, dtype=torch.float64, grad=False):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("method", ["statevector", "density", "heisenberg"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_gate_agrees_with_the_reference(rng, dtype, method):
     circuit = everything(rng)
     inputs, parameters = data(rng, circuit)
@@ -48,9 +53,10 @@ def test_random_circuits_agree_with_the_reference(draw):
         st.tuples(*[st.floats(0.125, 2, width=32)] * 3), min_size=1, max_size=3)))  # fmt: skip
     parameters = np.array(draw.draw(st.tuples(*[st.floats(-3, 3, width=32)] * 4)))
     x, theta = tensors(inputs, parameters)
-    ours = engine.expectations(circuit, [observable], inputs=x, parameters=theta)
     theirs = reference.expectations(circuit, [observable], inputs, parameters)
-    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
+    for method in ("auto", "statevector"):
+        ours = engine.expectations(circuit, [observable], inputs=x, parameters=theta, method=method)
+        np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
     frozen = engine.FrozenModel(circuit, [observable, observable], theta)
     np.testing.assert_allclose(frozen(x)[:, :1].numpy(), theirs, atol=1e-10)
 
@@ -98,7 +104,7 @@ def difference(function, point, k, h=0.04):
     return total / h
 
 
-@pytest.mark.parametrize("method", ["statevector", "density", "heisenberg"])
+@pytest.mark.parametrize("method", METHODS)
 def test_gradients_agree_with_finite_differences(rng, method):
     circuit = everything(rng, repeats=1)
     inputs, parameters = data(rng, circuit, 1)
@@ -133,7 +139,7 @@ def test_float32_gradients_agree_with_float64(rng):
         np.testing.assert_allclose(low.numpy(), high.numpy(), atol=5e-5)
 
 
-@pytest.mark.parametrize("method", ["statevector", "density", "heisenberg"])
+@pytest.mark.parametrize("method", METHODS)
 def test_gradcheck_with_amplitudes(rng, method):
     circuit = encodings.amplitude(3).then(ansaetze.hardware_efficient(2, layers=1))
     x, theta = tensors(1 + rng.random((2, 3)), rng.normal(size=circuit.parameters), grad=True)

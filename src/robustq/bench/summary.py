@@ -20,6 +20,7 @@ from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.verdict import caveats, verdict
 from robustq.data import Dataset
+from robustq.engine import native
 from robustq.seeding import numpy_generator
 
 Table = NDArray[np.float64]
@@ -251,4 +252,8 @@ def _examples(gathered: list[Outcomes]) -> list[r.Example]:
 
 def _versions() -> dict[str, str]:
     names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+        "engine": native.description(),
+    }

@@ -13,6 +13,7 @@ import typer
 
 from robustq.cli.console import out, print_json
 from robustq.data.files import VARIABLE
+from robustq.engine import native
 
 NEEDED = ("robustq", "torch", "numpy", "scipy", "scikit-learn", "safetensors", "plotly")
 OPTIONAL = ("pennylane", "qiskit", "adversarial-robustness-toolbox", "ray")
@@ -39,7 +40,7 @@ def findings() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in NEEDED},
-        "engine": "pure torch (this release has no native kernel)",
+        "engine": native.description(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "gpu": gpu,

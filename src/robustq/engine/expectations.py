@@ -11,13 +11,13 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
-from robustq.engine import noisy
+from robustq.engine import native, noisy
 from robustq.engine.lowering import Key
 from robustq.engine.statevector import evolve
 from robustq.errors import CircuitError, DataError, unknown_name
 from robustq.noise.model import NoiseModel
 
-METHODS = ("auto", "statevector", "density", "heisenberg")
+METHODS = ("auto", "native", "statevector", "density", "heisenberg")
 
 
 def expectations(
@@ -45,8 +45,9 @@ def expectations(
         noise: channels after gates and read-out error, simulated exactly.
         shots: shots in every measurement setting; None for exact expectations.
         generator: where the shots come from; required with ``shots``.
-        method: ``"auto"``, ``"statevector"`` (no channels), ``"density"`` (forwards),
-            ``"heisenberg"`` (effective observables, then what is left forwards).
+        method: ``"auto"``; ``"native"`` (the C++ kernel) or ``"statevector"`` (pure torch), both
+            without channels; ``"density"`` (forwards); ``"heisenberg"`` (effective observables, then
+            what is left forwards).
 
     Raises:
         RobustQError: on wrong shapes, dtypes, values or too little memory.
@@ -93,10 +94,13 @@ def _rows(
     method: str,
 ) -> Tensor:
     if method == "auto":
-        method = "heisenberg" if noise.after_gates else "statevector"
-    if method == "statevector":
+        fits = native.available() and inputs.device.type == "cpu"
+        method = "heisenberg" if noise.after_gates else "native" if fits else "statevector"
+    if method in ("native", "statevector"):
         if noise.after_gates:
-            raise CircuitError("method 'statevector': expected no channels, got a noise model")
+            raise CircuitError(f"method {method!r}: expected no channels, got a noise model")
+        if method == "native":
+            return _native_rows(circuit, plan, inputs, parameters)
         return m.pure_rows(evolve(circuit, inputs, parameters), plan)
     listed, matrices = noisy.program(circuit, inputs, parameters, noise)
     prefix, suffix = (listed, []) if method == "density" else noisy.split(listed)
@@ -105,6 +109,17 @@ def _rows(
     operators = torch.as_tensor(plan.matrices()).to(dtype).to(inputs.device)
     effective = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
     return effective_rows(circuit, inputs, prefix, matrices, effective, force=method == "density")
+
+
+def _native_rows(
+    circuit: Circuit, plan: m.Measurement, inputs: Tensor, parameters: Tensor
+) -> Tensor:
+    if not native.available() or inputs.device.type != "cpu":
+        raise CircuitError(
+            f"method 'native': expected CPU tensors and the kernel, got {inputs.device.type} and "
+            f"{native.description()}"
+        )
+    return native.rows(circuit, plan, inputs, parameters)
 
 
 def effective_rows(

@@ -50,11 +50,14 @@ class Bank:
     eigenvalues: Tensor  # (gates, d)
     eigenvectors: Tensor  # (gates, d, d)
 
-    def matrices(self, slots: Tensor) -> Tensor:
-        """Unitaries ``(batch or 1, gates, d, d)`` from slots ``(batch or 1, 1 + P + F)``."""
+    def angles(self, slots: Tensor) -> Tensor:
+        """Angles ``(batch or 1, gates)`` from slots ``(batch or 1, 1 + P + F)``."""
         products = slots[:, self.left] * slots[:, self.right] * self.coefficient
-        angles = products.new_zeros(len(slots), len(self.eigenvalues))
-        angles = angles.index_add(1, self.owner, products)
+        zero = products.new_zeros(len(slots), len(self.eigenvalues))
+        return zero.index_add(1, self.owner, products)
+
+    def unitaries(self, angles: Tensor) -> Tensor:
+        """Unitaries ``(batch or 1, gates, d, d)`` from angles ``(batch or 1, gates)``."""
         phases = torch.polar(
             torch.ones_like(angles)[..., None].expand(*angles.shape, self.eigenvalues.shape[1]),
             -angles[..., None] * self.eigenvalues,
@@ -107,7 +110,9 @@ class Program:
         rows = {False: shared}
         if any(bank.batched for bank in self.banks.values()):
             rows[True] = torch.cat([shared.expand(len(inputs), -1), inputs], dim=1)
-        return {key: bank.matrices(rows[bank.batched]) for key, bank in self.banks.items()}
+        return {
+            key: bank.unitaries(bank.angles(rows[bank.batched])) for key, bank in self.banks.items()
+        }
 
 
 @dataclass(frozen=True)

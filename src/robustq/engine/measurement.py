@@ -27,7 +27,7 @@ RealArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """Rows to simulate and their combination into observables.
 
@@ -141,14 +141,14 @@ def pure_rows(state: Tensor, measurement: Measurement) -> Tensor:
 def _pauli_mean(state: Tensor, observable: PauliSum, qubits: int) -> Tensor:
     total = torch.zeros(len(state), dtype=state.real.dtype, device=state.device)
     for c, word in observable.terms:
-        index, phase = _pauli_action(word, qubits)
+        index, phase = pauli_action(word, qubits)
         moved = state[:, torch.as_tensor(index, device=state.device)]
         total = total + c * (state.conj() * torch.as_tensor(phase).to(state) * moved).sum(1).real
     return total
 
 
 @lru_cache(maxsize=1024)
-def _pauli_action(word: Word, qubits: int) -> tuple[NDArray[np.int64], ComplexArray]:
+def pauli_action(word: Word, qubits: int) -> tuple[NDArray[np.int64], ComplexArray]:
     """``(P psi)[b] = phase[b] * psi[index[b]]``."""
     basis = np.arange(2**qubits)
     index, phase = basis.copy(), np.ones(2**qubits, dtype=complex)

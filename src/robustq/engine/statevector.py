@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits.circuit import Circuit
-from robustq.engine.lowering import Block, Gather, Key, Layer, Ref, Step, lower
+from robustq.engine.lowering import Block, Gather, Key, Layer, Program, Ref, Step, lower
 from robustq.errors import DataError
 
 BLOCK = 4  # qubits a Kronecker block: 16 x 16 keeps the product small and the matmul busy
@@ -18,11 +18,18 @@ def evolve(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Final states ``(batch, 2**qubits)`` for inputs ``(batch, F)`` and parameters ``(P,)``."""
     program = lower(circuit, inputs.dtype, inputs.device)
     matrices = program.matrices(inputs, parameters)
+    return run_program(circuit, program, matrices, initial_amplitudes(circuit, inputs))
+
+
+def run_program(
+    circuit: Circuit, program: Program, matrices: dict[Key, Tensor], amplitudes: Tensor
+) -> Tensor:
+    """Final states of a lowered circuit from leading amplitudes ``(batch, A)``; none is |0...0>."""
     steps = program.steps
     if steps and isinstance(steps[0], Layer) and not circuit.amplitudes:
-        state = _product_state(steps[0], matrices, circuit.qubits, len(inputs))
+        state = _product_state(steps[0], matrices, circuit.qubits, len(amplitudes))
         return _run(steps[1:], state, matrices, circuit.qubits)
-    return _run(steps, initial_state(circuit, inputs), matrices, circuit.qubits)
+    return _run(steps, _padded(circuit, amplitudes), matrices, circuit.qubits)
 
 
 def unitary(circuit: Circuit, parameters: Tensor) -> Tensor:
@@ -55,19 +62,29 @@ def _product_state(layer: Layer, matrices: dict[Key, Tensor], qubits: int, batch
 
 
 def initial_state(circuit: Circuit, inputs: Tensor) -> Tensor:
-    """|0...0>, or the normalised leading features padded with zeros."""
-    dtype = torch.complex64 if inputs.dtype == torch.float32 else torch.complex128
-    size = 2**circuit.qubits
-    if not circuit.amplitudes:
-        state = torch.zeros(len(inputs), size, dtype=dtype, device=inputs.device)
-        state[:, 0] = 1
-        return state
+    """|0...0>, or the normalised leading features padded with zeros, ``(batch, 2**qubits)``."""
+    return _padded(circuit, initial_amplitudes(circuit, inputs))
+
+
+def initial_amplitudes(circuit: Circuit, inputs: Tensor) -> Tensor:
+    """The leading features normalised, ``(batch, circuit.amplitudes)``; may have no columns."""
     loaded = inputs[:, : circuit.amplitudes]
+    if not circuit.amplitudes:
+        return loaded
     norm = torch.linalg.vector_norm(loaded, dim=1, keepdim=True)
     if bool((norm == 0).any()):
         raise DataError("amplitude encoding: expected non-zero vectors, got an all-zero input")
-    padded = torch.nn.functional.pad(loaded / norm, (0, size - circuit.amplitudes))
-    return padded.to(dtype)
+    return loaded / norm
+
+
+def _padded(circuit: Circuit, amplitudes: Tensor) -> Tensor:
+    dtype = torch.complex64 if amplitudes.dtype == torch.float32 else torch.complex128
+    size = 2**circuit.qubits
+    if circuit.amplitudes:
+        return torch.nn.functional.pad(amplitudes, (0, size - circuit.amplitudes)).to(dtype)
+    state = torch.zeros(len(amplitudes), size, dtype=dtype, device=amplitudes.device)
+    state[:, 0] = 1
+    return state
 
 
 def apply_matrix(tensor: Tensor, matrix: Tensor, axes: Sequence[int]) -> Tensor:
