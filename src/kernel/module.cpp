@@ -180,7 +180,7 @@ void backward(const Plan& plan, const Reading& reading, In<T> shared, In<T> batc
 
 }  // namespace
 
-NB_MODULE(_kernel, m) {
+NB_MODULE(_robustq_kernel, m) {
   nb::class_<Plan>(m, "Plan").def(
       "__init__", [](Plan* self, int qubits, int shared, int batched, Ints instructions, Ints elements,
                      Reals generators, Reals spectra, Line indices) {

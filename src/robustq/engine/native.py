@@ -24,7 +24,7 @@ from robustq.engine.lowering import Bank, Gather, Key, Layer, Program, Ref, lowe
 from robustq.engine.statevector import initial_amplitudes, run_program
 
 try:
-    import robustq._kernel as _kernel
+    import _robustq_kernel as _kernel
 except ImportError:
     _kernel = None
 
@@ -73,7 +73,7 @@ def rows(circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: T
 def _plan(circuit: Circuit, dtype: torch.dtype, device: torch.device) -> _Plan:
     program = lower(circuit, dtype, device)
     keys = {flag: [key for key in program.banks if key[0] == flag] for flag in (False, True)}
-    offset = {}
+    offset: dict[Key, int] = {}
     for flag in (False, True):
         widths = np.cumsum([0, *(len(program.banks[key].eigenvalues) for key in keys[flag])])
         offset |= dict(zip(keys[flag], widths.tolist(), strict=False))
@@ -153,12 +153,12 @@ def _reading(measurement: m.Measurement) -> Any:
             rows.append(len(measurement.diagonals) + number)
             tables.append((index, c * phase))
     size = 2**measurement.qubits
-    index = np.array([i for i, _ in tables], np.int32).reshape(-1, size)
+    places = np.array([i for i, _ in tables], np.int32).reshape(-1, size)
     phase = np.array([p for _, p in tables], complex).reshape(-1, size)
     return _kernel.Reading(
         len(measurement.diagonals) + len(measurement.words),
         np.ascontiguousarray(measurement.diagonals).reshape(-1, size),
-        np.array(rows, np.int32), index,
+        np.array(rows, np.int32), places,
         np.ascontiguousarray(phase.real), np.ascontiguousarray(phase.imag),
     )  # fmt: skip
 

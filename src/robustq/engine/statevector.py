@@ -74,7 +74,8 @@ def initial_amplitudes(circuit: Circuit, inputs: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(loaded, dim=1, keepdim=True)
     if bool((norm == 0).any()):
         raise DataError("amplitude encoding: expected non-zero vectors, got an all-zero input")
-    return loaded / norm
+    normalised: Tensor = loaded / norm
+    return normalised
 
 
 def _padded(circuit: Circuit, amplitudes: Tensor) -> Tensor:
