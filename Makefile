@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test fallback install check format pages docs perf clean
+.PHONY: help demo test fallback sanitize install check format pages docs perf clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,15 @@ test: $(VENV)/.tested ## run every test
 
 fallback: $(VENV)/.tested ## run the core tests without the native kernel
 	ROBUSTQ_NATIVE=0 $(BIN)/python -m pytest -q -n $(WORKERS) tests/circuits tests/engine tests/attacks tests/models
+
+sanitize: $(VENV)/.tested ## run the kernel's tests under ASan and UBSan
+	$(PIP) cmake ninja nanobind
+	$(BIN)/cmake -G Ninja -S . -B build/sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
+	  -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
+	$(BIN)/cmake --build build/sanitize
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  PYTHONPATH=build/sanitize $(BIN)/python -m pytest -q -p no:xdist tests/engine/test_native.py
 
 check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/ruff format --check src tests tools perf examples
