@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from oracles import one_qubit
-from robustq.attacks import PGD, Identity, UniformNoise, margin, run_attack
+from robustq.attacks import FGSM, PGD, Identity, SearchProblem, UniformNoise, margin, run_attack
 from robustq.attacks.catalogue import ATTACKS
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.contracts import Attack
+from robustq.engine import FrozenModel
 from robustq.errors import DataError, ModelError, RobustQError, SpecError, ThreatError
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
@@ -93,6 +94,43 @@ class Cheat:
 
 
 @dataclass(frozen=True)
+class Vandal:
+    """Overwrites whatever it can reach."""
+
+    def search(self, problem):
+        problem.x.add_(5)
+        problem.y.copy_(1 - problem.y)
+        return problem.x
+
+
+class Spoiler(torch.nn.Module):
+    """A model that changes its input in place when nobody differentiates."""
+
+    def forward(self, x):
+        logits = torch.stack([x.sum(1), -x.sum(1)], 1)
+        if not torch.is_grad_enabled():
+            x.sub_(0.5)
+        return logits
+
+
+@dataclass(frozen=True)
+class Liar:
+    """A threat whose projection does nothing."""
+
+    eps: float = 0.1
+    box: None = None
+
+    def project(self, candidate, x):
+        return candidate
+
+    def contains(self, candidate, x):
+        return Linf(self.eps).contains(candidate, x)
+
+    def distance(self, candidate, x):
+        return Linf(self.eps).distance(candidate, x)
+
+
+@dataclass(frozen=True)
 class Forgetful:
     """Finds something and then returns the clean input."""
 
@@ -110,6 +148,110 @@ def test_a_cheat_is_projected_and_a_forgetful_attack_is_remembered(generator):
     assert float(cheated.distance) <= 0.1 * (1 + 1e-6)
     kept = run_attack(Forgetful(), model, x, y, limit, generator=generator)
     assert kept.success.all()
+
+
+def test_an_attack_cannot_touch_the_data_or_the_counters(generator):
+    model = one_qubit.model((1.0,), 0.0, generator)
+    x, y = torch.tensor([[1.5], [0.3]]), torch.tensor([0, 0])
+    result = run_attack(Vandal(), model, x, y, Linf(0.1), generator=generator)
+    assert x.tolist() == [[1.5], [pytest.approx(0.3)]]
+    assert y.tolist() == [0, 0]
+    assert float((result.x_adv - x).abs().max()) <= 0.1 * (1 + 1e-6)
+    assert result.correct.all()
+    with pytest.raises(AttributeError):
+        SearchProblem(model, x, y, Linf(0.1), generator).queries = -100
+
+
+def test_a_model_cannot_spoil_the_data(generator):
+    x, y = torch.tensor([[0.3]]), torch.tensor([0])
+    result = run_attack(PGD(), Spoiler(), x, y, Linf(0.1), generator=generator)
+    assert float(x) == pytest.approx(0.3)
+    torch.testing.assert_close(result.distance, (result.x_adv - x).abs().amax(1))
+    assert float(result.distance) <= 0.1 * (1 + 1e-6)
+
+
+def test_a_budget_that_is_not_kept_is_refused(generator):
+    model = one_qubit.model((1.0,), 0.0, generator)
+    with pytest.raises(ThreatError, match="expected candidates within"):
+        run_attack(
+            Cheat(), model, torch.tensor([[1.5]]), torch.tensor([0]), Liar(), generator=generator
+        )
+
+
+def test_a_saturated_softmax_does_not_weaken_the_attack(generator):
+    """Cross-entropy at logits of 300 has no gradient in float32; the margin's is used instead."""
+    model = lambda x: 300 * torch.stack([x.sum(1), -x.sum(1)], 1)  # noqa: E731
+    x, y = torch.tensor([[0.5, 0.5]]), torch.tensor([0])
+    result = run_attack(PGD(), model, x, y, Linf(0.6), generator=generator)
+    assert result.success.all()
+
+
+def test_l2_steps_survive_tiny_gradients():
+    for size in (1e-40, 1e-23, 1e-3, 1e20):
+        direction = L2(1.0).steepest(torch.tensor([[3.0, 4.0]]) * size)
+        torch.testing.assert_close(direction, torch.tensor([[0.6, 0.8]]), atol=1e-4, rtol=1e-4)
+    assert L2(1.0).steepest(torch.zeros(1, 2)).tolist() == [[0.0, 0.0]]
+
+
+def test_float64_inputs_on_a_float32_model(generator):
+    model = one_qubit.model((1.0,), 0.0, generator)
+    x = torch.tensor([[1.5]], dtype=torch.float64)
+    for net in (model, one_qubit.model((1.0,), 0.0, generator).double()):
+        for noise in (None, NoiseModel.uniform(gate_error=0.01)):
+            net.noise = noise
+            for given in (x, x.float()):
+                result = run_attack(
+                    PGD(), net, given, torch.tensor([0]), Linf(0.1), generator=generator
+                )
+                assert result.x_adv.dtype == given.dtype
+                assert result.success.all()
+
+
+def test_an_empty_batch_is_no_error(generator):
+    model = one_qubit.model((1.0,), 0.0, generator)
+    result = run_attack(
+        PGD(), model, torch.zeros(0, 1), torch.zeros(0).long(), Linf(0.1), generator=generator
+    )
+    assert result.success.shape == (0,)
+
+
+def test_callers_modes_do_not_matter(generator):
+    model = one_qubit.model((1.0,), 0.0, generator)
+    x, y = torch.tensor([[1.5]], requires_grad=True), torch.tensor([0])
+    with torch.no_grad():
+        result = run_attack(PGD(), model, x, y, Linf(0.1), generator=generator)
+    assert result.success.all()
+    assert not result.x_adv.requires_grad
+    circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    net = QuantumNet(circuit, per_qubit_z(2, 2), generator=generator)
+    with torch.inference_mode():
+        net(torch.zeros(1, 2))
+    net(torch.zeros(1, 2)).sum().backward()
+    assert net.theta.grad is not None
+
+
+def test_wide_models_are_attacked_as_circuits(generator):
+    circuit = encodings.angle(12).then(ansaetze.brickwork(12, layers=2))
+    net = QuantumNet(circuit, per_qubit_z(2, 12), generator=generator)
+    x = torch.rand(4, 12, generator=generator)
+    with torch.no_grad():
+        torch.testing.assert_close(net.freeze()(x), net(x))
+    assert not isinstance(net.freeze(), FrozenModel)
+    found = run_attack(FGSM(), net, x, net(x).argmax(1), Linf(0.3), generator=generator)
+    assert found.gradients == 4
+
+
+def test_restarts_escape_a_flat_start(generator):
+    """At the clean input the gradient is zero; only a random start can find the way down."""
+
+    def plateau(x):
+        score = 1 - torch.relu(x[:, 0] - 0.05) * 100
+        return torch.stack([score, torch.zeros_like(score)], 1)
+
+    x, y = torch.zeros(1, 2), torch.tensor([0])
+    once = run_attack(PGD(restarts=1), plateau, x, y, Linf(0.1), generator=generator)
+    often = run_attack(PGD(restarts=8), plateau, x, y, Linf(0.1), generator=generator)
+    assert (once.success.item(), often.success.item()) == (False, True)
 
 
 def test_wrong_inputs_are_neither_successes_nor_robust(generator):
@@ -209,7 +351,13 @@ def shots_model():
     ("change", "error", "message"),
     [
         ({"model": Detached()}, ModelError, "input gradients"),
-        ({"model": shots_model()}, ModelError, "input gradients"),
+        ({"model": shots_model()}, ModelError, "answers the same twice"),
+        (
+            {"model": torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.Dropout())},
+            ModelError,
+            "dropout",
+        ),
+        ({"x": torch.tensor([[1]], dtype=torch.uint8)}, DataError, "floating-point inputs, got"),
         ({"model": Broken()}, ModelError, "finite logits"),
         ({"model": SpikyGradient()}, ModelError, "finite input gradients"),
         ({"model": torch.nn.Linear(1, 1)}, ModelError, "classes >= 2"),

@@ -2,20 +2,27 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
 
+from dying import die
 from robustq import bench
 from robustq.attacks import run_attack
+from robustq.bench import runner
+from robustq.bench.entrants import build, entrants
 from robustq.bench.stages import bits
+from robustq.bench.unit import read_stage
 from robustq.errors import RunError, SpecError
 from robustq.models import load
+from robustq.noise import NoiseModel
 from robustq.seeding import torch_generator
 
 SMALL = {
@@ -83,17 +90,17 @@ def test_numbers_can_be_recomputed_from_the_stored_model(run):
     unit = folder / "units" / "quantum-0"
     x, y = spec.dataset().tensors("test")
     model = load(unit)
-    stored = json.loads((unit / "attack.json").read_bytes())["curve"][0]
+    stored = read_stage(unit / "attack.json")["curve"][0]
     again = run_attack(
         spec.attack.build(), model, x, y, spec.threat.build(stored["eps"]),
         generator=torch_generator(spec.seed, 0, "attack", repr(stored["eps"])),
     )  # fmt: skip
     np.testing.assert_array_equal(bits(stored["robust"]), again.robust.double().numpy())
-    clean = json.loads((unit / "clean.json").read_bytes())
+    clean = read_stage(unit / "clean.json")
     with torch.no_grad():
         right = (model(x).argmax(1) == y).double().numpy()
     np.testing.assert_array_equal(bits(clean["correct"]), right)
-    rates = [bits(json.loads((folder / "units" / f"quantum-{k}/clean.json").read_bytes())["correct"])
+    rates = [bits(read_stage(folder / "units" / f"quantum-{k}/clean.json")["correct"])
              for k in (0, 1)]  # fmt: skip
     assert results.entrants[0].accuracy.value == pytest.approx(np.mean(rates), abs=1e-6)
 
@@ -128,6 +135,60 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(run, tmp_path):
     assert all(path.read_bytes() == content for path, content in done.items())
 
 
+def test_damaged_and_edited_stages_are_done_again(run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run[0], folder)
+    (folder / "units/quantum-0/attack.json").write_text('{"sha256": "')
+    edited = folder / "units/mlp-1/clean.json"
+    edited.write_text(edited.read_text().replace("0", "1", 1))
+    weights = folder / "units/logistic-0/weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    again = bench.assess(bench.parse(SMALL), folder, workers=2)
+    assert again == run[1]
+
+
+def test_another_version_does_not_relabel_old_numbers(run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run[0], folder)
+    path = folder / "spec.json"
+    path.write_text(path.read_text().replace(version("torch"), "1.0.0"))
+    with pytest.raises(RunError, match="and the versions this folder was started with"):
+        bench.assess(bench.parse(SMALL), folder)
+
+
+def test_a_dying_worker_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "run_unit", die)
+    with pytest.raises(RunError, match="a worker process died"):
+        bench.assess(bench.parse(SMALL | {"seeds": 1}), tmp_path / "run", workers=1)
+
+
+def test_seeds_start_differently_and_twins_alike():
+    spec = bench.completed(bench.parse(SMALL), bench.parse(SMALL).raw())
+    quantum, twin = (e for e in entrants(spec) if e.key.startswith("quantum"))
+    starts = [build(e, spec, 3, 2, seed).theta for e in (quantum, twin) for seed in (0, 1)]
+    assert torch.equal(starts[0], starts[2])
+    assert not torch.equal(starts[0], starts[1])
+
+
+def test_noise_and_examples_can_be_recomputed(run):
+    folder, results = run
+    spec = bench.Spec.model_validate(results.spec)
+    unit, data = folder / "units" / "quantum-1", spec.dataset()
+    model = load(unit)
+    stored = read_stage(unit / "noise.json")
+    x, y = data.tensors("test")
+    for kind in ("gate_error", "readout_error"):
+        level = stored[kind][1]["level"]
+        with torch.no_grad():
+            exact = model.under(NoiseModel.uniform(**{kind: level}))(x).argmax(1) == y
+        np.testing.assert_array_equal(bits(stored[kind][1]["exact"]), exact.double().numpy())
+    reference = spec.threat.build(spec.threat.reference)
+    for example in read_stage(unit / "attack.json")["examples"]:
+        pair = torch.tensor([example["x"], example["x_adv"]])
+        assert reference.distance(pair[1:], pair[:1]) <= spec.threat.reference + 1e-5
+        assert model(pair).argmax(1).tolist() == [example["label"], example["predicted"]]
+
+
 def test_a_finished_run_is_not_run_again(run):
     folder, results = run
     told = []
@@ -139,7 +200,9 @@ def test_a_finished_run_is_not_run_again(run):
 
 
 def test_another_specification_in_the_same_folder_is_refused(run):
-    with pytest.raises(RunError, match="expected the specification this folder was started with"):
+    with pytest.raises(
+        RunError, match="expected the specification and the versions this folder was started"
+    ):
         bench.assess(bench.parse(SMALL | {"seeds": 1}), run[0])
 
 

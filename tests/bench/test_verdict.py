@@ -41,12 +41,18 @@ def against(key, gap, half):
 
 
 @pytest.mark.parametrize(
-    ("robust", "level"), [(0.94, "robust"), (0.85, "fragile"), (0.6, "fragile"), (0.5, "broken")]
+    ("robust", "level"),
+    [(0.94, "robust"), (0.87, "fragile"), (0.85, "fragile"), (0.59, "fragile"), (0.57, "broken")],
 )
 def test_level_follows_the_interval(robust, level):
     found = verdict(partial(), [row(robust=robust)])
     assert found.level == level
     assert "95.0 % to" in found.headline
+
+
+def test_a_model_no_better_than_the_commonest_class_is_useless_not_robust():
+    found = verdict(partial(), [row(clean=0.6, robust=0.6)])
+    assert found.level == "useless"
 
 
 def test_majority_sentence_takes_the_right_side():
@@ -91,6 +97,7 @@ def test_a_constant_predictor_is_flagged():
 
 
 def test_an_attack_no_better_than_noise_is_flagged():
+    assert _flags(row(robust=0.95, noise=0.95), partial()) != []  # flips nothing at all
     flags = _flags(row(robust=0.9, noise=0.9), partial())
     assert [f.id for f in flags] == ["attack-no-better-than-noise"]
     assert _flags(row(robust=0.5, noise=0.9), partial()) == []

@@ -143,6 +143,6 @@ def test_what_is_no_probability_is_refused(chances, labels):
 def test_bootstrap_brackets_the_value():
     rng = np.random.default_rng(7)
     values = rng.normal(size=300)
-    found = stats.bootstrap(lambda index: float(values[index].mean()), 300, 1, rng)
+    found = stats.bootstrap(lambda seeds, inputs: float(values[inputs].mean()) + 5, 1, 300, rng)
     assert found.low < found.value < found.high
     assert found.half_width == pytest.approx(1.96 * values.std() / 300**0.5, rel=0.15)

@@ -31,65 +31,88 @@ class SearchProblem:
         self, model: Classifier, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
     ) -> None:
         self._model = model
-        self.x, self.y = x, y
+        self._x, self._y = x.detach().clone(), y.clone()
+        self.x, self.y = self._x.clone(), self._y.clone()  # the attack's to read, and to spoil
         self.threat, self.generator = threat, generator
-        self.queries = 0
-        self.gradients = 0
-        self._best = x.clone()
+        self._queries = self._gradients = 0
+        self._best = self._x.clone()
         self._best_margin = torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
+
+    @property
+    def queries(self) -> int:
+        """Forward passes of one input so far."""
+        return self._queries
+
+    @property
+    def gradients(self) -> int:
+        """Input gradients of one input so far."""
+        return self._gradients
 
     def logits(self, candidate: Tensor) -> Tensor:
         """Logits at the projected candidate; remembers it if it is the strongest so far."""
         with torch.no_grad():
             feasible = self._feasible(candidate)
             logits = self._ask(feasible)
-            self._remember(feasible, margin(logits, self.y))
+            self._remember(feasible, margin(logits, self._y))
         return logits
 
     def loss(self, candidate: Tensor, kind: str = "margin") -> Tensor:
         """Loss ``(batch,)`` to raise; positive margin means flipped."""
-        return _loss(kind, self.logits(candidate), self.y)
+        return _loss(kind, self.logits(candidate), self._y)
 
     def gradient(self, candidate: Tensor, kind: str = "margin") -> Tensor:
-        """Gradient of the loss at the projected candidate, shape of ``x``."""
-        feasible = self._feasible(candidate).detach().requires_grad_(True)
-        logits = self._ask(feasible)
-        self.gradients += len(feasible)
-        total = _loss(kind, logits, self.y).sum()
-        if not total.requires_grad:
-            raise ModelError(
-                "expected a model with input gradients, got logits that do not depend on the input "
-                "through autograd (finite shots, a detached forward, or input gradients turned off)"
-            )
-        (gradient,) = torch.autograd.grad(total, feasible, allow_unused=True)
-        if gradient is None:
-            raise ModelError("expected a model with input gradients, got none for the input")
-        if not bool(torch.isfinite(gradient).all()):
-            raise ModelError("expected finite input gradients, got NaN or infinity")
+        """Gradient of the loss at the projected candidate, shape of ``x``.
+
+        Where a saturated softmax leaves the cross-entropy without any gradient, the margin's is
+        given instead: a vanished gradient must not make an attack silently weaker.
+        """
+        with torch.enable_grad():
+            feasible = self._feasible(candidate).requires_grad_(True)
+            logits = self._ask(feasible)
+            self._gradients += len(feasible)
+            gradient = _input_gradient(_loss(kind, logits, self._y), feasible)
+            vanished = (gradient == 0).flatten(1).all(1)
+            if kind != "margin" and bool(vanished.any()):
+                gradient[vanished] = _input_gradient(margin(logits, self._y), feasible)[vanished]
         with torch.no_grad():
-            self._remember(feasible.detach(), margin(logits, self.y))
-        return gradient.detach()
+            self._remember(feasible.detach(), margin(logits, self._y))
+        return gradient
 
     def best(self, final: Tensor) -> Tensor:
         """The strongest candidate seen, the search's last one included."""
         self.logits(final)
-        return self._best
+        return self._best.clone()
 
     def _feasible(self, candidate: Tensor) -> Tensor:
-        if candidate.shape != self.x.shape:
+        if candidate.shape != self._x.shape:
             raise ModelError(
-                f"expected a candidate of shape {tuple(self.x.shape)}, got {tuple(candidate.shape)}"
+                f"expected a candidate of shape {tuple(self._x.shape)}, got {tuple(candidate.shape)}"
             )
-        return self.threat.project(candidate.detach(), self.x)
+        return self.threat.project(candidate.detach(), self._x).detach()
 
     def _ask(self, feasible: Tensor) -> Tensor:
-        self.queries += len(feasible)
-        return check_logits(self._model(feasible), len(feasible))
+        self._queries += len(feasible)
+        return check_logits(self._model(feasible.clone()), len(feasible))
 
     def _remember(self, feasible: Tensor, margins: Tensor) -> None:
         better = margins > self._best_margin
         self._best[better] = feasible[better]
         self._best_margin[better] = margins[better].to(self._best_margin.dtype)
+
+
+def _input_gradient(losses: Tensor, x: Tensor) -> Tensor:
+    """The gradient of each input's loss, refused if there is none or it is not finite."""
+    if not losses.requires_grad:
+        raise ModelError(
+            "expected a model with input gradients, got logits that do not depend on the input "
+            "through autograd (finite shots, a detached forward, or input gradients turned off)"
+        )
+    (gradient,) = torch.autograd.grad(losses.sum(), x, allow_unused=True, retain_graph=True)
+    if gradient is None:
+        raise ModelError("expected a model with input gradients, got none for the input")
+    if not bool(torch.isfinite(gradient).all()):
+        raise ModelError("expected finite input gradients, got NaN or infinity")
+    return gradient
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -148,16 +171,16 @@ def run_attack(
     [True, False]
     """
     _check_data(x, y, threat)
-    with torch.no_grad():
-        clean = check_logits(model(x), len(x))
+    x, y = x.detach(), y.detach()
+    clean = _clean_logits(model, x)
     if len(y) and int(y.max()) >= clean.shape[1]:
         raise DataError(f"expected labels in 0..{clean.shape[1] - 1}, got {int(y.max())}")
     target = model.freeze() if isinstance(model, QuantumClassifier) else model
     problem = SearchProblem(target, x, y, threat, generator)
-    x_adv = problem.best(attack.search(problem))
+    x_adv = problem.best(attack.search(problem)) if len(x) else x.clone()
     _check_budget(attack, threat, x_adv, x)
     with torch.no_grad():
-        attacked = check_logits(model(x_adv), len(x))
+        attacked = check_logits(model(x_adv.clone()), len(x))
     correct = clean.argmax(1) == y
     return AttackResult(
         x_adv=x_adv,
@@ -169,12 +192,26 @@ def run_attack(
     )
 
 
+def _clean_logits(model: Classifier, x: Tensor) -> Tensor:
+    """Logits of the clean inputs, asked twice: a verdict on a model that answers at random is none."""
+    with torch.no_grad():
+        first, second = (check_logits(model(x.clone()), len(x)) for _ in range(2))
+    if not torch.equal(first, second):
+        raise ModelError(
+            "expected a model that answers the same twice, got different logits for the same inputs "
+            "(finite shots, or dropout in training mode): attack its exact twin, or call eval()"
+        )
+    return first
+
+
 def _check_data(x: Tensor, y: Tensor, threat: Threat) -> None:
     if x.ndim < 2 or y.shape != (len(x),):
         raise DataError(
             f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and "
             f"{tuple(y.shape)}"
         )
+    if not x.is_floating_point():
+        raise DataError(f"expected floating-point inputs, got {x.dtype}")
     if y.dtype != torch.int64 or (len(y) and int(y.min()) < 0):
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
     if not bool(torch.isfinite(x).all()):

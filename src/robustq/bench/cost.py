@@ -11,31 +11,29 @@ from robustq.bench.spec import Spec
 def attack_circuits(facts: Mapping[str, Any], queries: int, gradients: int) -> int:
     """Circuits for an attack's forward passes and its input gradients by parameter shift.
 
-    A gradient shifts every input-dependent angle twice. Amplitude loading has no such angles: its
-    gradient is counted as two circuits a feature, the central difference a device would need.
+    Amplitude loading has no angles: its gradient is counted as two circuits a feature, the central
+    difference a device would need.
 
-    >>> attack_circuits({"settings": 1, "input_angles": 4, "amplitude_inputs": 0}, 10, 2)
+    >>> attack_circuits({"settings": 1, "input_shifts": 8, "amplitude_inputs": 0}, 10, 2)
     26
     """
     if "settings" not in facts:
         return 0
-    shifts = 2 * (facts["input_angles"] + facts["amplitude_inputs"])
+    shifts = facts["input_shifts"] + 2 * facts["amplitude_inputs"]
     return int(facts["settings"] * (queries + gradients * shifts))
 
 
 def training_circuits(facts: Mapping[str, Any], spec: Spec, defended: bool) -> int:
-    """Circuits to train by parameter shift: two a trained angle, for every row of every step.
+    """Circuits to train by parameter shift: every trained angle, for every row of every epoch.
 
-    A defended step also pays for the inner attack's input gradients.
+    A hybrid's circuit also passes gradients to the layer in front of it; a defended step also pays for
+    the inner attack's input gradients. Held-back rows are not counted.
 
     >>> training_circuits({}, None, False)
     0
     """
-    if "settings" not in facts or "steps" not in facts:
+    if "settings" not in facts or "rows" not in facts:
         return 0
-    angles = facts["trained_angles"] + (
-        facts["input_angles"] if facts["trained_angles"] == 0 else 0
-    )
-    rows = facts["steps"] * spec.training.batch_size
-    inner = attack_circuits(facts, rows, rows) * spec.defence.steps if defended else 0
-    return int(facts["settings"] * rows * (1 + 2 * angles)) + inner
+    inner = attack_circuits(facts, facts["rows"], facts["rows"]) * spec.defence.steps
+    own = int(facts["settings"] * facts["rows"] * (1 + facts["trained_shifts"]))
+    return own + (inner if defended else 0)

@@ -99,7 +99,7 @@ class EntrantResult(_Record):
     reliability: list[ReliabilityBin]
     noise: dict[str, list[NoisePoint]] = Field(description="gate_error and readout_error sweeps")
     noise_resilience: Estimate | None = Field(
-        description="accuracy under gate noise with shots, averaged over the sweep, over clean"
+        description="accuracy under gate noise with shots, averaged over the sweep, over clean; may pass 1"
     )
     history: list[EpochPoint]
 
@@ -128,7 +128,7 @@ class Comparison(_Record):
 class Verdict(_Record):
     """The headline in words."""
 
-    level: str = Field(description="robust, fragile or broken")
+    level: str = Field(description="robust, fragile, broken or useless")
     headline: str
     sentences: list[str]
 

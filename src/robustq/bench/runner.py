@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +21,7 @@ from robustq.atomic import write_atomically
 from robustq.bench.entrants import Entrant, build, entrants
 from robustq.bench.results import Results, read_results
 from robustq.bench.spec import Spec, completed
-from robustq.bench.summary import summarise, unit_folder
+from robustq.bench.summary import summarise, unit_folder, versions
 from robustq.bench.unit import run_unit, single_thread
 from robustq.contracts import check_logits
 from robustq.errors import RunError
@@ -71,13 +72,14 @@ def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) ->
 @contextmanager
 def _claimed(run: Path, spec: Spec) -> Iterator[None]:
     """Hold the folder for this process and this specification."""
-    mine = (json.dumps(spec.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+    content = {"spec": spec.model_dump(), "versions": versions()}
+    mine = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
     path = run / "spec.json"
-    if path.exists():
+    if path.is_file():
         if path.read_bytes() != mine:
             raise RunError(
-                f"{run}: expected the specification this folder was started with, got another; "
-                "choose a new --out"
+                f"{run}: expected the specification and the versions this folder was started with "
+                "(see its spec.json), got others; choose a new --out"
             )
     elif run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise RunError(f"{run}: expected a new folder or one of ours, got something else")
@@ -109,6 +111,11 @@ def _run_units(
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             progress(futures[future], done, len(units))
+    except BrokenProcessPool as failure:
+        raise RunError(
+            "a worker process died (killed, or out of memory); what is done is kept: run the same "
+            "command again, perhaps with fewer --workers"
+        ) from failure
     except BaseException:
         for process in list((pool._processes or {}).values()):
             process.terminate()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.catalogue import Entry, resolve
+from robustq.circuits.catalogue import ENCODINGS
 from robustq.contracts import Attack, Defence, Threat
 from robustq.data import Dataset, RawData, load, prepare
 from robustq.defences.catalogue import DEFENCES
@@ -200,7 +201,8 @@ def completed(spec: Spec, raw: RawData) -> Spec:
     if spec.model.name == "qnn":
         options.setdefault("encoding", "amplitude" if raw.kind == "image" else "angle")
         options.setdefault("layers", 6 if options["encoding"] == "amplitude" else 3)
-        fits = len(raw.classes) <= 4
+        qubits = _qubits(options["encoding"], features or raw.x_train[0].size)
+        fits = len(raw.classes) <= min(4, qubits)
         options.setdefault("readout", "per-qubit-z" if fits else "basis-groups")
     return spec.model_copy(
         update={
@@ -208,6 +210,11 @@ def completed(spec: Spec, raw: RawData) -> Spec:
             "model": spec.model.model_copy(update={"options": options}),
         }
     )
+
+
+def _qubits(encoding: str, features: int) -> int:
+    """Width of the register that an encoding makes of so many features."""
+    return int(resolve("encoding", encoding, ENCODINGS).make(features).qubits)
 
 
 def _default_features(raw: RawData, reduction: str) -> int:
@@ -229,9 +236,12 @@ def _check_values(spec: Spec) -> None:
             f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}"
         )
     for key in ("gate_error", "readout_error"):
-        for level in getattr(spec.noise, key):
+        levels = getattr(spec.noise, key)
+        for level in levels:
             if not 0 < level <= 1:
                 raise SpecError(f"noise.{key}: expected levels in (0, 1], got {level}")
+        if sorted(set(levels)) != levels:
+            raise SpecError(f"noise.{key}: expected rising levels, got {levels}")
     spec.attack.build()
     spec.defence.build(spec.threat)
     spec.training.build()

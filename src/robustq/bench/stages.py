@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustq import engine
 from robustq.attacks import UniformNoise, run_attack
 from robustq.bench.spec import Spec
-from robustq.circuits import to_svg
+from robustq.circuits import Circuit, to_svg
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
 from robustq.models import QuantumNet
@@ -121,16 +121,29 @@ def facts(model: nn.Module) -> dict[str, Any]:
     if not isinstance(core, QuantumNet):
         return {}
     circuit = core.circuit
-    angles = sum(a.has_inputs for o in circuit.operations for a in o.angles)
-    trained = sum(not a.has_inputs for o in circuit.operations for a in o.angles)
     return {
         "qubits": circuit.qubits, "depth": circuit.depth,
         "gates": len(circuit.operations), "two_qubit_gates": circuit.two_qubit_gates,
         "settings": engine.settings(circuit, core.observables),
-        "input_angles": angles, "trained_angles": trained,
+        "input_shifts": _shifts(circuit, "x"),
+        "trained_shifts": _shifts(circuit, "x" if core is not model else "") + _shifts(circuit, "theta"),
         "amplitude_inputs": circuit.amplitudes,
         "circuit_svg": to_svg(circuit),
     }  # fmt: skip
+
+
+def _shifts(circuit: Circuit, kind: str) -> int:
+    """Circuits for the derivatives in all angles that hold a slot of this kind, by parameter shift.
+
+    Two an angle; four for a controlled rotation, whose generator has three eigenvalues (Anselmetti et
+    al. 2021).
+    """
+    return sum(
+        4 if o.gate in ("crx", "cry", "crz") else 2
+        for o in circuit.operations
+        for angle in o.angles
+        if any(slot.kind == kind for slot in angle.slots)
+    )
 
 
 def _bits(flags: Tensor) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
+from robustq.bench.unit import read_stage
 from robustq.bench.verdict import caveats, verdict
 from robustq.data import Dataset
 from robustq.engine import native
@@ -51,7 +51,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
     counts = np.bincount(data.y_test, minlength=len(data.classes))
     partial: dict[str, Any] = {
         "title": spec.title or _title(gathered[0].entrant, data),
-        "versions": _versions(),
+        "versions": versions(),
         "spec": spec.model_dump(),
         "spec_sha256": spec.content_id,
         "data": dict(data.record),
@@ -84,7 +84,8 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
     folders = [unit_folder(run, entrant, seed) for seed in range(spec.seeds)]
 
     def read(name: str) -> list[dict[str, Any]]:
-        return [json.loads((f / name).read_bytes()) for f in folders if (f / name).exists()]
+        found = [read_stage(f / name) for f in folders if (f / name).exists()]
+        return [content for content in found if content is not None]
 
     cleans, attacks = read("clean.json"), read("attack.json")
     return Outcomes(
@@ -111,7 +112,7 @@ def _merge_level(levels: list[dict[str, Any]]) -> dict[str, Any]:
 def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
     device = {
         key: o.train[0][key]
-        for key in ("qubits", "depth", "gates", "two_qubit_gates", "settings", "input_angles")
+        for key in ("qubits", "depth", "gates", "two_qubit_gates", "settings", "input_shifts")
         if key in o.train[0]
     }
     sweeps = (
@@ -160,27 +161,24 @@ def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
 
 
 def _calibration(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
-    """ECE of each seed, averaged; interval by resampling inputs."""
+    """ECE of each seed, averaged; interval by resampling seeds and inputs."""
 
-    def error(index: NDArray[np.int64]) -> float:
-        return float(
-            np.mean(
-                [
-                    stats.expected_calibration_error(p[index], data.y_test[index])
-                    for p in o.probabilities
-                ]
-            )
-        )
+    def error(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
+        errors = [
+            stats.expected_calibration_error(o.probabilities[seed][inputs], data.y_test[inputs])
+            for seed in seeds
+        ]
+        return float(np.mean(errors))
 
-    seeds, inputs = o.correct.shape
     stream = numpy_generator(spec.seed, o.entrant.key, "bootstrap")
-    found = stats.bootstrap(error, inputs, seeds, stream, resamples=300, confidence=spec.confidence)
+    seeds, inputs = o.correct.shape
+    found = stats.bootstrap(error, seeds, inputs, stream, resamples=300, confidence=spec.confidence)
     return r.Estimate.of(found)
 
 
 def _brier(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
     scores = np.array([stats.brier(p, data.y_test) for p in o.probabilities])
-    return r.Estimate.of(stats.mean(scores, spec.confidence))
+    return r.Estimate.of(stats.mean(scores, spec.confidence, bounds=(0.0, 2.0)))
 
 
 def _reliability(o: Outcomes, data: Dataset) -> list[r.ReliabilityBin]:
@@ -216,7 +214,7 @@ def _resilience(o: Outcomes, spec: Spec) -> r.Estimate:
     """Mean accuracy over the gate-noise sweep (with shots, level zero left out) over clean."""
     count = len(o.noise[0]["gate_error"])
     swept = [_levels(o, "gate_error", "shots", k) for k in range(1, count)] or [o.correct]
-    return r.Estimate.of(stats.ratio(np.mean(swept, axis=0), o.correct, spec.confidence))
+    return r.Estimate.of(stats.relative(np.mean(swept, axis=0), o.correct, spec.confidence))
 
 
 def _comparisons(gathered: list[Outcomes], spec: Spec) -> list[r.Comparison]:
@@ -233,8 +231,8 @@ def _comparisons(gathered: list[Outcomes], spec: Spec) -> list[r.Comparison]:
     return [
         r.Comparison(
             entrant=o.entrant.key,
-            accuracy=r.Estimate.of(stats.mean(quantum.correct - o.correct, confidence)),
-            robust=r.Estimate.of(stats.mean(robust(quantum) - robust(o), confidence)),
+            accuracy=r.Estimate.of(stats.difference(quantum.correct, o.correct, confidence)),
+            robust=r.Estimate.of(stats.difference(robust(quantum), robust(o), confidence)),
         )
         for o in others
     ]
@@ -250,7 +248,8 @@ def _examples(gathered: list[Outcomes]) -> list[r.Example]:
     ]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What the numbers were computed with."""
     names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +19,7 @@ from robustq.bench.entrants import Entrant, build
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
+from robustq.errors import ModelFileError
 from robustq.models import fit, load, parameter_count, save
 from robustq.models.svm import RBFSVM
 from robustq.seeding import derive, torch_generator
@@ -46,8 +49,24 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
 
 
 def _stage(path: Path, work: Callable[[], dict[str, Any]]) -> None:
-    if not path.exists():
-        write_atomically(path, (json.dumps(work()) + "\n").encode())
+    if read_stage(path) is None:
+        content = work()
+        sealed = {"sha256": _seal(content), "content": content}
+        write_atomically(path, (json.dumps(sealed) + "\n").encode())
+
+
+def read_stage(path: Path) -> dict[str, Any] | None:
+    """What a finished stage stored; None if it is missing, damaged or was edited, and must be redone."""
+    try:
+        sealed = json.loads(path.read_bytes())
+        content: dict[str, Any] = sealed["content"]
+        return content if sealed["sha256"] == _seal(content) else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _seal(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path) -> nn.Module:
@@ -55,8 +74,9 @@ def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Pat
 
     ``train.json`` is written after the model's files, so it marks them complete.
     """
-    if (folder / "train.json").exists():
-        return load(folder)
+    if read_stage(folder / "train.json") is not None:
+        with contextlib.suppress(ModelFileError):  # damaged since: train again
+            return load(folder)
     x, y = data.tensors("train")
     model = build(entrant, spec, x.shape[1], len(data.classes), seed)
     record: dict[str, Any] = {"parameters": parameter_count(model), **stages.facts(model)}
@@ -72,12 +92,13 @@ def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Pat
         record["history"] = [
             [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs
         ]
-        record |= {"best_epoch": history.best, "steps": history.steps}
+        record |= {"best_epoch": history.best, "rows": len(history.epochs) * history.rows}
     metadata = {
         "entrant": entrant.key, "seed": seed, "spec": spec.model_dump(), "data": dict(data.record)
     }  # fmt: skip
     save(model, folder, metadata=metadata)
-    write_atomically(folder / "train.json", (json.dumps(record) + "\n").encode())
+    (folder / "train.json").unlink(missing_ok=True)
+    _stage(folder / "train.json", lambda: record)
     return model.eval()
 
 

@@ -13,13 +13,17 @@ from robustq.data import Dataset
 def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdict:
     """What a reader should take away, level first.
 
+    ``useless``: even without an attack not clearly better than always answering the commonest class
+    (lower end of the interval), so that robustness means nothing.
     ``broken``: under attack worse than always answering the commonest class (upper end of the
     interval). ``robust``: keeps at least 90 % of its accuracy (lower end). ``fragile``: between.
     """
     quantum = rows[0]
     point = _at(quantum, partial["reference_eps"])
     eps, clean, robust = point.eps, quantum.accuracy, point.robust
-    if robust.high < partial["majority"]:
+    if clean.low <= partial["majority"]:
+        level, word = "useless", "has nothing to lose to"
+    elif robust.high < partial["majority"]:
         level, word = "broken", "does not survive"
     elif robust.low >= 0.9 * clean.value:
         level, word = "robust", "survives"
@@ -110,9 +114,13 @@ def caveats(
             "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
             "exactly; it is not a calibrated device. Attacks were made on the noise-free model.")),
     ]  # fmt: skip
-    if spec.seeds < 5:
+    if spec.seeds == 1:
+        found.append(Caveat(id="one-seed", text=(
+            "One seed: the intervals cover the choice of inputs only; another training run may differ by "
+            "much more.")))  # fmt: skip
+    elif spec.seeds < 5:
         found.append(Caveat(id="few-seeds", text=(
-            f"{spec.seeds} seed(s): intervals include the spread between seeds, which so few seeds "
+            f"{spec.seeds} seeds: intervals include the spread between seeds, which so few seeds "
             "estimate poorly.")))  # fmt: skip
     if data.record["test_values_clipped"]:
         found.append(Caveat(id="clipped", text=(
@@ -145,8 +153,8 @@ def _flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
         flags.append(Caveat(id="no-better-than-majority", text=(
             f"{row.label}: clean accuracy {_percent(row.accuracy.value)} is no better than always "
             f"answering the commonest class; its robustness is meaningless.")))  # fmt: skip
-    if point.success.value > 0 and point.robust.value >= point.robust_to_noise.value:
+    if point.robust.value >= point.robust_to_noise.value:
         flags.append(Caveat(id="attack-no-better-than-noise", text=(
-            f"{row.label}: the attack found no more than random noise of the same size; suspect masked "
-            "gradients.")))  # fmt: skip
+            f"{row.label}: at eps = {point.eps:g} the attack found no more than random noise of the same "
+            "size; suspect masked gradients, or an eps too small to matter.")))  # fmt: skip
     return flags

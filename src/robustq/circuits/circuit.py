@@ -10,6 +10,8 @@ from robustq.circuits.angles import Angle
 from robustq.circuits.gates import gate
 from robustq.errors import CircuitError
 
+MOST_QUBITS = 64  # far beyond any state vector; keeps 2**qubits a number
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -91,6 +93,11 @@ class Circuit:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type[Circuit], tuple[object, ...]]:
+        # The hash of a string differs from process to process, so it is made anew.
+        fields = (self.qubits, self.operations, self.inputs, self.parameters, self.amplitudes)
+        return Circuit, fields
+
     @staticmethod
     def of(qubits: int, operations: Iterable[Operation], amplitudes: int = 0) -> Circuit:
         """A circuit whose slot counts are the highest index used, plus one."""
@@ -154,8 +161,8 @@ def _slot_counts(operations: Iterable[Operation]) -> tuple[int, int]:
 
 
 def _check(circuit: Circuit) -> None:
-    if circuit.qubits < 1:
-        raise CircuitError(f"expected at least one qubit, got {circuit.qubits}")
+    if not 1 <= circuit.qubits <= MOST_QUBITS:
+        raise CircuitError(f"expected 1 to {MOST_QUBITS} qubits, got {circuit.qubits}")
     if not 0 <= circuit.amplitudes <= 2**circuit.qubits:
         raise CircuitError(
             f"expected at most {2**circuit.qubits} amplitudes, got {circuit.amplitudes}"

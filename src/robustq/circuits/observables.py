@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -25,6 +26,11 @@ class Observable(Protocol):
         """The qubits it acts on, sorted."""
         ...
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it is diagonal in the basis, so that no rotation is needed to read it."""
+        ...
+
     def diagonal(self, qubits: int) -> RealArray | None:
         """Its diagonal ``(2**qubits,)`` if it is diagonal in the basis, else ``None``."""
         ...
@@ -44,6 +50,16 @@ class PauliSum:
 
     terms: tuple[tuple[float, Word], ...]
 
+    def __post_init__(self) -> None:
+        for c, word in self.terms:
+            places = [q for q, _ in word]
+            if not math.isfinite(c):
+                raise CircuitError(f"expected finite coefficients, got {c}")
+            if any(letter not in ("X", "Y", "Z") for _, letter in word) or min([0, *places]) < 0:
+                raise CircuitError(f"expected letters X, Y, Z on qubits >= 0, got {word}")
+            if len(set(places)) != len(places):
+                raise CircuitError(f"expected different qubits in a word, got {word}")
+
     @property
     def qubits(self) -> tuple[int, ...]:
         return tuple(sorted({q for _, word in self.terms for q, _ in word}))
@@ -57,8 +73,12 @@ class PauliSum:
     def __neg__(self) -> PauliSum:
         return -1.0 * self
 
+    @property
+    def is_diagonal(self) -> bool:
+        return all(letter == "Z" for _, word in self.terms for _, letter in word)
+
     def diagonal(self, qubits: int) -> RealArray | None:
-        if any(letter != "Z" for _, word in self.terms for _, letter in word):
+        if not self.is_diagonal:
             return None
         total = np.zeros(2**qubits)
         for c, word in self.terms:
@@ -98,6 +118,10 @@ class Projector:
     @property
     def qubits(self) -> tuple[int, ...]:
         return tuple(sorted(self.on))
+
+    @property
+    def is_diagonal(self) -> bool:
+        return True
 
     def diagonal(self, qubits: int) -> RealArray:
         _check_fits(self.on, qubits)

@@ -60,6 +60,8 @@ def _angle_from_data(terms: Any) -> Angle:
     for c, *slots in terms:
         product = Angle.of(float(c))
         for slot in slots:
+            if int(slot[1:]) < 0:
+                raise CircuitError(f"expected slots >= 0, got {slot!r}")
             product = product * Angle((((Slot(kinds[slot[0]], int(slot[1:])),), 1.0),))
         total = total + product
     return total

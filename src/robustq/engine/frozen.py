@@ -18,7 +18,7 @@ from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows
-from robustq.engine.lowering import Ref, lower
+from robustq.engine.lowering import lower
 from robustq.engine.statevector import evolve, unitary
 from robustq.noise.model import NoiseModel
 
@@ -56,24 +56,31 @@ class FrozenModel:
         check_memory(circuit.qubits, len(observables), 2)
         self._plan = m.exact(m.as_tuple(observables), circuit.qubits, self._noise.readout)
         blank = self._parameters.new_zeros(0, circuit.inputs)
-        listed, matrices = noisy.program(circuit, blank, self._parameters, self._noise)
-        prefix, suffix = noisy.split(listed)
+        listed, _ = noisy.program(circuit, blank, self._parameters, self._noise)
+        prefix, self._suffix = noisy.split(listed)
         self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
         self._pure = not any(event.channel for event in prefix)
         self._real = all(gate(o.gate).is_real for o in self._prefix_circuit.operations)
-        if any(event.channel for event in suffix):
-            dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
-            operators = torch.as_tensor(self._plan.matrices()).to(dtype).to(parameters.device)
-            pulled = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
-        else:  # without channels one unitary serves every row
-            pulled = _conjugated(unitary(_only(circuit, suffix, 0), self._parameters), self._plan)
-        mix = torch.as_tensor(self._plan.combine).to(pulled)
-        self._effective = torch.einsum("rk,rij->kij", mix, pulled)
+        self._effective: dict[torch.dtype, Tensor] = {}
+        self._pull_back(self.dtype)
+
+    def _pull_back(self, dtype: torch.dtype) -> Tensor:
+        """The effective observables for inputs of ``dtype``, made at first use."""
+        if dtype not in self._effective:
+            parameters = self._parameters.to(dtype)
+            if any(event.channel for event in self._suffix):
+                pulled = _pulled(self.circuit, self._plan, self._suffix, parameters)
+            else:  # without channels one unitary serves every row
+                fixed = unitary(_only(self.circuit, self._suffix, 0), parameters)
+                pulled = _conjugated(fixed, self._plan)
+            mix = torch.as_tensor(self._plan.combine).to(pulled)
+            self._effective[dtype] = torch.einsum("rk,rij->kij", mix, pulled)
+        return self._effective[dtype]
 
     @property
     def effective_observables(self) -> Tensor:
         """``M_k`` of shape ``(classes, 2**qubits, 2**qubits)``, Hermitian."""
-        return self._effective
+        return self._pull_back(self.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -81,21 +88,36 @@ class FrozenModel:
         return self._parameters.dtype
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
+        """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``, in their dtype."""
         check_inputs(self.circuit, x)
+        effective, parameters = self._pull_back(x.dtype), self._parameters.to(x.dtype)
         if not len(x):
-            return x.new_zeros(0, len(self._effective))
-        if self._pure:
-            check_memory(self.circuit.qubits, len(x), 1)
-            state = evolve(self._prefix_circuit, x, self._parameters)
-            if self._real:  # <psi|M|psi> = psi^T Re(M) psi
-                return self.scale * m.real_quadratic_rows(state.real, self._effective.real)
-            return self.scale * m.quadratic_rows(state, self._effective)
-        listed = noisy.events(self._prefix_circuit, _pieces(self._prefix_circuit, x), self._noise)
-        prefix, _ = noisy.split(listed)
-        matrices = lower(self._prefix_circuit, x.dtype, x.device).matrices(x, self._parameters)
-        rows = effective_rows(self._prefix_circuit, x, prefix, matrices, self._effective)
-        return self.scale * rows
+            return x.new_zeros(0, len(effective))
+        if not self._pure:
+            return self.scale * self._mixed(x, parameters, effective)
+        check_memory(self.circuit.qubits, len(x), 1)
+        state = evolve(self._prefix_circuit, x, parameters)
+        if self._real:  # <psi|M|psi> = psi^T Re(M) psi
+            return self.scale * m.real_quadratic_rows(state.real, effective.real)
+        return self.scale * m.quadratic_rows(state, effective)
+
+    def _mixed(self, x: Tensor, parameters: Tensor, effective: Tensor) -> Tensor:
+        """The rows when channels are left in the prefix."""
+        lowered = lower(self._prefix_circuit, x.dtype, x.device)
+        prefix, _ = noisy.split(noisy.events(self._prefix_circuit, lowered.pieces, self._noise))
+        matrices = lowered.matrices(x, parameters)
+        return effective_rows(self._prefix_circuit, x, prefix, matrices, effective)
+
+
+def _pulled(
+    circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event], parameters: Tensor
+) -> Tensor:
+    """The rows pulled back through a suffix with channels."""
+    lowered = lower(circuit, parameters.dtype, parameters.device)
+    matrices = lowered.matrices(parameters.new_zeros(0, circuit.inputs), parameters)
+    dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
+    operators = torch.as_tensor(plan.matrices()).to(dtype).to(parameters.device)
+    return noisy.pull_back(operators, suffix, matrices, circuit.qubits)
 
 
 def _only(circuit: Circuit, part: Sequence[noisy.Event], amplitudes: int) -> Circuit:
@@ -113,7 +135,3 @@ def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
         for word in plan.words
     ]
     return torch.cat(rows)
-
-
-def _pieces(circuit: Circuit, x: Tensor) -> tuple[tuple[Ref, ...], ...]:
-    return lower(circuit, x.dtype, x.device).pieces

@@ -132,6 +132,11 @@ def _elements(operation: Operation) -> list[_Elementary]:
 @lru_cache(maxsize=256)
 def lower(circuit: Circuit, dtype: torch.dtype, device: torch.device) -> Program:
     """Lower ``circuit`` for inputs of real ``dtype`` on ``device``."""
+    with torch.inference_mode(False):  # the program outlives the caller's mode
+        return _lowered(circuit, dtype, device)
+
+
+def _lowered(circuit: Circuit, dtype: torch.dtype, device: torch.device) -> Program:
     members: dict[Key, list[_Elementary]] = {}
     pieces: list[tuple[Ref, ...]] = []
     for operation in circuit.operations:

@@ -27,6 +27,9 @@ RealArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
 
+OUTCOME_BYTES = 2**30  # the largest table of joint outcomes that shots may need
+
+
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """Rows to simulate and their combination into observables.
@@ -36,14 +39,14 @@ class Measurement:
         diagonals: diagonal rows after read-out error, ``(rows, 2**qubits)``.
         words: the remaining rows, each a Pauli sum after read-out error.
         combine: ``(rows, observables)``, diagonal rows first.
-        settings: how many different circuits a device has to run.
+        constant: what is added to each observable, ``(observables,)``.
     """
 
     qubits: int
     diagonals: RealArray
     words: tuple[PauliSum, ...]
     combine: RealArray
-    settings: int
+    constant: RealArray
 
     def matrices(self) -> ComplexArray:
         """Every row as a matrix, ``(rows, 2**qubits, 2**qubits)``."""
@@ -65,33 +68,51 @@ def exact(observables: tuple[Observable, ...], qubits: int, readout: Readout) ->
         _smear(np.array([d for _, d in flat]).reshape(-1, 2**qubits), readout),
         tuple(_smear_words(_words(observables[k]), readout) for k in rest),
         combine,
-        bool(flat) + len(rest),
+        np.zeros(len(observables)),
     )
 
 
 @lru_cache(maxsize=256)
 def outcomes(observables: tuple[Observable, ...], qubits: int, readout: Readout) -> Measurement:
-    """One row per joint outcome of the diagonal observables, one per other Pauli word."""
+    """One row per joint outcome of the diagonal observables, one per other distinct Pauli word.
+
+    An observable that mixes diagonal and other words is read word by word, all of them in settings of
+    their own, except for the identity, which needs no shots.
+    """
     diagonals = [o.diagonal(qubits) for o in observables]
     flat = [k for k, d in enumerate(diagonals) if d is not None]
     rows, blocks = np.zeros((0, 2**qubits)), [np.zeros((0, len(observables)))]
     if flat:
         stacked = np.array([d for d in diagonals if d is not None])
         values, group = np.unique(stacked, axis=1, return_inverse=True)
+        needed = values.shape[1] * 2**qubits * 8
+        if needed > OUTCOME_BYTES:
+            raise CircuitError(
+                f"shots: expected at most {OUTCOME_BYTES // (8 * 2**qubits)} different joint "
+                f"outcomes on {qubits} qubits, got {values.shape[1]}; read fewer observables at once"
+            )
         rows = (np.arange(values.shape[1])[:, None] == group.ravel()[None]).astype(float)
         block = np.zeros((len(rows), len(observables)))
         block[:, flat] = values.T
         blocks.append(block)
-    words = []
+    constant = np.zeros(len(observables))
+    weights: dict[Word, RealArray] = {}
     for k, diagonal in enumerate(diagonals):
-        if diagonal is None:
-            for c, word in _words(observables[k]).terms:
-                words.append(_smear_words(PauliSum(((1.0, word),)), readout))
-                blocks.append(c * np.eye(len(observables))[k : k + 1])
-    settings = bool(flat) + len(words)
-    return Measurement(
-        qubits, _smear(rows, readout), tuple(words), np.concatenate(blocks), settings
-    )
+        for c, word in _words(observables[k]).terms if diagonal is None else ():
+            if word:
+                weights.setdefault(word, np.zeros(len(observables)))[k] += c
+            else:
+                constant[k] += c
+    words = tuple(_smear_words(PauliSum(((1.0, word),)), readout) for word in weights)
+    combined = np.concatenate([*blocks, *(row[None] for row in weights.values())])
+    return Measurement(qubits, _smear(rows, readout), words, combined, constant)
+
+
+def settings(observables: tuple[Observable, ...]) -> int:
+    """Different circuits on a device: one for all diagonal observables, one a distinct other word."""
+    rest = [o for o in observables if not o.is_diagonal]
+    words = {word for o in rest for _, word in _words(o).terms if word}
+    return bool(len(rest) < len(observables)) + len(words)
 
 
 def _words(observable: Observable) -> PauliSum:
@@ -222,7 +243,8 @@ def _multinomial(chances: Tensor, shots: int, generator: torch.Generator) -> Ten
 
 def combine(rows: Tensor, measurement: Measurement) -> Tensor:
     """Observables ``(batch, observables)`` from rows ``(batch, rows)``."""
-    return rows @ torch.as_tensor(measurement.combine).to(rows)
+    constant = torch.as_tensor(measurement.constant).to(rows)
+    return rows @ torch.as_tensor(measurement.combine).to(rows) + constant
 
 
 def as_tuple(observables: Sequence[Observable]) -> tuple[Observable, ...]:

@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from robustq.atomic import write_atomically
-from robustq.errors import ModelFileError, RobustQError
+from robustq.errors import ModelFileError
 from robustq.models.classical import Perceptron
 from robustq.models.hybrid import HybridNet
 from robustq.models.quantum import QuantumNet
@@ -75,8 +75,9 @@ def load(folder: Path | str) -> nn.Module:
         raise ModelFileError(f"{folder}: weights.safetensors was altered (its SHA-256 differs)")
     try:
         model: nn.Module = KINDS[content["kind"]].from_config(content["config"])
-        model.load_state_dict(load_tensors(weights))
-    except (SafetensorError, RobustQError, RuntimeError, KeyError, TypeError) as failure:
+        model.load_state_dict(load_tensors(weights), assign=True)  # keeps the stored dtype
+    except (SafetensorError, LookupError, TypeError, ArithmeticError, ValueError, AttributeError,
+            RuntimeError, MemoryError) as failure:  # fmt: skip
         raise ModelFileError(f"{folder}: the weights do not fit the model: {failure}") from failure
     return model.eval()
 
@@ -86,7 +87,7 @@ def read_json(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / "model.json"
     try:
         content = json.loads(_read(path))
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise ModelFileError(f"{path}: expected JSON, got something else: {failure}") from failure
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError(f"{path}: expected format {FORMAT!r}, got another file")

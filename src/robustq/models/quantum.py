@@ -20,6 +20,8 @@ from robustq.circuits.serial import (
 from robustq.errors import ModelError
 from robustq.noise import NoiseModel
 
+FROZEN_QUBITS = 9  # a quadratic form costs 4**qubits a sample, a circuit gates * 2**qubits
+
 
 class QuantumNet(nn.Module):
     """Logits ``scale * <O_k>`` of a parametrised circuit.
@@ -97,12 +99,25 @@ class QuantumNet(nn.Module):
         )  # fmt: skip
         return self.scale.to(x.dtype) * values
 
-    def freeze(self, noise: NoiseModel | None = None) -> engine.FrozenModel:
-        """The exact function of ``x`` at today's parameters, under ``noise`` (default: its own)."""
-        return engine.FrozenModel(
-            self.circuit, self.observables, self.theta,
-            scale=float(self.scale.detach()), noise=noise or self.noise,
-        )  # fmt: skip
+    def freeze(self, noise: NoiseModel | None = None) -> Callable[[Tensor], Tensor]:
+        """The exact function of ``x`` at today's parameters, under ``noise`` (default: its own).
+
+        By effective observables (:class:`robustq.engine.FrozenModel`) where they pay: always with
+        channels, and up to ``FROZEN_QUBITS`` without; a wider pure circuit is cheaper run as it is.
+        """
+        noise = noise or self.noise
+        scale = float(self.scale.detach())
+        if self.circuit.qubits <= FROZEN_QUBITS or (noise and noise.after_gates):
+            return engine.FrozenModel(
+                self.circuit, self.observables, self.theta, scale=scale, noise=noise
+            )
+        theta = self.theta.detach().clone()
+        return lambda x: (
+            scale
+            * engine.expectations(
+                self.circuit, self.observables, inputs=x, parameters=theta.to(x.dtype), noise=noise
+            )
+        )
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able; noise and shots are not kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,12 +55,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """What happened in training; the model holds the weights of ``best`` afterwards."""
+    """What happened in training on ``rows`` rows; the model holds the weights of ``best``."""
 
     epochs: tuple[Epoch, ...]
     best: int
     stopped_early: bool
-    steps: int
+    rows: int
 
 
 Callback = Callable[[Epoch], None]
@@ -118,7 +119,7 @@ def fit(
         elif plan.patience and number - best >= plan.patience:
             break
     model.load_state_dict(best_state)
-    return History(tuple(epochs), best, len(epochs) < plan.epochs, len(epochs) * per_epoch)
+    return History(tuple(epochs), best, len(epochs) < plan.epochs, len(train))
 
 
 def _check(x: Tensor, y: Tensor) -> None:
@@ -185,6 +186,8 @@ class _Run:
         if not len(held):
             return Epoch(number, loss, None, None)
         held_loss = float(self.loss(held).detach())
+        if not math.isfinite(held_loss):
+            raise ModelError(f"expected a finite held-back loss, got {held_loss}")
         with torch.no_grad():
             right = self.model(self.x[held]).argmax(1) == self.y[held]
         return Epoch(number, loss, held_loss, float(right.double().mean()))

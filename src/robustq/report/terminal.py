@@ -9,7 +9,12 @@ from robustq.bench.results import Estimate, Results
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-STYLE = {"broken": "bold red", "fragile": "bold yellow", "robust": "bold green"}
+STYLE = {
+    "useless": "bold red",
+    "broken": "bold red",
+    "fragile": "bold yellow",
+    "robust": "bold green",
+}
 
 
 def summary(results: Results) -> RenderableType:

@@ -7,17 +7,27 @@ from robustq.stats.calibration import (
     expected_calibration_error,
     reliability,
 )
-from robustq.stats.intervals import Interval, mean, proportion, ratio, wilson
+from robustq.stats.intervals import (
+    Interval,
+    difference,
+    mean,
+    proportion,
+    ratio,
+    relative,
+    wilson,
+)
 
 __all__ = [
     "Bin",
     "Interval",
     "bootstrap",
     "brier",
+    "difference",
     "expected_calibration_error",
     "mean",
     "proportion",
     "ratio",
+    "relative",
     "reliability",
     "wilson",
 ]

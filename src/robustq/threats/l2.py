@@ -51,8 +51,12 @@ class L2:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The gradient scaled to unit length; zero where it vanishes."""
-        length = _length(gradient).reshape(-1, *[1] * (gradient.ndim - 1))
-        return gradient / length.clamp_min(torch.finfo(gradient.dtype).tiny)
+        shape = (-1, *[1] * (gradient.ndim - 1))
+        tiny = torch.finfo(gradient.dtype).tiny
+        # The largest entry first: squares of very small entries would vanish.
+        largest = gradient.abs().flatten(1).amax(1).reshape(shape).clamp_min(tiny)
+        scaled = gradient / largest
+        return scaled / _length(scaled).reshape(shape).clamp_min(tiny)
 
     def distance(self, candidate: Tensor, x: Tensor) -> Tensor:
         """Euclidean length of the change, ``(batch,)``."""
