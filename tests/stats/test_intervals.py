@@ -146,3 +146,95 @@ def test_bootstrap_brackets_the_value():
     found = stats.bootstrap(lambda seeds, inputs: float(values[inputs].mean()) + 5, 1, 300, rng)
     assert found.low < found.value < found.high
     assert found.half_width == pytest.approx(1.96 * values.std() / 300**0.5, rel=0.15)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("seeds", "inputs", "up", "down"),
+    [(1, 100, 0.01, 0.01), (1, 100, 0.0, 0.02), (5, 114, 0.1, 0.02), (2, 114, 0.05, 0.05),
+     (3, 100, 0.01, 0.0)],
+)  # fmt: skip
+def test_difference_covers_when_models_rarely_disagree(seeds, inputs, up, down):
+    rng = np.random.default_rng(8)
+    repeats, missed, widest = 500, 0, 0.0
+    for _ in range(repeats):
+        u = rng.random((seeds, inputs))
+        better, worse = (u < up).astype(float), (u > 1 - down).astype(float)
+        found = stats.difference(0.5 + (better - worse) / 2, np.full((seeds, inputs), 0.5))
+        gap = stats.difference(better, worse)
+        assert gap.low < gap.value < gap.high
+        missed += not gap.low <= up - down <= gap.high
+        widest = max(widest, gap.high - gap.low)
+        assert found.value == pytest.approx(gap.value / 2)
+    assert missed <= binom.ppf(0.999, repeats, 0.06)
+    assert widest <= 2
+
+
+def test_two_seeds_give_a_wide_but_possible_interval():
+    rng = np.random.default_rng(9)
+    first = np.stack([(rng.random(100) < p).astype(float) for p in (0.95, 0.7)])
+    second = np.stack([(rng.random(100) < p).astype(float) for p in (0.9, 0.85)])
+    found = stats.difference(first, second)
+    assert -1 <= found.low < found.value < found.high <= 1
+
+
+def test_relative_may_pass_one_and_contains_it_when_nothing_changes():
+    clean = np.array([1.0] * 80 + [0.0] * 20)
+    better = np.array([1.0] * 85 + [0.0] * 15)
+    assert stats.relative(better, clean).value == pytest.approx(85 / 80)
+    same = stats.relative(clean, clean)
+    assert same.low < 1 < same.high
+    assert stats.relative([0.0], [0.0]).low == 0.0
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_few_seeds_that_differ_are_covered(seeds):
+    """Between-seed spread of a logit and few seeds: the shrinking for degrees of freedom is needed."""
+    rng = np.random.default_rng(10)
+    truth = np.mean([crossed(rng, 200, 200, 1.0, 0.5).mean() for _ in range(100)])
+    repeats, missed = 400, 0
+    for _ in range(repeats):
+        found = stats.proportion(crossed(rng, seeds, 114, 1.0, 0.5))
+        missed += not found.low <= truth <= found.high
+    assert missed <= binom.ppf(0.999, repeats, 0.10 if seeds == 2 else 0.07)
+
+
+@pytest.mark.statistical
+def test_ratio_covers_with_seeds_that_differ():
+    rng = np.random.default_rng(11)
+    repeats, missed = 400, 0
+    for _ in range(repeats):
+        rate = 1 / (1 + np.exp(-(-0.85 + 0.4 * rng.normal(size=(4, 1)))))
+        correct = (rng.random((4, 114)) < 0.9).astype(float)
+        found = stats.ratio(correct * (rng.random((4, 114)) < rate), correct)
+        missed += not found.low <= 0.3057 <= found.high  # mean of the logistic-normal rate
+    assert missed <= binom.ppf(0.999, repeats, 0.08)
+
+
+def test_ratio_is_linearised_not_pooled():
+    """Identical seeds must not shrink the interval of a ratio either."""
+    rng = np.random.default_rng(12)
+    correct = (rng.random(100) < 0.8).astype(float)
+    flipped = correct * (rng.random(100) < 0.4)
+    once = stats.ratio(flipped, correct)
+    often = stats.ratio(np.tile(flipped, (6, 1)), np.tile(correct, (6, 1)))
+    assert often.half_width == pytest.approx(once.half_width, rel=0.05)
+
+
+@pytest.mark.statistical
+def test_calibration_interval_allows_for_the_bias_of_the_ece():
+    """True ECE 0.05 at 100 inputs: the raw estimate averages far above it, the interval must reach down."""
+    rng = np.random.default_rng(13)
+    repeats, missed = 120, 0
+    for _ in range(repeats):
+        p = rng.uniform(0.55, 0.95, 100)
+        labels = (rng.random(100) > p - 0.05).astype(int)
+        chances = np.stack([p, 1 - p], axis=1)
+
+        def error(seeds, inputs, chances=chances, labels=labels):
+            return stats.expected_calibration_error(chances[inputs], labels[inputs])
+
+        found = stats.bootstrap(error, 1, 100, rng, resamples=100)
+        missed += not found.low <= 0.05 <= found.high
+    assert missed <= binom.ppf(0.999, repeats, 0.10)

@@ -150,15 +150,15 @@ def _table(outcomes: ArrayLike) -> NDArray[np.float64]:
 def difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Interval:
     """Paired difference of two ``(seeds, inputs)`` means in [0, 1], judged on the same inputs.
 
-    Agresti & Min's adjusted interval (2005: half a count is added to each cell of the paired table, so
-    that rare disagreement does not look like certainty), at the effective sample size of the crossed
-    design, shrunk for few degrees of freedom as in :func:`proportion`.
+    Wilson's intervals of "first better" and of "second better", joined by square-and-add (Newcombe 1998;
+    Donner & Zou 2012), so that rare disagreement does not look like certainty; at the effective sample
+    size of the crossed design, shrunk for few degrees of freedom as in :func:`proportion`.
 
     >>> found = difference([1, 1, 1, 0], [1, 0, 1, 0])
     >>> found.value, found.low < 0 < found.high
     (0.25, True)
     """
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
     gap = _table(first) - _table(second)
     seeds, inputs = gap.shape
@@ -169,16 +169,13 @@ def difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) ->
         size = min(spread / estimate.variance, float(seeds * inputs))
         q = 0.5 + confidence / 2
         size *= float(t.ppf(q, max(1, inputs - 1)) / t.ppf(q, estimate.freedom)) ** 2
-    up, down = float(gap.clip(0).mean()) * size + 0.5, float((-gap).clip(0).mean()) * size + 0.5
-    total = size + 2
-    centre = (up - down) / total
-    reach = (
-        float(norm.ppf(0.5 + confidence / 2))
-        * math.sqrt(up + down - (up - down) ** 2 / total)
-        / total
-    )
-    low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
-    return Interval(value, min(low, value), max(high, value), inputs, seeds, confidence)
+    size = max(size, 1.0)
+    up, down = float(gap.clip(0).mean()), float((-gap).clip(0).mean())
+    up_low, up_high = wilson(up * size, size, confidence)
+    down_low, down_high = wilson(down * size, size, confidence)
+    low = value - math.hypot(up - up_low, down_high - down)
+    high = value + math.hypot(up_high - up, down - down_low)
+    return Interval(value, max(-1.0, low), min(1.0, high), inputs, seeds, confidence)
 
 
 def relative(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
