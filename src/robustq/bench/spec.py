@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -113,9 +114,13 @@ class DefenceSpec(_Table):
 class NoiseSpec(_Table):
     """The noise sweep of the quantum entrants."""
 
-    gate_error: list[float] = Field(default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05])
-    readout_error: list[float] = Field(default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2])
-    shots: int = Field(1000, ge=1)
+    gate_error: list[float] = Field(
+        default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05], min_length=1
+    )
+    readout_error: list[float] = Field(
+        default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2], min_length=1
+    )
+    shots: int = Field(1000, ge=1, le=10**9)
 
 
 class BaselineSpec(_Table):
@@ -243,6 +248,10 @@ def _check_values(spec: Spec) -> None:
         if sorted(set(levels)) != levels:
             raise SpecError(f"noise.{key}: expected rising levels, got {levels}")
     spec.attack.build()
+    if ATTACKS[spec.attack.name].null:
+        raise SpecError(f"attack.name: expected an attack that tries, got {spec.attack.name!r}")
+    if len(set(spec.baselines.names)) != len(spec.baselines.names):
+        raise SpecError(f"baselines.names: expected different names, got {spec.baselines.names}")
     spec.defence.build(spec.threat)
     spec.training.build()
     for name in (spec.model.name, *spec.baselines.names):
@@ -259,9 +268,11 @@ def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:
     """Refuse options that the builder does not take."""
     given = {"features", "classes", "generator"}
     known = sorted(set(inspect.signature(entry.make).parameters) - given)
-    for name in options:
+    for name, value in options.items():
         if name not in known:
             raise SpecError(f"unknown {kind} option {name!r}: {_hint(name, known)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SpecError(f"{kind} option {name!r}: expected a finite number, got {value}")
 
 
 def _make(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:
