@@ -42,6 +42,6 @@ def resolve(kind: str, name: str, entries: Mapping[str, Entry]) -> Entry:
     >>> resolve("toy", "a", {"a": Entry(dict, "nothing", "-")}).summary
     'nothing'
     """
-    if name not in entries:
+    if not isinstance(name, str) or name not in entries:
         raise unknown_name(kind, name, entries)
     return entries[name]

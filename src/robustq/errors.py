@@ -55,6 +55,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> SpecError:
     "unknown attack 'pdg': did you mean 'pgd'? Known: fgsm, pgd"
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return SpecError(f"unknown {kind} {name!r}: {hint}Known: {', '.join(names)}")

@@ -1,8 +1,11 @@
 """The command line as a user meets it: a real process, its output, its exit code."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from safetensors.numpy import load_file
@@ -33,8 +36,6 @@ names = ["logistic"]
 
 
 def robustq(*arguments, cwd=None, **environment):
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "robustq", *arguments], capture_output=True, text=True, cwd=cwd,
         env={**os.environ, "COLUMNS": "160", **environment}, timeout=300, check=False,
@@ -124,6 +125,14 @@ def test_doctor_and_version():
         (["attack", "nothing", "--threat", "linf:-1"], "eps >= 0"),
         (["attack", "nothing", "--attack", "pdg"], "did you mean 'pgd'"),
         (["show", "nowhere"], "expected a finished run"),
+        (
+            ["train", "--data", "iris", "--out", "broken.toml/model"],
+            "expected a place that can be written",
+        ),
+        (
+            ["assess", "--data", "iris", "--out", "broken.toml/run"],
+            "expected a place that can be written",
+        ),
         (["list", "attack"], "did you mean 'attacks'"),
     ],
 )
@@ -142,6 +151,27 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
 
 # Downloads fail at once instead of being tried: a proxy nobody listens at.
 OFFLINE = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
+def test_a_run_folder_is_not_a_model(folder):
+    wrong = robustq("attack", "run", cwd=folder)
+    assert wrong.returncode == 2
+    assert "got a run folder: try run/model" in wrong.stderr
+
+
+def test_ctrl_c_says_how_to_continue(folder):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "robustq", "assess", "--data", "iris", "--out", "interrupted"],
+        cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "interrupted/spec.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to continue" in told
 
 
 def test_an_existing_model_is_not_overwritten(folder):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from robustq.attacks.problem import check_loss
 from robustq.contracts import Problem
 
 
@@ -21,6 +22,9 @@ class FGSM:
     """
 
     loss: str = "cross-entropy"
+
+    def __post_init__(self) -> None:
+        check_loss(self.loss)
 
     def __str__(self) -> str:
         return f"FGSM, {self.loss}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from robustq.attacks.problem import check_loss
 from robustq.contracts import Problem
 from robustq.errors import SpecError
 
@@ -33,6 +34,12 @@ class PGD:
     loss: str = "cross-entropy"
 
     def __post_init__(self) -> None:
+        check_loss(self.loss)
+        if not isinstance(self.steps, int) or not isinstance(self.restarts, int):
+            raise SpecError(
+                f"pgd: expected steps and restarts as whole numbers, got {self.steps!r} and "
+                f"{self.restarts!r}"
+            )
         if self.steps < 1 or self.restarts < 1:
             raise SpecError(
                 f"pgd: expected steps and restarts >= 1, got {self.steps} and {self.restarts}"
@@ -46,7 +53,8 @@ class PGD:
         return self.step if self.step is not None else 2.5 / self.steps
 
     def __str__(self) -> str:
-        return f"PGD, {self.steps} steps, {self.restarts} restarts, {self.loss}"
+        again = "restart" if self.restarts == 1 else "restarts"
+        return f"PGD, {self.steps} steps, {self.restarts} {again}, {self.loss}"
 
     def search(self, problem: Problem) -> Tensor:
         """All runs; the framework remembers the strongest candidate of any of them."""

@@ -18,7 +18,7 @@ from robustq.contracts import (
     Threat,
     check_logits,
 )
-from robustq.errors import DataError, ModelError, SpecError, ThreatError
+from robustq.errors import DataError, ModelError, ThreatError, unknown_name
 from robustq.threats import check_inside
 
 LOSSES = ("margin", "cross-entropy")
@@ -127,11 +127,16 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _loss(kind: str, logits: Tensor, y: Tensor) -> Tensor:
+    check_loss(kind)
     if kind == "margin":
         return margin(logits, y)
-    if kind == "cross-entropy":
-        return torch.nn.functional.cross_entropy(logits, y, reduction="none")
-    raise SpecError(f"unknown attack loss {kind!r}: expected one of {', '.join(LOSSES)}")
+    return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+
+def check_loss(kind: str) -> None:
+    """Refuse a loss that attacks do not know."""
+    if kind not in LOSSES:
+        raise unknown_name("attack loss", kind, LOSSES)
 
 
 def run_attack(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from robustq.bench.spec import Spec
+from robustq.errors import SpecError
 from robustq.models import parameter_count
 from robustq.models.catalogue import MODELS
 from robustq.seeding import torch_generator
@@ -71,10 +71,15 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
     if entrant.key.startswith("quantum"):
         options = dict(spec.model.options)
     elif entrant.matched:
-        probe = MODELS[spec.model.name].make(
-            features, classes, generator=torch.Generator(), **spec.model.options
-        )
+        probe = build(Entrant("quantum", spec.model.name), spec, features, classes, seed)
         options = {"parameters": parameter_count(probe)}
     generator = torch_generator(spec.seed, seed, entrant.model, "init")
-    model: nn.Module = MODELS[entrant.model].make(features, classes, generator=generator, **options)
+    try:
+        model: nn.Module = MODELS[entrant.model].make(
+            features, classes, generator=generator, **options
+        )
+    except TypeError as failure:
+        raise SpecError(
+            f"model.options: expected other types, got {options}: {failure}"
+        ) from failure
     return model

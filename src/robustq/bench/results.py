@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from robustq.errors import RunError
 from robustq.stats import Interval
 
-SCHEMA = "robustq-results-1"
+SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
 
 
 class _Record(BaseModel):
@@ -143,7 +143,7 @@ class Caveat(_Record):
 class Results(_Record):
     """The whole of ``results.json``."""
 
-    schema_version: str = SCHEMA
+    schema_version: Literal["robustq-results-1"] = SCHEMA
     title: str
     versions: dict[str, str]
     spec: dict[str, Any]

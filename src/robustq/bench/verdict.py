@@ -49,7 +49,7 @@ def _percent(value: float) -> str:
 
 
 def _majority(partial: Mapping[str, Any], robust: float) -> str:
-    side = "below" if robust < partial["majority"] else "above"
+    side = "above" if robust > partial["majority"] else "not above"
     return (
         f"Always answering the commonest class would score {_percent(partial['majority'])}; "
         f"under attack the model is {side} that."

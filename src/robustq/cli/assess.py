@@ -9,6 +9,7 @@ import typer
 
 from robustq import bench
 from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
 from robustq.report import summary, write_report
 
@@ -32,8 +33,13 @@ def assess(
     chosen = specification(spec, data, classes, seeds, seed)
     chosen = bench.completed(chosen, chosen.raw())
     run = to or Path("runs") / f"{chosen.data.name}-{chosen.content_id[:8]}"
-    with progress_bar(1) as advance:
-        results = bench.assess(chosen, run, workers=workers, progress=advance)
+    check_writable(run)
+    try:
+        with progress_bar(1) as advance:
+            results = bench.assess(chosen, run, workers=workers, progress=advance)
+    except KeyboardInterrupt:
+        notes().print("interrupted; run the same command again to continue", markup=False)
+        raise typer.Exit(130) from None
     write_report(results, run / "report.html")
     if as_json:
         print_json(results.model_dump())

@@ -13,6 +13,7 @@ from robustq.atomic import write_atomically
 from robustq.attacks import run_attack
 from robustq.bench.spec import AttackSpec, ThreatSpec
 from robustq.cli.console import notes, out, print_json
+from robustq.cli.paths import check_writable
 from robustq.errors import SpecError
 from robustq.models import files
 from robustq.seeding import torch_generator
@@ -32,6 +33,10 @@ def attack(
     options = {k: v for k, v in (("steps", steps), ("restarts", restarts)) if v is not None}
     chosen = AttackSpec(name=name, options=options).build()
     limit = _threat(threat)
+    if to is not None:
+        check_writable(to)
+    if not (model / "model.json").exists() and (model / "model" / "model.json").exists():
+        raise SpecError(f"expected a model folder, got a run folder: try {model / 'model'}")
     metadata = files.read_json(model)["metadata"]
     if "spec" not in metadata:
         raise SpecError(f"{model}: expected a model saved by robustq, with its data specification")

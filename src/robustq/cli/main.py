@@ -53,6 +53,11 @@ def main() -> None:
             f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(2)
+    except OSError as error:
+        notes().print(
+            f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         notes().print("interrupted; run the same command again to continue", markup=False)
         sys.exit(130)

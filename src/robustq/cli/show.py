@@ -9,6 +9,7 @@ import typer
 
 from robustq.bench import read_results
 from robustq.cli.console import notes, out, print_json
+from robustq.cli.paths import check_writable
 from robustq.report import summary, write_report
 
 
@@ -31,5 +32,6 @@ def report(
     """Write the report card of a finished run again."""
     results = read_results(run)
     path = to or (run if run.is_dir() else run.parent) / "report.html"
+    check_writable(path)
     write_report(results, path)
     notes().print(f"report: {path}", soft_wrap=True)

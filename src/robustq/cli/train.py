@@ -11,6 +11,7 @@ import typer
 from robustq import bench
 from robustq.bench.entrants import build, entrants
 from robustq.cli.console import notes, out, print_json
+from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
 from robustq.contracts import Defence
 from robustq.errors import RunError, unknown_name
@@ -34,6 +35,7 @@ def train(
     """Train one model and save it as model.json + weights.safetensors."""
     if to.exists():
         raise RunError(f"expected a new folder for the model, but {to} exists")
+    check_writable(to)
     chosen = specification(spec, data, classes, None, seed)
     chosen = bench.completed(chosen, chosen.raw())
     everyone = {e.key: e for e in entrants(chosen)}

@@ -39,8 +39,8 @@ class Training:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or self.patience < 0:
             raise SpecError(f"expected epochs and batch_size >= 1 and patience >= 0, got {self}")
-        if not self.lr > 0 or not 0 <= self.validation < 1:
-            raise SpecError(f"expected lr > 0 and validation in [0, 1), got {self}")
+        if not 0 < self.lr < math.inf or not 0 <= self.validation < 1:
+            raise SpecError(f"expected lr > 0 and finite and validation in [0, 1), got {self}")
 
 
 @dataclass(frozen=True)

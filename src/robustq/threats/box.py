@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robustq.errors import ThreatError
 
+MOST_EPS = 1e9
 Bound = float | tuple[float, ...]
 Box = tuple[Bound, Bound]
 
@@ -78,6 +79,8 @@ def check_eps(eps: float) -> None:
         raise ThreatError(f"expected eps as a number, got {eps!r}")
     if not (eps >= 0 and math.isfinite(eps)):
         raise ThreatError(f"expected eps >= 0 and finite, got {eps}")
+    if eps > MOST_EPS:  # beyond, x + eps has no precision left, and steps overflow
+        raise ThreatError(f"expected eps <= {MOST_EPS:g}, got {eps}")
 
 
 def rounding(x: Tensor) -> Tensor:
