@@ -341,6 +341,11 @@ class SpikyGradient(torch.nn.Module):
         return torch.stack([root, -root], 1)
 
 
+def dropout_model():
+    """Wide enough that two equal masks are out of the question."""
+    return torch.nn.Sequential(torch.nn.Linear(1, 256), torch.nn.Dropout(), torch.nn.Linear(256, 2))
+
+
 def shots_model():
     model = one_qubit.model((1.0,), 0.0, torch.Generator())
     model.shots = 100
@@ -353,7 +358,7 @@ def shots_model():
         ({"model": Detached()}, ModelError, "input gradients"),
         ({"model": shots_model()}, ModelError, "answers the same twice"),
         (
-            {"model": torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.Dropout())},
+            {"model": dropout_model()},
             ModelError,
             "dropout",
         ),
