@@ -1,5 +1,8 @@
 """The kernel against the pure-torch path: values, gradients, threads, batches, switches, bad plans."""
 
+import os
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustq import engine
-from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, per_qubit_z, z
+from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, per_qubit_z, theta, z
+from robustq.circuits.gates import GATES, gate
 from robustq.engine import native
+from robustq.engine.primitives import Relabelling, Turn, primitives
+from robustq.engine.reference import embed
+from robustq.engine.schedule import schedule
 from robustq.errors import CircuitError
 from strategies import circuits, data, everything, observables
 
@@ -112,28 +119,125 @@ def test_the_switch_turns_it_off(monkeypatch):
     assert engine.expectations(circuit, [pauli("X", 0)]).item() == pytest.approx(1)
 
 
+def turns_and_cnots(qubits, layers):
+    """No phase anywhere: the norms that turns leave out pile up unless they are put back."""
+    operations = []
+    for layer in range(layers):
+        operations += [op("ry", q, angles=[theta(layer * qubits + q)]) for q in range(qubits)]
+        operations += encodings.ring(qubits)
+    return Circuit.of(qubits, operations)
+
+
+@pytest.mark.parametrize("kept", [0, 2**28])
+def test_keeping_the_states_changes_nothing(rng, monkeypatch, kept):
+    monkeypatch.setattr(native, "KEPT_BYTES", kept)
+    circuit = everything(rng)
+    inputs, parameters = data(rng, circuit, 20)
+    for ours, theirs in both(circuit, [z(0), pauli("X", 2)], inputs, parameters):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        encodings.iqp(5).then(ansaetze.hardware_efficient(5, layers=2)),
+        encodings.reuploading(4, qubits=3, layers=4),
+        encodings.angle(3).then(turns_and_cnots(3, layers=60)),
+        encodings.angle(2, scale=1e5).then(ansaetze.brickwork(2)),
+        encodings.angle(2, scale=1e8).then(ansaetze.brickwork(2)),
+    ],
+    ids=["pairs", "reuploading", "only-turns", "large-angles", "huge-angles"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_shapes_that_take_other_ways(rng, circuit, dtype):
+    inputs, parameters = data(rng, circuit, 19)
+    if (
+        circuit.inputs == 2
+    ):  # float32 cannot hold a huge angle in the same way twice but for integers
+        inputs = rng.integers(0, 3, inputs.shape).astype(float)
+    tolerance = 1e-9 if dtype == torch.float64 else 2e-3
+    scale = max(1.0, float(np.abs(inputs).max()))
+    for ours, theirs in both(circuit, per_qubit_z(2, circuit.qubits), inputs, parameters, dtype):
+        size = max(1.0, float(theirs.abs().max())) * scale
+        assert float((ours - theirs).abs().max()) < tolerance * size
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_primitives_are_the_gate_up_to_a_phase(name):
+    row = gate(name)
+    angles = [0.7, -1.3, 2.1][: row.parameters]
+    total = np.eye(2**row.qubits, dtype=complex)
+    for primitive in primitives(op(name, *range(row.qubits), angles=angles)):
+        total = _matrix(primitive, row.qubits) @ total
+    expected = row.matrix(*angles)
+    phase = np.vdot(total.ravel(), expected.ravel()) / len(total)
+    assert abs(phase) == pytest.approx(1)
+    np.testing.assert_allclose(phase * total, expected, atol=1e-12)
+
+
+def _matrix(primitive, qubits):
+    if isinstance(primitive, Relabelling):
+        o = primitive.operation
+        return embed(gate(o.gate).matrix(), o.qubits, qubits)
+    (value,) = [c for _, c in primitive.angle.terms] or [0.0]
+    if isinstance(primitive, Turn):
+        return embed(gate("ry").matrix(2 * value), [primitive.qubit], qubits)
+    signs = z(*primitive.qubits).diagonal(qubits)
+    return np.diag(np.exp(-1j * value * signs))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_schedule_holds_every_factor_once(draw):
+    circuit = draw.draw(circuits())
+    made = schedule(circuit)
+    expected = [
+        p for o in circuit.operations for p in primitives(o) if not isinstance(p, Relabelling)
+    ]
+    found = [*made.opening, *(f for step in made.steps for f in step.factors)]
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+    assert sorted(made.places.tolist()) == list(range(2**circuit.qubits))
+
+
+def test_a_forked_child_has_a_crew_of_its_own(rng):
+    circuit = encodings.angle(8).then(ansaetze.strongly_entangling(8, layers=4))
+    inputs, parameters = (torch.tensor(a) for a in data(rng, circuit, 400))
+    expected = engine.expectations(circuit, [z(0)], inputs=inputs, parameters=parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # forking with threads about is what is tried here
+        child = os.fork()
+    if child == 0:
+        again = engine.expectations(circuit, [z(0)], inputs=inputs, parameters=parameters)
+        os._exit(0 if torch.equal(again, expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 GOOD = {
-    "qubits": 2, "shared": 1, "batched": 0, "instructions": [[0, 1, 0, 0, 1]],
-    "elements": [[0, 0, -1]], "generators": [[0, 0.5, 0, 0]], "spectra": np.zeros((0, 68)),
-    "indices": np.zeros(0),
+    "qubits": 2, "opening": 0, "monomials": [[1, 0]], "coefficients": [0.5],
+    "factors": [[0, 1, 1, -1, 0, 0]], "steps": [[0, 0, 0, 0, 1]], "places": [[0, 1, 2, 3]], "last": 0,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"qubits": 0}, {"qubits": 60}, {"instructions": [[0, 2, 0, 0, 1]]},
-        {"instructions": [[0, -1, 0, 0, 1]]}, {"instructions": [[0, 0, 0, 0, 5]]},
-        {"instructions": [[7, 0, 0, 0, 1]]}, {"instructions": [[2, 0, 0, 0, 4]]},
-        {"instructions": [[1, 0, 0, 0, 1]]}, {"instructions": [[1, 0, 1, 0, 1]]},
-        {"elements": [[0, 3, -1]]}, {"elements": [[1, 0, -1]]}, {"elements": [[0, 0, 2]]},
-        {"indices": [0, 1, 2, 9]}, {"generators": [[0, 0.5, 0]]},
+        {"qubits": 0}, {"qubits": 60}, {"qubits": 3}, {"monomials": [[5, 0]]}, {"monomials": [[-1, 0]]},
+        {"coefficients": [0.5, 1.0]}, {"factors": [[0, 2, 1, -1, 0, 0]]}, {"factors": [[0, 1, 2, -1, 0, 0]]},
+        {"factors": [[0, 1, 1, 1, 0, 1]]}, {"factors": [[-1, 1, 1, -1, 0, 0]]}, {"opening": 2},
+        {"factors": [[0, 1, 1, 0, 0, 0]]}, {"factors": [[0, 1, 1, -1, 1, 0]]}, {"monomials": [[2, 0]]},
+        {"steps": [[0, 0, 1, 0, 1]]}, {"steps": [[0, 0, 0, 0, 2]]}, {"steps": [[0, 0, 0, -1, 1]]},
+        {"places": [[0, 1, 2, 4]]}, {"last": 1}, {"steps": [[0, 0, 0]]},
     ],
 )  # fmt: skip
 def test_bad_plans_are_refused_not_run(change):
-    given = GOOD | change
-    arrays = [np.array(given["instructions"], np.int32), np.array(given["elements"], np.int32),
-              np.array(given["generators"], float), np.array(given["spectra"], float),
-              np.array(given["indices"], np.int32)]  # fmt: skip
+    assert native._kernel.Plan(*plan_arguments(GOOD))
     with pytest.raises(ValueError, match="kernel: expected"):
-        native._kernel.Plan(given["qubits"], given["shared"], given["batched"], *arrays)
+        native._kernel.Plan(*plan_arguments(GOOD | change))
+
+
+def plan_arguments(given):
+    def table(name):
+        return np.array(given[name], np.int32)
+
+    return (given["qubits"], 1, 1, table("monomials"), np.array(given["coefficients"], float),
+            table("factors"), given["opening"], table("steps"), table("places"), given["last"])  # fmt: skip

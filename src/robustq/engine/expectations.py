@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -95,7 +96,9 @@ def _rows(
     method: str,
 ) -> Tensor:
     if method == "auto":
-        fits = native.available() and inputs.device.type == "cpu"
+        fits = (
+            native.available() and inputs.device.type == "cpu" and circuit.qubits <= native.WIDEST
+        )
         method = "heisenberg" if noise.after_gates else "native" if fits else "statevector"
     if method in ("native", "statevector"):
         if noise.after_gates:
@@ -157,7 +160,7 @@ def _checked(
         )
     if parameters.dtype != inputs.dtype:
         raise DataError(f"expected parameters of dtype {inputs.dtype}, got {parameters.dtype}")
-    if not bool(torch.isfinite(parameters).all()):
+    if not is_finite(parameters):
         raise DataError("expected finite parameters, got NaN or infinity")
     return inputs, parameters
 
@@ -170,8 +173,13 @@ def check_inputs(circuit: Circuit, inputs: Tensor) -> None:
         )
     if inputs.dtype not in (torch.float32, torch.float64):
         raise DataError(f"expected float32 or float64 inputs, got {inputs.dtype}")
-    if not bool(torch.isfinite(inputs).all()):
+    if not is_finite(inputs):
         raise DataError("expected finite inputs, got NaN or infinity")
+
+
+def is_finite(values: Tensor) -> bool:
+    """Whether no value is NaN or infinite; a finite sum says so in one pass."""
+    return math.isfinite(values.detach().sum().item()) or bool(torch.isfinite(values).all())
 
 
 def check_memory(qubits: int, copies: int, sides: int) -> None:

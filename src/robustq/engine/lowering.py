@@ -162,7 +162,7 @@ def _bank(
     device: torch.device,
 ) -> Bank:
     entries = [
-        (*_positions(monomial, parameters), coefficient, owner)
+        (*slot_positions(monomial, parameters), coefficient, owner)
         for owner, element in enumerate(elements)
         for monomial, coefficient in element.angle.terms
     ]
@@ -182,7 +182,7 @@ def _bank(
     )
 
 
-def _positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
+def slot_positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
     """Indices into ``[1, theta, x]``; a missing factor is the leading one."""
     places = [slot.number + (1 if slot.kind == "theta" else 1 + parameters) for slot in monomial]
     padded = [*places, 0, 0]

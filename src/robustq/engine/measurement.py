@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 
 import numpy as np
@@ -47,6 +47,14 @@ class Measurement:
     words: tuple[PauliSum, ...]
     combine: RealArray
     constant: RealArray
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the rows are the observables, in order."""
+        square = self.combine.shape[0] == self.combine.shape[1]
+        return square and bool(
+            (self.combine == np.eye(len(self.combine))).all() and not self.constant.any()
+        )
 
     def matrices(self) -> ComplexArray:
         """Every row as a matrix, ``(rows, 2**qubits, 2**qubits)``."""
@@ -243,6 +251,8 @@ def _multinomial(chances: Tensor, shots: int, generator: torch.Generator) -> Ten
 
 def combine(rows: Tensor, measurement: Measurement) -> Tensor:
     """Observables ``(batch, observables)`` from rows ``(batch, rows)``."""
+    if measurement.is_plain:
+        return rows
     constant = torch.as_tensor(measurement.constant).to(rows)
     return rows @ torch.as_tensor(measurement.combine).to(rows) + constant
 

@@ -1,15 +1,14 @@
 """The native kernel, where it was built: the batch as the SIMD lane, adjoint gradients in one sweep.
 
-The Python side flattens a lowered circuit into a plan once, evaluates the angles (a few tensor
-operations, differentiable as always) and hands tiles of samples to C++. One backward sweep re-runs the
-circuit and undoes it gate by gate, so memory does not grow with depth. Second derivatives
-take the pure-torch path.
+The Python side flattens a scheduled circuit into a plan once and hands inputs and parameters to C++.
+One backward sweep undoes the circuit pass by pass, so memory does not grow with depth. Second
+derivatives take the pure-torch path.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -18,9 +17,10 @@ import torch
 from torch import Tensor
 
 from robustq.circuits.circuit import Circuit
-from robustq.circuits.gates import gate
 from robustq.engine import measurement as m
-from robustq.engine.lowering import Bank, Gather, Key, Layer, Program, Ref, lower
+from robustq.engine.lowering import lower, slot_positions
+from robustq.engine.primitives import Phase, Turn
+from robustq.engine.schedule import schedule
 from robustq.engine.statevector import initial_amplitudes, run_program
 
 try:
@@ -29,6 +29,8 @@ except ImportError:
     _kernel = None
 
 SWITCH = "ROBUSTQ_NATIVE"
+WIDEST = 24  # qubits
+KEPT_BYTES = 2**28  # of final states, so that the way back need not run the circuit again
 
 
 def available() -> bool:
@@ -43,103 +45,65 @@ def description() -> str:
     return f"pure torch ({'the kernel was not built' if _kernel is None else f'{SWITCH}=0'})"
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """A program flattened for the kernel; ``keys`` say whose angles fill which columns."""
-
-    program: Program
-    compiled: Any
-    keys: dict[bool, list[Key]]
-
-    def angles(self, batched: bool, slots: Tensor) -> Tensor:
-        """The columns ``(batch or 1, angles)`` of the shared or of the batched gates."""
-        parts = [self.program.banks[key].angles(slots) for key in self.keys[batched]]
-        return torch.cat(parts, dim=1) if parts else slots.new_zeros(len(slots), 0)
-
-
 def rows(circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Means of the rows ``(batch, rows)``, as :func:`measurement.pure_rows` of the final states."""
-    plan = _plan(circuit, inputs.dtype, inputs.device)
-    shared_slots = torch.cat([parameters.new_ones(1), parameters])[None]
-    shared = plan.angles(False, shared_slots)
-    slots = torch.cat([shared_slots.expand(len(inputs), -1), inputs], dim=1)
-    batched = plan.angles(True, slots)
     start = initial_amplitudes(circuit, inputs)
-    result: Tensor = _Rows.apply(circuit, plan, reading, shared, batched, start)  # type: ignore[no-untyped-call]
+    result: Tensor = _Rows.apply(circuit, reading, inputs, parameters, start)  # type: ignore[no-untyped-call]
     return result
 
 
 @lru_cache(maxsize=256)
-def _plan(circuit: Circuit, dtype: torch.dtype, device: torch.device) -> _Plan:
-    program = lower(circuit, dtype, device)
-    keys = {flag: [key for key in program.banks if key[0] == flag] for flag in (False, True)}
-    offset: dict[Key, int] = {}
-    for flag in (False, True):
-        widths = np.cumsum([0, *(len(program.banks[key].eigenvalues) for key in keys[flag])])
-        offset |= dict(zip(keys[flag], widths.tolist(), strict=False))
-    flat = _Flat(circuit, program, offset)
-    counts = [sum(len(program.banks[key].eigenvalues) for key in keys[f]) for f in (False, True)]
-    compiled = _kernel.Plan(circuit.qubits, *counts, *flat.arrays())
-    return _Plan(program, compiled, keys)
+def _plan(circuit: Circuit) -> Any:
+    """The schedule flattened for the kernel."""
+    made = schedule(circuit)
+    flat = _Flat(circuit)
+    flat.add(made.opening)
+    opening = len(flat.factors)
+    for step in made.steps:
+        first, table = len(flat.factors), flat.table(step.places)
+        flat.add(step.factors)
+        count = len(flat.factors) - first
+        flat.steps.append([int(not step.turns), int(step.batched), table, first, count])
+    last = flat.table(made.places)
+    return _kernel.Plan(
+        circuit.qubits, circuit.parameters, circuit.inputs,
+        np.array(flat.monomials, np.int32).reshape(-1, 2), np.array(flat.coefficients, float),
+        np.array(flat.factors, np.int32).reshape(-1, 6), opening,
+        np.array(flat.steps, np.int32).reshape(-1, 5), np.stack(flat.tables), last,
+    )  # fmt: skip
 
 
 class _Flat:
     """The tables of one plan while they are being filled."""
 
-    def __init__(self, circuit: Circuit, program: Program, offset: dict[Key, int]) -> None:
-        self._offset, self._top = offset, circuit.qubits - 1
-        self._names = {
-            ref: part
-            for refs, o in zip(program.pieces, circuit.operations, strict=True)
-            for ref, part in zip(refs, _part_names(o.gate), strict=True)
-        }
-        self.instructions: list[list[int]] = []
-        self.elements: list[list[int]] = []
-        self.generators: list[list[float]] = []
-        self.spectra: list[np.ndarray] = []
-        self.indices: list[np.ndarray] = []
-        for step in program.steps:
-            if isinstance(step, Layer):
-                for qubit, refs in step.runs:
-                    self._instruction(0, [qubit], refs)
-            elif isinstance(step, Gather):
-                size = len(step.index)
-                self.instructions.append([2, 0, 0, size * len(self.indices), size])
-                self.indices.append(step.index.cpu().numpy())
-            else:
-                self._instruction(1, list(step.qubits), (step.ref,))
+    def __init__(self, circuit: Circuit) -> None:
+        self._parameters, self._top = circuit.parameters, circuit.qubits - 1
+        self.monomials: list[tuple[int, int]] = []
+        self.coefficients: list[float] = []
+        self.factors: list[list[int]] = []
+        self.steps: list[list[int]] = []
+        self.tables: list[np.ndarray] = []
 
-    def _instruction(self, code: int, qubits: list[int], refs: tuple[Ref, ...]) -> None:
-        places = [self._top - q for q in qubits] + [0]
-        self.instructions.append([code, places[0], places[1], len(self.elements), len(refs)])
-        for ref in refs:
-            self._element(ref)
+    def table(self, places: np.ndarray) -> int:
+        """The number of a table of places; steps that follow one another often share it."""
+        if not self.tables or not np.array_equal(self.tables[-1], places):
+            self.tables.append(places)
+        return len(self.tables) - 1
 
-    def _element(self, ref: Ref) -> None:
-        row = gate(self._names[ref])
-        column = self._offset[ref.key] + ref.row
-        one = row.qubits == 1
-        self.elements.append([int(ref.key[0]), column, -1 if one else len(self.spectra)])
-        self.generators.append([row.generator.get(p, 0.0) if one else 0.0 for p in "IXYZ"])
-        if not one:
-            values, vectors = np.linalg.eigh(row.generator_matrix)
-            g = row.generator_matrix
-            parts = [values, vectors.real, vectors.imag, g.real, g.imag]
-            self.spectra.append(np.concatenate([part.ravel() for part in parts]))
-
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Instructions, elements, generators, spectra and indices as the kernel takes them."""
-        return (
-            np.array(self.instructions, np.int32).reshape(-1, 5),
-            np.array(self.elements, np.int32).reshape(-1, 3),
-            np.array(self.generators, float).reshape(-1, 4),
-            np.array(self.spectra, float).reshape(-1, 68),
-            np.concatenate([np.zeros(0), *self.indices]).astype(np.int32),
-        )
-
-
-def _part_names(name: str) -> list[str]:
-    return [part for part, _ in gate(name).parts] or [name]
+    def add(self, factors: Iterable[Turn | Phase]) -> None:
+        """Append factors and the monomials of their angles."""
+        for factor in factors:
+            first = len(self.monomials)
+            for monomial, coefficient in factor.angle.terms:
+                self.monomials.append(slot_positions(monomial, self._parameters))
+                self.coefficients.append(coefficient)
+            turns = isinstance(factor, Turn)
+            on = (factor.qubit,) if isinstance(factor, Turn) else factor.qubits
+            places = [self._top - q for q in on] + [-1]
+            count = len(self.monomials) - first
+            self.factors.append(
+                [first, count, places[0], places[1], int(factor.angle.has_inputs), int(not turns)]
+            )
 
 
 @lru_cache(maxsize=256)
@@ -164,50 +128,57 @@ def _reading(measurement: m.Measurement) -> Any:
 
 
 class _Rows(torch.autograd.Function):
-    """Rows from angles and amplitudes, with the adjoint method as derivative."""
+    """Rows from inputs, parameters and amplitudes, with the adjoint method as derivative."""
 
     @staticmethod
     def forward(
-        ctx: Any, circuit: Circuit, plan: _Plan, reading: m.Measurement,
-        shared: Tensor, batched: Tensor, start: Tensor,
+        ctx: Any, circuit: Circuit, reading: m.Measurement,
+        inputs: Tensor, parameters: Tensor, start: Tensor,
     ) -> Tensor:  # fmt: skip
-        ctx.circuit, ctx.plan, ctx.reading = circuit, plan, reading
-        ctx.save_for_backward(shared, batched, start)
-        count = len(reading.diagonals) + len(reading.words)
-        out = shared.new_empty(len(batched), count)
-        given = [t.detach().contiguous() for t in (shared, batched, start)]
-        _kernel.forward(plan.compiled, _reading(reading), *given, out, torch.get_num_threads())
+        ctx.circuit, ctx.reading = circuit, reading
+        ctx.save_for_backward(inputs, parameters, start)
+        out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
+        ctx.kept = inputs.new_empty(1, _room(circuit, inputs) if any(ctx.needs_input_grad) else 0)
+        given = _views(parameters[None], inputs, start, ctx.kept, out)
+        _kernel.forward(_plan(circuit), _reading(reading), *given, torch.get_num_threads())
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (upstream,) = gradients
         if torch.is_grad_enabled():  # somebody wants second derivatives
-            return (None, None, None, *_torch_gradients(ctx, upstream))
-        shared, batched, start = (t.contiguous() for t in ctx.saved_tensors)
-        lanes = 64 // shared.element_size()
-        tiles = -(-len(batched) // lanes)
-        by_tile = torch.zeros(tiles, shared.shape[1], dtype=torch.float64)
-        found = (torch.zeros_like(batched), torch.zeros_like(start))
-        _kernel.backward(
-            ctx.plan.compiled, _reading(ctx.reading), shared, batched, start,
-            upstream.contiguous(), by_tile, *found, torch.get_num_threads(),
-        )  # fmt: skip
-        return None, None, None, by_tile.sum(0, keepdim=True).to(shared.dtype), *found
+            return (None, None, *_torch_gradients(ctx, upstream))
+        inputs, parameters, start = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[3]
+        g_parameters = parameters.new_empty(1, len(parameters) if wanted else 0)
+        g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
+        g_start = torch.empty(start.shape, dtype=start.dtype)
+        given = _views(
+            parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start
+        )
+        plan, reading = _plan(ctx.circuit), _reading(ctx.reading)
+        _kernel.backward(plan, reading, *given, torch.get_num_threads())
+        return None, None, g_inputs, g_parameters[0] if wanted else None, g_start
+
+
+def _views(*tensors: Tensor) -> list[np.ndarray]:
+    """The tensors as contiguous arrays; NumPy's are handed over faster than torch's."""
+    return [t.detach().contiguous().numpy() for t in tensors]
+
+
+def _room(circuit: Circuit, inputs: Tensor) -> int:
+    """Numbers needed to keep every final state for the way back; 0 where running again is wiser."""
+    lanes = 64 // inputs.element_size()
+    needed = -(-len(inputs) // lanes) * lanes * 2 * 2**circuit.qubits
+    return needed if needed * inputs.element_size() <= KEPT_BYTES else 0
 
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by the pure-torch path, as a graph that can be differentiated again."""
-    shared, batched, start = ctx.saved_tensors
-    program: Program = ctx.plan.program
-    matrices: dict[Key, Tensor] = {}
-    for flag, angles in ((False, shared), (True, batched)):
-        keys = ctx.plan.keys[flag]
-        banks: list[Bank] = [program.banks[key] for key in keys]
-        parts = torch.split(angles, [len(bank.eigenvalues) for bank in banks], dim=1)
-        matrices |= {k: b.unitaries(p) for k, b, p in zip(keys, banks, parts, strict=True)}
-    state = run_program(ctx.circuit, program, matrices, start)
-    means = m.pure_rows(state, ctx.reading)
-    wanted = [t for t in (shared, batched, start) if t.requires_grad]
+    saved = ctx.saved_tensors
+    program = lower(ctx.circuit, saved[0].dtype, saved[0].device)
+    matrices = program.matrices(saved[0], saved[1])
+    means = m.pure_rows(run_program(ctx.circuit, program, matrices, saved[2]), ctx.reading)
+    wanted = [t for t in saved if t.requires_grad]
     found = iter(torch.autograd.grad(means, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in (shared, batched, start))
+    return tuple(next(found) if t.requires_grad else None for t in saved)
