@@ -58,11 +58,13 @@ def fidelity_kernel(
     [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     check_shots(shots, generator)
+    if not len(a) or (b is not None and not len(b)):
+        return a.new_zeros(len(a), len(a if b is None else b))
     left = _vectors(circuit, a, parameters, noise)
     right = left if b is None else _vectors(circuit, b, parameters, noise)
     overlap = _products(left, right, squared=noise is None)
     if b is None:
-        overlap = (overlap + overlap.T) / 2  # the product is symmetric only up to rounding
+        overlap = _evened(overlap)
     if shots is None or generator is None:
         return overlap
     chances = overlap.detach().double()
@@ -124,7 +126,8 @@ def projected_kernel(
     right = left if b is None else bloch(b)
     # rho = (1 + r.sigma) / 2, so the squared distance of marginals is half that of Bloch vectors.
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-    return torch.exp(-gamma * squares.clamp_min(0) / 2)
+    squares = (_evened(squares) if b is None else squares).clamp_min(0)
+    return torch.exp(-gamma * squares / 2)
 
 
 def _vectors(
@@ -162,6 +165,11 @@ def _sampled(chances: Tensor, shots: int, generator: torch.Generator) -> Tensor:
     total = torch.full_like(chances, float(shots)).cpu()
     counts = torch.binomial(total, chances.clamp(0, 1).cpu(), generator=generator)
     return counts.to(chances.device) / shots
+
+
+def _evened(square: Tensor) -> Tensor:
+    """What is symmetric up to rounding, made so exactly."""
+    return (square + square.T) / 2
 
 
 def _mirrored(square: Tensor) -> Tensor:

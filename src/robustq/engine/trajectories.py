@@ -100,12 +100,11 @@ def trajectory_expectations(
     check_memory(circuit.qubits, min(size, len(inputs) * trajectories), 1)
     owners = torch.arange(len(inputs)).repeat_interleave(trajectories)
     found = [inputs.new_zeros(0, len(observables))]
-    for rows in torch.split(owners, size):
+    for rows in torch.split(owners, size) if len(owners) else ():
         chances = torch.rand(len(rows), walk.draws, dtype=torch.float64, generator=generator)
         state = walk.final(inputs, parameters, rows, chances)
         found.append(m.combine(m.pure_rows(state, plan), plan))
-    values = torch.cat(found).reshape(len(inputs), trajectories, -1)
-    return _estimate(values)
+    return _estimate(torch.cat(found).reshape(len(inputs), trajectories, len(observables)))
 
 
 def _estimate(values: Tensor) -> Estimate:
@@ -176,7 +175,7 @@ class _Walk:
         """Final states ``(rows, D)``; trajectory ``t`` runs on input ``rows[t]``."""
         rows = rows.to(inputs.device)
         state = initial_state(self.circuit, inputs[rows])
-        draws = iter(chances.to(inputs.device).unbind(1))
+        draws = iter(chances.to(inputs.device).T.contiguous())
         unitaries = _unitaries(self.circuit, inputs, parameters, state.dtype)
         for operation, matrix, jumps in zip(
             self.circuit.operations, unitaries, self.jumps, strict=True
