@@ -129,6 +129,7 @@ def test_bands_change_nothing(case, noise, monkeypatch):
     arguments = {"parameters": parameters, "noise": noise}
     whole = engine.fidelity_kernel(circuit, a, b, **arguments)
     monkeypatch.setattr(kernels, "ENTRIES", 8)
+    monkeypatch.setattr(kernels, "AMPLITUDES", 16)
     torch.testing.assert_close(engine.fidelity_kernel(circuit, a, b, **arguments), whole)
 
 

@@ -15,7 +15,8 @@ from robustq.engine.statevector import evolve
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel
 
-ENTRIES = 2**22  # of states simulated, or of kernel entries made, at once
+AMPLITUDES = 2**17  # simulated at once: what caches hold
+ENTRIES = 2**22  # of the kernel made at once
 
 
 def fidelity_kernel(
@@ -137,7 +138,7 @@ def _vectors(
     features, angles = _checked(circuit, features, parameters)
     sides = 1 if noise is None else 2
     check_memory(circuit.qubits, len(features), sides)
-    parts = torch.split(features, max(1, ENTRIES // 2 ** (sides * circuit.qubits)))
+    parts = torch.split(features, max(1, AMPLITUDES // 2 ** (sides * circuit.qubits)))
     if noise is not None:
         return torch.cat([_densities(circuit, part, angles, noise).flatten(1) for part in parts])
     states = torch.cat([evolve(circuit, part, angles) for part in parts])

@@ -29,7 +29,7 @@ from robustq.errors import CircuitError
 from robustq.noise.channels import Channel
 from robustq.noise.model import NoiseModel, Readout
 
-AMPLITUDES = 2**22  # held at once, over all trajectories of a chunk
+AMPLITUDES = 2**19  # held at once, over all trajectories of a chunk: what caches hold
 
 ComplexArray = NDArray[np.complex128]
 
@@ -78,7 +78,7 @@ def trajectory_expectations(
         noise: channels on one or two qubits after gates, and read-out error.
         trajectories: how many for each input, at least 1.
         generator: where the jumps come from.
-        chunk: how many trajectories to hold at once; None for what takes about 100 MiB.
+        chunk: how many trajectories to hold at once; None for what fits the processor's caches.
 
     Raises:
         RobustQError: on wrong shapes, dtypes, values or counts.
@@ -109,9 +109,9 @@ def trajectory_expectations(
 
 def _estimate(values: Tensor) -> Estimate:
     """From the expectations of single trajectories ``(batch, trajectories, observables)``."""
-    count = values.shape[1]
-    spread = values.std(dim=1) if count > 1 else torch.full_like(values[:, 0], torch.nan)
-    return Estimate(values.mean(dim=1), spread / count**0.5, count)
+    count, mean = values.shape[1], values.mean(dim=1)
+    variance = ((values - mean[:, None]) ** 2).sum(dim=1) / (count - 1)  # 0 / 0 for a single one
+    return Estimate(mean, (variance / count).sqrt(), count)
 
 
 def _strikes(
@@ -180,8 +180,11 @@ class _Walk:
         for operation, matrix, jumps in zip(
             self.circuit.operations, unitaries, self.jumps, strict=True
         ):
-            spread = matrix if len(matrix) == 1 else matrix[rows]
-            state = apply_matrix(state, spread, operation.qubits)
+            if gate(operation.gate).permutes:
+                state = state[:, _index(operation, self.circuit.qubits).to(rows.device)]
+            else:
+                spread = matrix if len(matrix) == 1 else matrix[rows]
+                state = apply_matrix(state, spread, operation.qubits)
             for jump in jumps:
                 state = _struck(state, jump, next(draws))
         return state
@@ -214,6 +217,14 @@ def _unitary(operation: Operation, angles: Tensor, dtype: torch.dtype) -> Tensor
         total = factor if total is None else factor @ total
     assert total is not None
     return total
+
+
+@lru_cache(maxsize=256)
+def _index(operation: Operation, qubits: int) -> Tensor:
+    """``new[j] = old[index[j]]`` for a gate that relabels basis states: its image of 0, 1, 2, ..."""
+    basis = torch.arange(2**qubits, dtype=torch.float64)[None]
+    matrix = torch.as_tensor(gate(operation.gate).matrix().real)[None]
+    return apply_matrix(basis, matrix, operation.qubits)[0].long()
 
 
 def _struck(state: Tensor, jump: _Jump, chances: Tensor) -> Tensor:
@@ -251,6 +262,9 @@ def _jumped(state: Tensor, operators: Tensor, on: Sequence[int], chances: Tensor
 def _marginal(state: Tensor, on: Sequence[int]) -> Tensor:
     """Reduced densities ``(rows, d, d)`` of some qubits of pure states ``(rows, D)``."""
     rows, size = state.shape
+    if len(on) == 1:
+        pairs = state.reshape(rows, 2 ** on[0], 2, -1)
+        return (pairs @ pairs.mH).sum(1)
     view = state.reshape(rows, *[2] * (size.bit_length() - 1))
     front = view.movedim([q + 1 for q in on], list(range(1, len(on) + 1)))
     kept = front.reshape(rows, 2 ** len(on), -1)
