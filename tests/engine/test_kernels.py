@@ -180,6 +180,18 @@ def test_projected_shots(case, generator):
     assert few.mean() < exact.mean()  # distances are biased upwards
 
 
+def test_read_out_error_alone_leaves_states_pure(case, generator):
+    circuit, a, b, parameters = case
+    arguments = {"parameters": parameters, "shots": 40}
+    drawn = [
+        engine.fidelity_kernel(
+            circuit, a, b, **arguments, noise=noise, generator=generator.manual_seed(1)
+        )
+        for noise in (None, NoiseModel((), Readout(0.1, 0.2)))
+    ]
+    assert torch.equal(*drawn)
+
+
 def test_the_generator_decides(case):
     circuit, a, b, parameters = case
 

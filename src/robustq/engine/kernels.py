@@ -12,6 +12,7 @@ from robustq.engine import noisy
 from robustq.engine.expectations import _checked, check_memory, expectations
 from robustq.engine.shot_gradients import check_shots
 from robustq.engine.statevector import evolve
+from robustq.engine.trajectories import strikes
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel
 
@@ -59,6 +60,7 @@ def fidelity_kernel(
     [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     check_shots(shots, generator)
+    noise = noise if _has_channels(circuit, noise) else None
     if not len(a) or (b is not None and not len(b)):
         return a.new_zeros(len(a), len(a if b is None else b))
     left = _vectors(circuit, a, parameters, noise)
@@ -129,6 +131,11 @@ def projected_kernel(
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
     squares = (_evened(squares) if b is None else squares).clamp_min(0)
     return torch.exp(-gamma * squares / 2)
+
+
+def _has_channels(circuit: Circuit, noise: NoiseModel | None) -> bool:
+    """Whether anything but read-out error happens."""
+    return noise is not None and any(strikes(noise, o) for o in circuit.operations)
 
 
 def _vectors(

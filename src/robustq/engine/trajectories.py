@@ -114,9 +114,7 @@ def _estimate(values: Tensor) -> Estimate:
     return Estimate(mean, (variance / count).sqrt(), count)
 
 
-def _strikes(
-    noise: NoiseModel, operation: Operation
-) -> tuple[tuple[Channel, tuple[int, ...]], ...]:
+def strikes(noise: NoiseModel, operation: Operation) -> tuple[tuple[Channel, tuple[int, ...]], ...]:
     """The channels that follow an operation, each with its qubits, in order."""
     if hasattr(noise, "after"):
         return tuple(noise.after(operation))
@@ -154,7 +152,7 @@ def _jump(kraus: Sequence[ComplexArray], qubits: tuple[int, ...]) -> _Jump:
 def _script(circuit: Circuit, noise: NoiseModel) -> tuple[tuple[_Jump, ...], ...]:
     """For each operation, what may strike after it."""
     return tuple(
-        tuple(_jump(channel.kraus, tuple(on)) for channel, on in _strikes(noise, operation))
+        tuple(_jump(channel.kraus, tuple(on)) for channel, on in strikes(noise, operation))
         for operation in circuit.operations
     )
 
