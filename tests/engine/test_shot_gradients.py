@@ -1,6 +1,7 @@
 """Shift rules against autograd and PennyLane; sampled gradients against the exact ones."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pennylane as qml
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from robustq import engine
 from robustq.circuits import GATES, Circuit, Projector, ansaetze, encodings, op, pauli, theta, x, z
+from robustq.engine import shot_gradients
 from robustq.engine.shot_gradients import shift_rule, unfolded
 from robustq.errors import CircuitError, DataError
 from robustq.noise import Channel, NoiseModel, Readout
@@ -58,6 +60,13 @@ def test_the_rule_is_exact_for_every_frequency_of_its_gate(name):
 def test_gates_without_one_angle_have_no_rule(name):
     with pytest.raises(CircuitError, match="expected one angle"):
         shift_rule(name)
+
+
+def test_frequencies_without_a_common_spacing_are_refused(monkeypatch):
+    uneven = replace(GATES["rzz"], generator={"ZI": 0.5, "IZ": 0.35})
+    monkeypatch.setattr(shot_gradients, "gate", lambda name: uneven)
+    with pytest.raises(CircuitError, match="expected equally spaced frequencies"):
+        shot_gradients._frequencies("uneven")
 
 
 def test_every_gate_agrees_with_autograd(rng):

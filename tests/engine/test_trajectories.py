@@ -28,7 +28,7 @@ def short_case(rng, batch=2):
     return circuit, torch.tensor(inputs), torch.tensor(parameters)
 
 
-def agrees(found, exact, atol=1e-9):
+def check_agrees(found, exact, atol=1e-9):
     assert ((found.mean - exact).abs() <= 4 * found.standard_error + atol).all()
 
 
@@ -41,7 +41,7 @@ def test_every_channel_agrees_with_the_density(rng, generator, name, p):
     found = engine.trajectory_expectations(
         circuit, READ, **arguments, trajectories=1000, generator=generator
     )
-    agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
+    check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -54,7 +54,7 @@ def test_every_gate_agrees_with_the_density(rng, generator, dtype):
     )
     assert found.mean.dtype == found.standard_error.dtype == dtype
     assert found.trajectories == 1500
-    agrees(found, engine.expectations(circuit, READ, **arguments, method="density"), 1e-5)
+    check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"), 1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -80,7 +80,7 @@ def test_amplitude_loading(generator):
     found = engine.trajectory_expectations(
         circuit, READ, **arguments, trajectories=1000, generator=generator
     )
-    agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
+    check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def test_channels_on_two_qubits_in_any_order(generator, kind):
     found = engine.trajectory_expectations(
         circuit, READ, noise=noise, trajectories=3000, generator=generator
     )
-    agrees(found, exact)
+    check_agrees(found, exact)
     assert (found.standard_error > 0).any()
 
 

@@ -91,10 +91,10 @@ def projected_kernel(
 ) -> Tensor:
     """``exp(-gamma sum_k |rho_k(a) - rho_k(b)|_F^2)`` over one-qubit marginals ``rho_k``.
 
-    (Huang et al., "Power of data in quantum machine learning", Nat. Commun. 12, 2631 (2021), eq.
-    9.) The marginals come from the Pauli expectations of every qubit, so noise and read-out error
-    act as they do there. Differentiable unless ``shots`` is given; then distances are biased upwards
-    by the shots' variance, except that of a point to itself.
+    (Huang et al., "Power of data in quantum machine learning", Nat. Commun. 12, 2631 (2021),
+    the projected quantum kernel.) The marginals come from the Pauli expectations of every qubit, so
+    noise and read-out error act as they do there. Differentiable unless ``shots`` is given; then
+    distances are biased upwards by the shots' variance, except that of a point to itself.
 
     Args:
         circuit: the feature map.

@@ -3,9 +3,9 @@
 The expectation is a trigonometric polynomial in the angle of every elementary gate, whatever
 noise stands around it, so its derivative is a fixed combination of expectations at shifted angles:
 two for a gate with one frequency, ``2 R`` for ``R`` equally spaced ones (Wierichs, Izaac, Wang, Lin,
-"General parameter-shift rules for quantum gradients", Quantum 6, 677 (2022), eq. 12). Each angle
-gets an input slot of its own, samples and shifts share the batch axis, and the chain rule carries
-the derivatives from angles to inputs and parameters.
+"General parameter-shift rules for quantum gradients", Quantum 6, 677 (2022), the rule for equidistant
+frequencies). Each angle gets an input slot of its own, samples and shifts share the batch axis, and
+the chain rule carries the derivatives from angles to inputs and parameters.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def _frequencies(name: str) -> tuple[float, int]:
     base = float(gaps.min())
     multiples = gaps / base
     if not np.allclose(multiples, multiples.round(), atol=1e-9):
-        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {set(gaps)}")
+        found = sorted({round(float(gap), 6) for gap in gaps})
+        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {found}")
     return base, int(multiples.max().round())
 
 
