@@ -19,11 +19,14 @@ MEDIAN_BODY, P90_BODY, ROOT_EXPORTS = 10, 35, 40
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 # A scikit-learn estimator has to list every hyper-parameter in its constructor, and a command every
 # option in its signature; there is no other place for them.
-# The engine has one entry point, so that entry point names every choice.
+# The engine's entry points name every choice.
 WIDE_SIGNATURES = (
     "src/robustq/interop/sklearn.py",
     "src/robustq/cli/",
     "src/robustq/engine/expectations.py",
+    "src/robustq/engine/kernels.py",
+    "src/robustq/engine/shot_gradients.py",
+    "src/robustq/engine/trajectories.py",
 )
 
 

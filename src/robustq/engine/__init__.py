@@ -2,6 +2,20 @@
 
 from robustq.engine.expectations import METHODS, expectations, settings
 from robustq.engine.frozen import FrozenModel
+from robustq.engine.kernels import fidelity_kernel, projected_kernel
+from robustq.engine.shot_gradients import shot_expectations, shot_gradient
 from robustq.engine.statevector import evolve
+from robustq.engine.trajectories import trajectory_expectations
 
-__all__ = ["METHODS", "FrozenModel", "evolve", "expectations", "settings"]
+__all__ = [
+    "METHODS",
+    "FrozenModel",
+    "evolve",
+    "expectations",
+    "fidelity_kernel",
+    "projected_kernel",
+    "settings",
+    "shot_expectations",
+    "shot_gradient",
+    "trajectory_expectations",
+]
