@@ -31,12 +31,14 @@ class First(NamedTuple):
     """What is known after the first call.
 
     Attributes:
+        made_s: seconds to import the library and to build what is built once.
         milliseconds: of the first call, with tracing and compiling, without imports.
         peak_mib: how far the process's peak memory rose above its memory before the call; None where
             the system does not say.
         answer: what was computed.
     """
 
+    made_s: float
     milliseconds: float
     peak_mib: float | None
     answer: Answer
@@ -93,13 +95,15 @@ def _serve(pipe: Connection, name: str, work: Workload) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     warnings.simplefilter("ignore")
     try:
+        start = time.perf_counter()
         step = PEERS[name].make(work)
+        made = time.perf_counter() - start
         before, answers = memory_mib("VmRSS"), []
         first = timed(lambda: answers.append(step()))
         peak, answer = memory_mib("VmHWM"), answers[0]
         growth = None if peak is None or before is None else peak - before
         arrays = tuple(None if part is None else np.asarray(part) for part in answer)
-        pipe.send(("done", (first, growth, arrays)))
+        pipe.send(("done", (made, first, growth, arrays)))
         while pipe.recv() == "turn":
             pipe.send(("done", burst(step)))
     except EOFError:

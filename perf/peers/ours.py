@@ -28,7 +28,5 @@ def trained(work: Workload) -> Step:
 def frozen(work: Workload) -> Step:
     """``engine.FrozenModel``, made once, outside the call: what an attack uses."""
     theta = work.data()[1].flatten()
-    model = engine.FrozenModel(
-        work.circuit(), work.observables(), theta, noise=work.noise_model()
-    )
+    model = engine.FrozenModel(work.circuit(), work.observables(), theta, noise=work.noise_model())
     return gradient_step(lambda x, _: model(x), work)
