@@ -41,13 +41,17 @@ def panel(title: str, series: Series, colours: Mapping[str, str]) -> str:
     right, bottom = WIDTH - LEGEND, HEIGHT - BOTTOM
 
     def across(n: int) -> float:
-        return LEFT + 12 + (right - LEFT - 24) * (sizes.index(n) + 0.5) / len(sizes)
+        span = max(1, sizes[-1] - sizes[0])
+        return LEFT + 20 + (right - LEFT - 40) * (n - sizes[0]) / span
 
     def down(t: float) -> float:
         return bottom - (bottom - TOP) * (math.log10(t) - low) / (high - low)
 
-    parts = [_text(LEFT, 20, title, weight="bold"), _text((LEFT + right) / 2, HEIGHT - 8, "qubits")]
-    parts += [_text(across(n), bottom + 16, str(n)) for n in sizes]
+    parts = [
+        _text(LEFT, 20, title, weight="bold"),
+        _text((LEFT + right) / 2 - 16, HEIGHT - 8, "qubits"),
+    ]
+    parts += [_text(across(n) - 3, bottom + 16, str(n)) for n in sizes]
     for power in range(low, high + 1):
         y = down(10.0**power)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#d0d7de"/>')

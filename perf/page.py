@@ -119,5 +119,6 @@ def _panels(rows: Sequence[Row]) -> dict[str, Series]:
             found = row["contenders"].get(name, {})
             if "median_ms" in found:
                 lines = panels.setdefault(row["subject"], {})
-                lines.setdefault(name, []).append((row["qubits"], found["median_ms"]))
+                shown = f"{name} (forward)" if PEERS[name].forward_only else name
+                lines.setdefault(shown, []).append((row["qubits"], found["median_ms"]))
     return dict(panels)

@@ -1,6 +1,8 @@
 """The performance harness: everybody computes the same, and nothing here depends on the clock."""
 
 import json
+import sys
+from importlib.util import find_spec
 
 import pytest
 from perf.__main__ import SUBJECTS, main
@@ -8,6 +10,7 @@ from perf.chart import figure
 from perf.compare import Disagreement, check, compare, reference
 from perf.flops import forward_flops, gradient_flops, measure
 from perf.growth import fit
+from perf.kernel import MODULE
 from perf.memory import memory
 from perf.options import Options
 from perf.page import BEGIN, END, inject, write
@@ -16,6 +19,8 @@ from perf.targets import TARGETS, judge
 from perf.timing import quartiles
 from perf.worker import Stopped, Worker
 from perf.workload import Workload
+
+from robustq import engine
 
 TINY = Options(qubits=2, layers=1, batch=4, repeats=1)
 RIVALS = [name for name in PEERS if name != OURS]
@@ -96,6 +101,22 @@ def test_subjects_without_peers(subject):
     assert rows
     assert all(row["subject"] == subject for row in rows)
     json.dumps(rows)
+
+
+def test_the_kernel_is_found_and_checked(tmp_path, monkeypatch):
+    if find_spec(MODULE):
+        pytest.skip("the engine has kernels of its own, which test_subjects_without_peers runs")
+    source = (
+        "from robustq.engine import evolve\n"
+        "def fidelity_kernel(circuit, a, b=None, *, parameters=None):\n"
+        "    state = evolve(circuit, a, parameters).flatten(1)\n"
+        "    return (state.conj() @ state.T).abs() ** 2\n"
+    )
+    (tmp_path / "kernels.py").write_text(source, encoding="utf-8")
+    monkeypatch.setattr(engine, "__path__", [*engine.__path__, str(tmp_path)])
+    (row,) = SUBJECTS["kernel"](TINY)
+    sys.modules.pop(MODULE)
+    assert row["seconds"] > 0
 
 
 def test_memory_compares_depths():
