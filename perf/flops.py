@@ -47,7 +47,7 @@ def flops(options: Options) -> list[Row]:
     return [measure(work, options.repeats) for work in options.resize(WORKS)]
 
 
-def measure(work: Workload, repeats: int, side: int = 2048) -> Row:
+def measure(work: Workload, repeats: int, side: int = 1024) -> Row:
     """Our forward and gradient calls, and a complex64 product of ``side`` by ``side``, in turns."""
     matrix = torch.randn(side, side, dtype=torch.complex64, generator=torch.Generator())
     (x, theta, _), circuit, observables = work.data(), work.circuit(), work.observables()
