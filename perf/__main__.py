@@ -1,71 +1,123 @@
-"""``python -m perf [--qubits N --layers L --batch B] [--repeats R] [--json]``: times and ratios.
+"""``python -m perf <subject>``: the engine beside other libraries, in one run.
 
-The contenders take turns, so that a machine that slows down slows all of them; medians are compared.
+Subjects: gradient (inputs and parameters), frozen (inputs only, parameters fixed), noisy and
+noisy-frozen (the same with depolarising noise), kernel, memory, growth, flops; ``all`` measures everything and
+writes the results page; ``page`` writes the page from an earlier run's JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from perf.rows import CONTENDERS, ROWS, Row
+from perf.compare import Row, compare
+from perf.flops import flops
+from perf.growth import growth
+from perf.kernel import kernel
+from perf.machine import machine
+from perf.memory import memory
+from perf.options import Options
+from perf.page import markdown, write
+from perf.peers import OURS, PEERS
+from perf.targets import judge
+from perf.workload import Workload
+
+PAGE, STORE = Path("docs/performance.md"), "runs/perf.json"
 
 
-def measure(row: Row, repeats: int) -> dict[str, Any]:
-    """Median milliseconds of each contender, in turn, after a first call that is timed apart."""
-    steps = {name: make(row) for name, make in CONTENDERS.items()}
-    first = {name: _timed(step) for name, step in steps.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            times[name].append(_timed(step))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return {
-        "qubits": row.qubits,
-        "layers": row.layers,
-        "batch": row.batch,
-        "first_ms": {name: round(value, 3) for name, value in first.items()},
-        "median_ms": {name: round(value, 3) for name, value in medians.items()},
-        "pennylane_over": {
-            name: round(medians["pennylane"] / value, 2) for name, value in medians.items()
-        },
-    }
+def _comparison(
+    subject: str, sizes: Sequence[tuple[int, int, int]], *, noise: float = 0.0, trains: bool = True
+) -> Callable[[Options], list[Row]]:
+    return partial(compare, subject, [Workload(*size, noise, trains) for size in sizes])
 
 
-def _timed(step: Any) -> float:
-    start = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - start)
+PURE, NOISY = ((4, 6, 256), (8, 6, 256), (10, 6, 256)), ((4, 4, 64), (6, 4, 64))
+SUBJECTS: Mapping[str, Callable[[Options], list[Row]]] = {
+    "gradient": _comparison("gradient", PURE),
+    "frozen": _comparison("frozen", PURE, trains=False),
+    "noisy": _comparison("noisy", NOISY, noise=0.01),
+    "noisy-frozen": _comparison("noisy-frozen", NOISY, noise=0.01, trains=False),
+    "kernel": kernel,
+    "memory": memory,
+    "growth": growth,
+    "flops": flops,
+}
 
 
-def main() -> None:
-    """Parse, measure, print."""
-    parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
-    parser.add_argument("--qubits", type=int)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    rows = [Row(chosen.qubits, chosen.layers, chosen.batch)] if chosen.qubits else list(ROWS)
-    measured = [measure(row, chosen.repeats) for row in rows]
-    if chosen.json:
-        print(json.dumps(measured, indent=1))
-        return
-    print(
-        "| qubits | layers | batch | robustq ms | frozen ms | PennyLane ms | ratio | frozen ratio |"
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, measure, print; ``all`` and ``page`` also write the page."""
+    chosen = _parser().parse_args(arguments)
+    store = chosen.json or (STORE if chosen.subject in ("all", "page") else None)
+    if chosen.subject == "page":
+        results = json.loads(Path(store or STORE).read_text(encoding="utf-8"))
+    else:
+        results = measure(chosen.subject, _options(chosen), store)
+    print(json.dumps(results, indent=1) if chosen.json == "-" else markdown(results))
+    if chosen.subject in ("all", "page"):
+        write(results, chosen.page)
+
+
+def measure(subject: str, options: Options, store: str | None) -> dict[str, Any]:
+    """Measure one subject or all of them; what is done is stored after each, so none is lost."""
+    results: dict[str, Any] = {"machine": machine(), "rows": [], "targets": []}
+    for name in SUBJECTS if subject == "all" else [subject]:
+        results["rows"] += SUBJECTS[name](options)
+        results["targets"] = judge(results["rows"]) if subject == "all" else []
+        if store and store != "-":
+            Path(store).parent.mkdir(parents=True, exist_ok=True)
+            Path(store).write_text(json.dumps(results, indent=1), encoding="utf-8")
+        print(f"{name}: done", file=sys.stderr)
+    return results
+
+
+def _options(chosen: argparse.Namespace) -> Options:
+    return Options(
+        qubits=chosen.qubits,
+        layers=chosen.layers,
+        batch=chosen.batch,
+        repeats=chosen.repeats,
+        against=tuple(chosen.against),
+        limit_s=chosen.limit_s,
     )
-    print("|---|---|---|---|---|---|---|---|")
-    for found in measured:
-        times, ratio = found["median_ms"], found["pennylane_over"]
-        print(
-            f"| {found['qubits']} | {found['layers']} | {found['batch']} | {times['robustq']} | "
-            f"{times['robustq-frozen']} | {times['pennylane']} | {ratio['robustq']} | "
-            f"{ratio['robustq-frozen']} |"
-        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m perf",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("subject", choices=[*SUBJECTS, "all", "page"])
+    parser.add_argument("--qubits", type=_positive, help="one size instead of the subject's own")
+    parser.add_argument("--layers", type=_positive)
+    parser.add_argument("--batch", type=_positive)
+    parser.add_argument("--repeats", type=_positive, default=7, help="rounds (default 7)")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        choices=[name for name in PEERS if name != OURS],
+        help=f"only these peers, of {', '.join(name for name in PEERS if name != OURS)}",
+    )
+    parser.add_argument(
+        "--limit-s", type=float, default=240.0, help="seconds a contender may use on one workload"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write results as JSON; - prints them")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page that all and page write")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
 
 
 if __name__ == "__main__":
