@@ -96,15 +96,28 @@ struct Job {
   T* grad_start;           // backward: (batch, amplitudes)
 };
 
+// A frozen product encoding: letters[q] = (count, letters of 1 X Y Z), coefficients as panels. Its states are
+// the opening's, its images of the left half's features are kept in `Job::kept`.
+template <typename T>
+struct BlochJob {
+  const int32_t* letters;            // (qubits, 5)
+  int32_t split, classes;            // qubits of the left half; scores
+  int64_t panels, panels_transposed;
+  const T *table, *transposed;       // (panels, left, P), (panels_transposed, classes * right, P)
+};
+
 constexpr int lanes(size_t size) { return static_cast<int>(64 / size); }
 
-// One tile of samples, from `tile * lanes` on. Each variant of the kernel exports this pair.
+// One tile of samples, from `tile * lanes` on. Each variant of the kernel exports these.
 #define ROBUSTQ_DECLARE(NAME)                                                  \
   namespace NAME {                                                             \
   void forward(const Job<float>&, int64_t tile);                               \
   void forward(const Job<double>&, int64_t tile);                              \
   void backward(const Job<float>&, int64_t tile);                              \
   void backward(const Job<double>&, int64_t tile);                             \
+  int panel();                                                                 \
+  void bloch(const Job<float>&, const BlochJob<float>&, bool back, int64_t tile);    \
+  void bloch(const Job<double>&, const BlochJob<double>&, bool back, int64_t tile);  \
   }
 ROBUSTQ_DECLARE(baseline)
 ROBUSTQ_DECLARE(avx2)

@@ -136,6 +136,23 @@ void backward_tile(const Job<T>& job, int64_t tile) {
   baseline::backward(job, tile);
 }
 
+int panel() {
+#if defined(ROBUSTQ_X86)
+  if (chosen == Variant::avx512) return avx512::panel();
+  if (chosen == Variant::avx2) return avx2::panel();
+#endif
+  return baseline::panel();
+}
+
+template <typename T>
+void bloch_tile(const Job<T>& job, const BlochJob<T>& b, bool back, int64_t tile) {
+#if defined(ROBUSTQ_X86)
+  if (chosen == Variant::avx512) return avx512::bloch(job, b, back, tile);
+  if (chosen == Variant::avx2) return avx2::bloch(job, b, back, tile);
+#endif
+  baseline::bloch(job, b, back, tile);
+}
+
 // A second thread that is awake pays from about this much arithmetic on, one that sleeps from fifty times it.
 constexpr double WORTH_A_THREAD = 2e4;
 
@@ -217,6 +234,43 @@ void backward(const Plan& plan, const Reading& reading, In<T> parameters, In<T> 
   if (wanted) collect(plan, lines, tiles, parameters.data(), grad_parameters.data());
 }
 
+template <typename T>
+BlochJob<T> make_bloch(const Plan& plan, Ints letters, int split, int classes, In<T> table, In<T> transposed) {
+  expect(letters.shape(0) == size_t(plan.qubits) && letters.shape(1) == 5, "five letters a qubit");
+  expect(0 < split && split <= plan.qubits && classes > 0, "a split of the register");
+  expect(size_t(plan.opening) == plan.factors.size(), "a circuit of single qubits");
+  int64_t sizes[2] = {1, 1};
+  for (int q = 0; q < plan.qubits; ++q) {
+    expect(1 <= letters(q, 0) && letters(q, 0) <= 4, "one to four letters");
+    for (int k = 0; k < letters(q, 0); ++k) expect(0 <= letters(q, 1 + k) && letters(q, 1 + k) < 4, "letters");
+    sizes[q >= split] *= letters(q, 0);
+  }
+  const int64_t wide = panel(), right = classes * sizes[1];
+  const int64_t panels = (right + wide - 1) / wide, back = (sizes[0] + wide - 1) / wide;
+  expect(int64_t(table.size()) == panels * sizes[0] * wide, "coefficients as panels");
+  expect(int64_t(transposed.size()) == back * right * wide, "transposed coefficients as panels");
+  return {letters.data(), split, classes, panels, back, table.data(), transposed.data()};
+}
+
+// Scores (batch, classes), or, with `back`, the derivative of the features from that of the scores.
+template <typename T>
+void bloch(const Plan& plan, Ints letters, int split, In<T> table, In<T> transposed, In<T> parameters,
+           In<T> features, Out<T> kept, Out<T> scores, Out<T> grad_features, bool back, int threads) {
+  const BlochJob<T> frozen = make_bloch<T>(plan, letters, split, int(scores.shape(1)), table, transposed);
+  expect(int64_t(parameters.size()) == plan.parameters, "the parameters");
+  const int64_t batch = int64_t(scores.shape(0)), width = lanes(sizeof(T)), tiles = (batch + width - 1) / width;
+  expect(int64_t(features.shape(0)) == batch && int64_t(features.shape(1)) == plan.features, "the features");
+  expect(int64_t(kept.size()) == tiles * frozen.panels * panel() * width, "room for the images");
+  expect(reinterpret_cast<uintptr_t>(kept.data()) % 64 == 0, "aligned room");
+  expect(!back || grad_features.size() == features.size(), "gradients of equal size");
+  const Shared<T> shared = SharedBuilder<T>(plan, parameters.data()).build();
+  Job<T> job{&plan, nullptr, &shared, batch, 0, parameters.data(), features.data(), nullptr, kept.data(),
+             scores.data(), scores.data(), nullptr, grad_features.data(), nullptr};
+  const double work = double(table.size() + transposed.size());
+  nb::gil_scoped_release release;
+  over_tiles(tiles, threads, work, [&](int64_t tile) { bloch_tile(job, frozen, back, tile); });
+}
+
 }  // namespace
 
 NB_MODULE(_robustq_kernel, m) {
@@ -231,7 +285,8 @@ NB_MODULE(_robustq_kernel, m) {
                      Reals phase_im) {
         new (self) Reading(make_reading(rows, diagonal, term_row, index, phase_re, phase_im));
       });
-  m.def("variant", &variant_name);
+  m.def("variant", &variant_name).def("panel", &panel);
   m.def("forward", &forward<float>).def("forward", &forward<double>);
   m.def("backward", &backward<float>).def("backward", &backward<double>);
+  m.def("bloch", &bloch<float>).def("bloch", &bloch<double>);
 }
