@@ -133,10 +133,10 @@ CHANNELS: Mapping[str, Row] = {
         "X, Y or Z with probabilities of their own", "Wallman & Emerson, PRA 94, 052325 (2016)"),
     "amplitude-damping": Row(1, {"p": "probability"},
         lambda p: _relaxation(p, 0.0, math.sqrt(1 - p)),
-        "decay from |1> to |0> with probability p", "Nielsen & Chuang, eq. 8.108"),
+        "decay from 1 to 0 with probability p", "Nielsen & Chuang, eq. 8.108"),
     "generalised-amplitude-damping": Row(1, {"p": "probability", "excited": "probability"},
         lambda p, excited: _relaxation(p, excited, math.sqrt(1 - p)),
-        "decay towards a mixture that holds |1> with probability excited",
+        "decay towards a mixture that holds a 1 with probability excited",
         "Nielsen & Chuang, section 8.3.5"),
     "phase-damping": Row(1, {"p": "probability"}, lambda p: _relaxation(0.0, 0.0, math.sqrt(1 - p)),
         "coherences shrink by sqrt(1 - p)", "Nielsen & Chuang, section 8.3.6"),
@@ -242,7 +242,7 @@ def average_infidelity(trace: float, qubits: int) -> float:
     >>> average_infidelity(4.0, 1)
     0.0
     """
-    d = 2**qubits
+    d: int = 2**qubits
     return 1 - (trace / d + 1) / (d + 1)
 
 
@@ -265,7 +265,8 @@ def _ptm(channel: Channel) -> RealMatrix:
     k = channel.qubits
     words = ["".join(letters) for letters in itertools.product("IXYZ", repeat=k)]
     basis = np.array([pauli_matrix(word).ravel() for word in words])  # (4**k, 4**k)
-    return (basis.conj() @ _superoperator(channel) @ basis.T).real / 2**k
+    table: RealMatrix = (basis.conj() @ _superoperator(channel) @ basis.T).real / 2**k
+    return table
 
 
 def _scalars(name: str, values: tuple[object, ...], named: dict[str, object]) -> tuple[Value, ...]:

@@ -192,7 +192,5 @@ def _after(model: NoiseModel, operation: Operation) -> tuple[Strike, ...]:
     return tuple(strike for rule in model.rules for strike in rule.strikes(operation))
 
 
-def _all_coupled(
-    couplings: tuple[tuple[int, int], ...], pairs: Iterable[tuple[int, int]]
-) -> bool:
+def _all_coupled(couplings: tuple[tuple[int, int], ...], pairs: Iterable[tuple[int, int]]) -> bool:
     return all((a, b) in couplings or (b, a) in couplings for a, b in pairs)
