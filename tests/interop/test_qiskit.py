@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from robustq.circuits import op
 from robustq.errors import DataError
 from robustq.interop.qiskit import device_from_backend
 from robustq.noise import Channel, Device
@@ -54,7 +55,9 @@ def test_kraus_channels_agree_with_qiskit(qubits):
 
 
 def generic():
-    provider = pytest.importorskip("qiskit.providers.fake_provider", reason="qiskit is not installed")
+    provider = pytest.importorskip(
+        "qiskit.providers.fake_provider", reason="qiskit is not installed"
+    )
     ring = [[k, (k + 1) % 5] for k in range(5)]
     return provider.GenericBackendV2(5, coupling_map=ring + [p[::-1] for p in ring], seed=3)
 
@@ -74,20 +77,27 @@ def test_a_back_end_becomes_a_device():
     assert Device.from_data(device.to_data()) == device
 
 
-def test_a_device_makes_the_noise_aer_makes():
-    """One sx and one cx of a back end: our channels and Aer's ``NoiseModel.from_backend``."""
+@pytest.mark.parametrize(
+    ("gate", "qubits"), [("sx", (0,)), ("sx", (2,)), ("cx", (1, 2)), ("cx", (0, 4))]
+)
+def test_a_device_makes_the_noise_aer_makes(gate, qubits):
+    """A gate of a back end: our channels and Aer's ``NoiseModel.from_backend``, as matrices."""
     from qiskit.quantum_info import PTM
 
     backend = generic()
+    either = [qubits, qubits[::-1]]  # a device keeps the better direction
+    qubits = min(either, key=lambda places: backend.target[gate][places].error)
     noise = aer().NoiseModel.from_backend(backend)
-    ours = device_from_backend(backend)
-    sx = noise._local_quantum_errors["sx"][(2,)]
-    mine = np.eye(4)
-    from robustq.circuits import op
-
-    for channel, _ in ours.noise().after(op("sx", 2)):
-        mine = channel.ptm @ mine
-    np.testing.assert_allclose(mine, PTM(sx).data.real, atol=1e-6)
+    theirs = PTM(noise._local_quantum_errors[gate][qubits]).data.real
+    ours = np.eye(4 ** len(qubits))
+    device = device_from_backend(backend)
+    for channel, on in device.noise(crosstalk=False).after(op(gate, *qubits)):
+        own = channel.ptm
+        if channel.qubits < len(qubits):  # Qiskit's first qubit is the last factor
+            own = np.kron(*[own if (q,) == on else np.eye(4) for q in reversed(qubits)])
+        ours = own @ ours
+    assert np.abs(theirs - np.eye(len(theirs))).max() > 1e-4
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
 def test_a_fake_back_end_gives_the_bundled_snapshot():

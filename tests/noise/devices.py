@@ -22,8 +22,12 @@ def devices(draw, qubits):
     edges |= set(draw(st.lists(st.sampled_from(pairs), max_size=3))) if pairs else set()
     errors = st.floats(0, 0.1)
     some = tuple(
-        Qubit(1e-4, draw(st.floats(1e-5, 2e-4)), draw(errors), draw(errors), 1e-6, draw(errors), 35e-9)
+        Qubit(
+            1e-4, draw(st.floats(1e-5, 2e-4)), draw(errors), draw(errors), 1e-6, draw(errors), 35e-9
+        )
         for _ in range(qubits)
     )
-    joined = tuple(Coupling(e, draw(errors), 3e-7, draw(st.floats(-1e5, 1e5))) for e in sorted(edges))
+    joined = tuple(
+        Coupling(e, draw(errors), 3e-7, draw(st.floats(-1e5, 1e5))) for e in sorted(edges)
+    )
     return Device("drawn", "2026-01-01", "made up", some, joined)

@@ -84,7 +84,9 @@ def test_names_and_positions_say_the_same(name):
 
 
 def test_closed_forms():
-    np.testing.assert_allclose(Channel("depolarising", 0.3).ptm, np.diag([1, 0.7, 0.7, 0.7]), atol=1e-15)
+    np.testing.assert_allclose(
+        Channel("depolarising", 0.3).ptm, np.diag([1, 0.7, 0.7, 0.7]), atol=1e-15
+    )
     expected = np.diag([1, *[0.6] * 15])
     np.testing.assert_allclose(Channel("depolarising-2", 0.4).ptm, expected, atol=1e-14)
     t = Channel("thermal-relaxation", 2.0, 3.0, 0.5, 0.2).ptm

@@ -1,6 +1,8 @@
 """Rules: what strikes after which gate, and how a model is checked and compared."""
 
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,7 @@ def test_models_are_values():
     assert pickle.loads(pickle.dumps(model)) == model
     assert hash(pickle.loads(pickle.dumps(model))) == hash(model)
     assert model != NoiseModel((Rule(FLIP),))
+    assert NoiseModel([Rule(FLIP, ["h"], [0])]) == NoiseModel((Rule(FLIP, ("h",), (0,)),))
 
 
 def test_what_a_model_says_about_itself():
@@ -71,6 +74,7 @@ def test_what_a_model_says_about_itself():
     ("build", "error", "message"),
     [
         (lambda: Readout(p10=1.1), CircuitError, r"p10 in \[0, 1\], got 1.1"),
+        (lambda: Rule(FLIP, gates="cx"), CircuitError, "sequence of gate names, got 'cx'"),
         (lambda: Rule("bit-flip"), CircuitError, "expected a Channel, got str"),
         (lambda: Rule(FLIP, gates=("cnot",)), SpecError, "unknown gate 'cnot'"),
         (lambda: Rule(BOTH, on=(1,)), CircuitError, r"2 qubit\(s\) to strike, got on=\(1,\)"),
@@ -88,3 +92,15 @@ def test_what_a_model_says_about_itself():
 def test_bad_models_are_named(build, error, message):
     with pytest.raises(error, match=message):
         build()
+
+
+def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
+    """Every Python block of docs/noise.md, one after the other."""
+    page = Path(__file__).parents[2] / "docs" / "noise.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        if "qiskit" not in block:
+            exec(block, names)
+    assert names["fitted"].circuit.qubits == 4

@@ -68,6 +68,10 @@ class Rule:
     def __post_init__(self) -> None:
         if not isinstance(self.channel, Channel):
             raise CircuitError(f"rule: expected a Channel, got {type(self.channel).__name__}")
+        if isinstance(self.gates, str):
+            raise CircuitError(f"rule: expected a sequence of gate names, got {self.gates!r}")
+        for name in ("gates", "qubits", "on"):  # lists are taken too, and made hashable
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in self.gates:
             gate(name)
         for places in (self.qubits, self.on):
@@ -115,6 +119,7 @@ class NoiseModel:
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", tuple(self.rules))  # a list is taken too
         for rule in self.rules:
             if not isinstance(rule, Rule):
                 raise CircuitError(f"noise model: expected rules, got {type(rule).__name__}")

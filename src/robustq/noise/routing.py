@@ -1,8 +1,8 @@
 """Fitting a circuit to a device: which physical qubits, which plays which part, where to swap.
 
 The search is a small, deterministic relative of SABRE (Li, Ding & Xie, ASPLOS 2019): regions grow
-greedily from every qubit, the best assignment in each is found by exchanging pairs, and SWAPs are
-chosen so that every one brings the next gate closer and the gates behind it no further.
+greedily from every qubit, the best assignment in each is found by exchanging pairs and by routing
+there and back, and each SWAP is the one that leaves the waiting gates and those behind them closest.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from robustq.noise.model import NoiseModel
 
 RealMatrix = NDArray[np.float64]
 
-LOOKAHEAD, FADING = 20, 0.8  # how many gates ahead a SWAP is judged by, and how fast they fade
-ROUTED = 3  # how many of the best layouts are routed to the end
+LOOKAHEAD, BEHIND = 20, 1.0  # how many gates behind the waiting ones count, and how much
+OWN = 0.3  # how much a SWAP's own error counts
+PATIENCE = 2  # SWAPs a qubit without progress before only those count that surely help
+ROUTED, PASSES = 3, 2  # the best layouts are routed to the end, after passes there and back
 LEAST_ERROR = 1e-4  # of a gate: where errors are unknown, fewer hops are still better
 
 
@@ -79,7 +81,8 @@ def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) 
     supply = _Supply.of(device)
     layouts = {_settled(demand, supply, r): None for r in regions(device, circuit.qubits)}
     best = sorted(layouts, key=lambda layout: (_price(demand, supply, layout), layout))[:ROUTED]
-    routes = [(_route(operations, supply, layout), layout) for layout in best]
+    refined = {other: None for layout in best for other in _refined(operations, supply, layout)}
+    routes = [(_route(operations, supply, layout), layout) for layout in refined]
     (routed, final), layout = min(routes, key=lambda r: (_total(r[0], demand, supply, r[1]), r[1]))
     fitted = Circuit(circuit.qubits, routed, circuit.inputs, circuit.parameters, circuit.amplitudes)
     seen = tuple(_moved(o, final) for o in observables)
@@ -201,42 +204,103 @@ def _price(demand: _Demand, supply: _Supply, layout: tuple[int, ...]) -> float:
     )
 
 
+def _refined(
+    operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
+    """The layout, and those found by routing the circuit there and back again."""
+    for _ in range(PASSES):
+        yield layout
+        for way in (operations, operations[::-1]):
+            _, final = _route(way, supply, layout)
+            layout = tuple(layout[position] for position in final)
+    yield layout
+
+
 def _route(
     operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]
 ) -> tuple[tuple[Operation, ...], tuple[int, ...]]:
     """The operations on positions with SWAPs between, and where every qubit ends."""
     gates, ways, hops = supply.inside(layout)
-    place = list(range(len(layout)))
+    place, waiting, waited = list(range(len(layout))), list(operations), 0
     routed: list[Operation] = []
-    for k, o in enumerate(operations):
-        while len(o.qubits) == 2 and hops[place[o.qubits[0]], place[o.qubits[1]]] > 1:
-            ahead = [later.qubits for later in operations[k:] if len(later.qubits) == 2]
-            a, b = _best_swap(ahead[:LOOKAHEAD], place, gates, ways, hops)
+    while waiting:
+        ready, waiting = _ready(waiting, place, hops)
+        routed += [Operation(o.gate, tuple(place[q] for q in o.qubits), o.angles) for o in ready]
+        waited = 0 if ready else waited + 1
+        if waiting:
+            front, ahead = _ahead(waiting)
+            swaps = _swaps(front, place, gates)
+            if waited > PATIENCE * len(layout):  # going round in circles: only what must help
+                swaps = [swap for swap in swaps if _closer(front[0], place, swap, hops)]
+            a, b = min(swaps, key=lambda swap: _worth(swap, place, front, ahead, gates, ways))
             routed.append(op("swap", a, b))
             place = _exchanged(place, a, b)
-        routed.append(Operation(o.gate, tuple(place[q] for q in o.qubits), o.angles))
     return tuple(routed), tuple(place)
 
 
-def _best_swap(
-    ahead: Sequence[tuple[int, ...]],
+def _ready(
+    waiting: Sequence[Operation], place: Sequence[int], hops: RealMatrix
+) -> tuple[list[Operation], list[Operation]]:
+    """What can run now, in order, and what has to wait for a SWAP or for what waits."""
+    ready: list[Operation] = []
+    left: list[Operation] = []
+    blocked: set[int] = set()
+    for o in waiting:
+        apart = len(o.qubits) == 2 and hops[place[o.qubits[0]], place[o.qubits[1]]] > 1
+        if apart or not blocked.isdisjoint(o.qubits):
+            blocked.update(o.qubits)
+            left.append(o)
+        else:
+            ready.append(o)
+    return ready, left
+
+
+def _ahead(waiting: Sequence[Operation]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """The pairs that wait for nothing but a SWAP, and the next ones behind them."""
+    front: list[tuple[int, ...]] = []
+    behind: list[tuple[int, ...]] = []
+    blocked: set[int] = set()
+    for o in waiting:
+        if len(o.qubits) == 2:
+            (front if blocked.isdisjoint(o.qubits) else behind).append(o.qubits)
+        blocked.update(o.qubits)
+        if len(behind) == LOOKAHEAD:
+            break
+    return front, behind
+
+
+def _swaps(
+    front: Sequence[tuple[int, ...]], place: Sequence[int], gates: RealMatrix
+) -> list[tuple[int, int]]:
+    """Every coupling of a position that waits, in order."""
+    found = set()
+    for a in {place[q] for pair in front for q in pair}:
+        for b in np.flatnonzero(np.isfinite(gates[a])).tolist():
+            found.add((min(a, b), max(a, b)))
+    return sorted(found)
+
+
+def _closer(
+    pair: tuple[int, ...], place: list[int], swap: tuple[int, int], hops: RealMatrix
+) -> bool:
+    first, second = pair
+    after = _exchanged(place, *swap)
+    return bool(hops[after[first], after[second]] < hops[place[first], place[second]])
+
+
+def _worth(
+    swap: tuple[int, int],
     place: list[int],
+    front: Sequence[tuple[int, ...]],
+    ahead: Sequence[tuple[int, ...]],
     gates: RealMatrix,
     ways: RealMatrix,
-    hops: RealMatrix,
-) -> tuple[int, int]:
-    """The SWAP that brings the next gate one hop closer at the least price of those ahead."""
-    first, second = ahead[0]
-    now = hops[place[first], place[second]]
-    options = []
-    for a in (place[first], place[second]):
-        for b in np.flatnonzero(np.isfinite(gates[a])).tolist():
-            after = _exchanged(place, a, b)
-            if hops[after[first], after[second]] < now:
-                left = sum(FADING**k * ways[after[p], after[q]] for k, (p, q) in enumerate(ahead))
-                options.append((gates[a, b] + left, min(a, b), max(a, b)))
-    _, low, high = min(options)
-    return low, high
+) -> float:
+    """The price of a SWAP and of the distances it leaves (equation 2 of Li, Ding & Xie)."""
+    after = np.array(_exchanged(place, *swap))
+    left = ways[tuple(after[np.array(front).T])].mean()
+    later = ways[tuple(after[np.array(ahead).T])].mean() if ahead else 0.0
+    return float(OWN * gates[swap] + left + BEHIND * later)
 
 
 def _exchanged(place: list[int], a: int, b: int) -> list[int]:
