@@ -1,9 +1,12 @@
 """Qiskit back ends as devices, and our channels against Qiskit Aer's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from robustq.circuits import op
+from robustq import engine
+from robustq.circuits import Circuit, op, pauli, z
 from robustq.errors import DataError
 from robustq.interop.qiskit import device_from_backend
 from robustq.noise import Channel, Device
@@ -114,3 +117,33 @@ def test_a_fake_back_end_gives_the_bundled_snapshot():
 def test_what_is_no_back_end_is_named():
     with pytest.raises(DataError, match="expected a Qiskit BackendV2 with a target, got dict"):
         device_from_backend({})
+
+
+def test_a_noisy_circuit_means_what_aer_says():
+    """Whole circuits of native gates under a back end's noise: expectations against Aer's."""
+    noise = aer().NoiseModel.from_backend(generic())
+    from qiskit import QuantumCircuit
+    from qiskit.quantum_info import SparsePauliOp
+    from qiskit_aer import AerSimulator
+
+    backend, rng = generic(), np.random.default_rng(2)
+    device = device_from_backend(backend)
+    ours, theirs = [], QuantumCircuit(5)
+    for _ in range(40):
+        a, angle = int(rng.integers(5)), float(rng.normal())
+        pair = min(
+            ((a, (a + 1) % 5), ((a + 1) % 5, a)), key=lambda p: backend.target["cx"][p].error
+        )
+        ours += [op("sx", a), op("rz", a, angles=[angle]), op("cx", *pair)]
+        theirs.sx(a)
+        theirs.rz(angle, a)
+        theirs.cx(*pair)
+    theirs.save_density_matrix()
+    simulator = AerSimulator(method="density_matrix", noise_model=noise)
+    rho = simulator.run(theirs).result().data()["density_matrix"]
+    seen = [z(0), z(1, 2), pauli("XYZ", 0, 3, 4)]
+    words = ["ZIIII"[::-1], "IZZII"[::-1], "XIIYZ"[::-1]]  # Qiskit's qubit 0 is the last letter
+    expected = [float(rho.expectation_value(SparsePauliOp(w)).real) for w in words]
+    perfect_readout = replace(device.noise(crosstalk=False), readouts=())
+    found = engine.expectations(Circuit.of(5, ours), seen, noise=perfect_readout)
+    np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-7)

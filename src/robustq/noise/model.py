@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -105,8 +104,8 @@ class NoiseModel:
         rules: what follows which gates; every rule that matches strikes, in this order.
         readout: read-out error of the qubits that ``readouts`` does not name.
         readouts: ``(qubit, Readout)`` for qubits with a read-out error of their own.
-        couplings: pairs that may share a gate; None for all. A circuit that breaks it is refused,
-            because the rules say nothing about such a gate.
+        couplings: pairs that may share a gate; None for any gate on any qubits. A circuit that
+            breaks it is refused, because the rules say nothing about such a gate.
 
     >>> NoiseModel.uniform(gate_error=0.01, readout_error=0.02).rules
     (Rule(channel=Channel('depolarising', p=0.01), gates=(), qubits=(), width=None, on=()),)
@@ -156,7 +155,7 @@ class NoiseModel:
         """The channels after ``operation`` with the qubits they act on, in order.
 
         Raises:
-            CircuitError: if the operation is on qubits that are not coupled.
+            CircuitError: if the operation is on qubits that are not coupled, or on more than two.
         """
         return _after(self, operation)
 
@@ -188,14 +187,15 @@ class NoiseModel:
 
 @lru_cache(maxsize=16384)
 def _after(model: NoiseModel, operation: Operation) -> tuple[Strike, ...]:
-    pairs = itertools.combinations(operation.qubits, 2)
-    if model.couplings is not None and not _all_coupled(model.couplings, pairs):
+    if not _may_run(model.couplings, operation.qubits):
         raise CircuitError(
-            f"noise model: expected gates on coupled qubits, got {operation.gate!r} on "
+            f"noise model: expected gates on one or two coupled qubits, got {operation.gate!r} on "
             f"{operation.qubits}; fit the circuit to the device with noise.mapped first"
         )
     return tuple(strike for rule in model.rules for strike in rule.strikes(operation))
 
 
-def _all_coupled(couplings: tuple[tuple[int, int], ...], pairs: Iterable[tuple[int, int]]) -> bool:
-    return all((a, b) in couplings or (b, a) in couplings for a, b in pairs)
+def _may_run(couplings: tuple[tuple[int, int], ...] | None, qubits: tuple[int, ...]) -> bool:
+    if couplings is None or len(qubits) == 1:
+        return True
+    return qubits in couplings or qubits[::-1] in couplings
