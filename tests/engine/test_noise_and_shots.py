@@ -201,6 +201,8 @@ def test_settings_count_circuits_on_a_device():
         ({"method": "statevector", "noise": model()}, CircuitError, "no channels"),
         ({"observables": []}, CircuitError, "at least one observable"),
         ({"observables": [z(5)]}, CircuitError, r"qubits 0\.\.1"),
+        ({"observables": [pauli("X", 5)]}, CircuitError, r"qubits 0\.\.1, got \(5,\)"),
+        ({"observables": [pauli("X", 5)], "noise": model()}, CircuitError, r"qubits 0\.\.1"),
     ],
 )
 def test_bad_input_is_named(kwargs, error, message):

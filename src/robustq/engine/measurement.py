@@ -139,6 +139,10 @@ def _smear(diagonals: RealArray, readouts: Readouts) -> RealArray:
 
 def _smear_words(observable: PauliSum, readouts: Readouts) -> PauliSum:
     """Every letter ``P`` becomes ``a P + b``, because it is read as a Z after a rotation."""
+    if max(observable.qubits, default=0) >= len(readouts):
+        raise CircuitError(
+            f"expected an observable on qubits 0..{len(readouts) - 1}, got {observable.qubits}"
+        )
     if all(readout == Readout() for readout in readouts):
         return observable
     a = [1 - readout.p01 - readout.p10 for readout in readouts]
