@@ -34,7 +34,7 @@ DEAD = 0.5  # a gate of this error is out of order
 
 
 def snapshot(folder: Path, name: str, keep: int | None) -> Device:
-    """One calibration as a device; of a large one the connected region with the least errors."""
+    """One calibration as a device; of a large one a connected region of low errors."""
     text = (folder / name / f"props_{name}.json").read_text(encoding="utf-8")
     raw = json.loads(text)
     qubits = [_qubit(raw, k, entries) for k, entries in enumerate(raw["qubits"])]
@@ -50,7 +50,7 @@ def snapshot(folder: Path, name: str, keep: int | None) -> Device:
     if keep is None:
         return whole
     best = min(regions(whole, keep), key=lambda region: _cost(whole, region))
-    note = f"{note}; {keep} of {len(qubits)} qubits, the best connected region"
+    note = f"{note}; {keep} of {len(qubits)} qubits, a connected region of low errors, grown greedily"
     return Device(name, date, note, *_restricted(whole.qubits, whole.couplings, best))
 
 

@@ -32,9 +32,9 @@ DEVICES: Mapping[str, Entry] = {
                          ("16", "1.0e-02", "1.6e-02", "72 us", "2021-04-20")),
     "kolkata": _device("kolkata", "IBM Falcon, heavy hexagons",
                        ("27", "7.5e-03", "9.6e-03", "111 us", "2021-12-09")),
-    "sherbrooke": _device("sherbrooke", "the best 20 of 127 qubits of an IBM Eagle",
+    "sherbrooke": _device("sherbrooke", "20 good qubits of the 127 of an IBM Eagle",
                           ("20", "6.2e-03", "1.1e-02", "269 us", "2025-02-26")),
-    "boston": _device("boston", "the best 20 of 156 qubits of an IBM Heron",
+    "boston": _device("boston", "20 good qubits of the 156 of an IBM Heron",
                       ("20", "1.0e-03", "3.7e-03", "288 us", "2026-04-17")),
 }  # fmt: skip
 
