@@ -50,7 +50,9 @@ def snapshot(folder: Path, name: str, keep: int | None) -> Device:
     if keep is None:
         return whole
     best = min(regions(whole, keep), key=lambda region: _cost(whole, region))
-    note = f"{note}; {keep} of {len(qubits)} qubits, a connected region of low errors, grown greedily"
+    note = (
+        f"{note}; {keep} of {len(qubits)} qubits, a connected region of low errors, grown greedily"
+    )
     return Device(name, date, note, *_restricted(whole.qubits, whole.couplings, best))
 
 
