@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from robustq.circuits import GATES, Circuit, Projector, op, pauli, theta, x
 from robustq.circuits.angles import Angle
+from robustq.noise import CHANNELS, Channel, NoiseModel, Readout, Rule
 
 NUMBERS = st.floats(-3, 3, allow_nan=False, width=32)
 
@@ -52,6 +53,63 @@ def observables(draw, qubits):
     for term in terms[1:]:
         total = total + term
     return total
+
+
+PROBABILITIES = st.floats(0, 1)
+VALUES = {
+    "probability": PROBABILITIES,
+    "lifetime": st.floats(1e-6, 1e-3),
+    "duration": st.floats(0, 1e-5),
+    "angle": st.floats(-7, 7),
+    "axis": st.sampled_from("xyz"),
+}
+
+
+def isometry(rng, qubits, operators):
+    """Random Kraus operators: the blocks of a random isometry."""
+    side = 2**qubits
+    shape = (operators * side, side)
+    tall = np.linalg.qr(rng.normal(size=shape) + 1j * rng.normal(size=shape))[0]
+    return [tall[k * side : (k + 1) * side] for k in range(operators)]
+
+
+def channels():
+    """One channel of every row of the table, none of them trivial."""
+    rng = np.random.default_rng(5)
+    own = {"pauli": (0.1, 0.02, 0.05), "thermal-relaxation": (1e-4, 1.5e-4, 3e-5, 0.1),
+           "generalised-amplitude-damping": (0.2, 0.3), "over-rotation": ("y", 0.2),
+           "kraus": isometry(rng, 2, 3), "unitary": isometry(rng, 1, 1)}  # fmt: skip
+    return [Channel(name, *own.get(name, (0.2,))) for name in CHANNELS]
+
+
+@st.composite
+def any_channel(draw, most_qubits=2):
+    """Any row of the table with any allowed values."""
+    fits = [name for name, row in CHANNELS.items() if row.qubits <= most_qubits]
+    name = draw(st.sampled_from(fits))
+    row = CHANNELS[name]
+    if not row.parameters:
+        rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+        qubits = draw(st.integers(1, most_qubits))
+        return Channel(name, *isometry(rng, qubits, draw(st.integers(1, row.most))))
+    values = {key: draw(VALUES[kind]) for key, kind in row.parameters.items()}
+    if name == "pauli":
+        values = {key: value / 3 for key, value in values.items()}
+    if name == "thermal-relaxation":
+        values["t2"] = min(values["t2"], 2 * values["t1"])
+    return Channel(name, **values)
+
+
+@st.composite
+def noise_models(draw, qubits):
+    """Up to three rules of every kind, and a read-out error for every qubit."""
+    rules = []
+    for channel in draw(st.lists(any_channel(min(qubits, 2)), max_size=3)):
+        wires = tuple(draw(st.permutations(range(qubits))))
+        on = wires[: channel.qubits] if draw(st.booleans()) else ()
+        rules.append(Rule(channel, width=draw(st.sampled_from([None, 1, 2])), on=on))
+    pairs = [Readout(draw(PROBABILITIES), draw(PROBABILITIES)) for _ in range(qubits)]
+    return NoiseModel(tuple(rules), pairs[0], tuple(enumerate(pairs))[1:])
 
 
 def everything(rng, qubits=4, repeats=2):

@@ -10,23 +10,17 @@ from scipy.stats import chisquare
 
 from robustq import engine
 from robustq.circuits import Circuit, Projector, ansaetze, encodings, op, pauli, per_qubit_z, z
+from robustq.circuits import x as feature
 from robustq.engine import reference
 from robustq.errors import CircuitError, SpecError
-from robustq.noise import CHANNELS, Channel, NoiseModel, Readout
-from strategies import circuits, data, everything, observables
+from robustq.noise import Channel, NoiseModel, Readout, Rule
+from strategies import channels, circuits, data, everything, noise_models, observables
 
 OBSERVABLES = (z(0), z(1, 2), pauli("XY", 0, 3), Projector(("01", "11"), (2, 0)))
 
 
 def model(name="depolarising", p=0.07):
-    return NoiseModel((Channel(name, p),), Readout(0.03, 0.08))
-
-
-@pytest.mark.parametrize("name", CHANNELS)
-@pytest.mark.parametrize("p", [0.0, 0.2, 1.0])
-def test_channels_preserve_the_trace(name, p):
-    total = sum(k.conj().T @ k for k in Channel(name, p).kraus)
-    np.testing.assert_allclose(total, np.eye(2), atol=1e-15)
+    return NoiseModel.after_every_gate(Channel(name, p), readout=Readout(0.03, 0.08))
 
 
 def test_depolarising_shrinks_z_by_its_probability():
@@ -35,16 +29,17 @@ def test_depolarising_shrinks_z_by_its_probability():
     np.testing.assert_allclose(out, np.diag([0.85, 0.15]), atol=1e-15)
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("channel", channels(), ids=lambda channel: channel.name)
 @pytest.mark.parametrize("method", ["density", "heisenberg", "auto"])
-def test_every_channel_agrees_with_the_reference(rng, name, method):
+def test_every_channel_agrees_with_the_reference(rng, channel, method):
     circuit = everything(rng, repeats=1)
+    noise = NoiseModel.after_every_gate(channel, readout=Readout(0.03, 0.08))
     inputs, parameters = data(rng, circuit, 2)
     ours = engine.expectations(
         circuit, OBSERVABLES, inputs=torch.tensor(inputs), parameters=torch.tensor(parameters),
-        noise=model(name), method=method,
+        noise=noise, method=method,
     )  # fmt: skip
-    theirs = reference.expectations(circuit, OBSERVABLES, inputs, parameters, model(name))
+    theirs = reference.expectations(circuit, OBSERVABLES, inputs, parameters, noise)
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
 
 
@@ -53,10 +48,7 @@ def test_every_channel_agrees_with_the_reference(rng, name, method):
 def test_random_noisy_circuits_agree_with_the_reference(draw):
     circuit = draw.draw(circuits(max_qubits=3, max_operations=8))
     observable = draw.draw(observables(circuit.qubits))
-    noise = NoiseModel(
-        (Channel(draw.draw(st.sampled_from(sorted(CHANNELS))), draw.draw(st.floats(0, 1))),),
-        Readout(draw.draw(st.floats(0, 1)), draw.draw(st.floats(0, 1))),
-    )
+    noise = draw.draw(noise_models(circuit.qubits))
     inputs, parameters = np.array([[0.5, 1.0, 0.25]]), np.array([0.3, -1.0, 2.0, 0.7])
     theirs = reference.expectations(circuit, [observable], inputs, parameters, noise)
     frozen = engine.FrozenModel(circuit, [observable], torch.tensor(parameters), noise=noise)
@@ -84,13 +76,39 @@ def test_agrees_with_pennylanes_mixed_device(rng):
                 qml.AmplitudeDamping(0.1, wires=q)
         return [qml.expval(qml.Z(0)), qml.expval(qml.X(1) @ qml.Y(2))]
 
-    noise = NoiseModel((Channel("depolarising", 0.02), Channel("amplitude-damping", 0.1)))
+    noise = NoiseModel.after_every_gate(
+        Channel("depolarising", 0.02), Channel("amplitude-damping", 0.1)
+    )
     ours = engine.expectations(
         circuit, [z(0), pauli("XY", 1, 2)], noise=noise,
         inputs=torch.tensor(inputs), parameters=torch.tensor(parameters),
     )  # fmt: skip
     theirs = np.array([[float(v) for v in node(x)] for x in inputs])
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("shots", [None, 200_000])
+def test_every_qubit_has_its_own_readout(rng, generator, shots):
+    """Read-out error of one qubit alone, by the closed form of a flipped <Z>."""
+    circuit = encodings.angle(2)
+    noise = NoiseModel(readouts=((1, Readout(0.1, 0.3)),))
+    means = engine.expectations(
+        circuit, [z(0), z(1)], inputs=torch.tensor([[0.2, 0.6]], dtype=torch.float64),
+        noise=noise, shots=shots, generator=generator,
+    )  # fmt: skip
+    expected = [np.cos(0.2 * np.pi), 0.6 * np.cos(0.6 * np.pi) + 0.2]
+    np.testing.assert_allclose(means[0].numpy(), expected, atol=0.02 if shots else 1e-12)
+
+
+def test_channels_on_spectators_survive_freezing(rng):
+    """The rule strikes a qubit that its gate does not touch, before an encoder of that qubit."""
+    circuit = Circuit.of(2, [op("h", 0), op("ry", 1, angles=[feature(0)]), op("cx", 1, 0)])
+    noise = NoiseModel((Rule(Channel("bit-flip", 0.2), gates=("h",), on=(1,)),))
+    inputs, none = np.array([[0.4]]), np.zeros(0)
+    theirs = reference.expectations(circuit, [z(1), z(0, 1)], inputs, none, noise)
+    frozen = engine.FrozenModel(circuit, [z(1), z(0, 1)], torch.tensor(none), noise=noise)
+    np.testing.assert_allclose(frozen(torch.tensor(inputs)).numpy(), theirs, atol=1e-12)
+    assert abs(theirs[0, 0] - 0.6 * np.cos(0.4)) < 1e-12
 
 
 @pytest.mark.parametrize("method", ["density", "heisenberg"])
@@ -183,6 +201,8 @@ def test_settings_count_circuits_on_a_device():
         ({"method": "statevector", "noise": model()}, CircuitError, "no channels"),
         ({"observables": []}, CircuitError, "at least one observable"),
         ({"observables": [z(5)]}, CircuitError, r"qubits 0\.\.1"),
+        ({"observables": [pauli("X", 5)]}, CircuitError, r"qubits 0\.\.1, got \(5,\)"),
+        ({"observables": [pauli("X", 5)], "noise": model()}, CircuitError, r"qubits 0\.\.1"),
     ],
 )
 def test_bad_input_is_named(kwargs, error, message):

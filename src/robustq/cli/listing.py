@@ -15,6 +15,7 @@ from robustq.data.catalogue import DATA
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import unknown_name
 from robustq.models.catalogue import MODELS
+from robustq.noise.catalogue import CHANNEL_LIST, DEVICES, DRIFTS
 from robustq.threats.catalogue import THREATS
 
 CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
@@ -26,6 +27,9 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "threats": THREATS,
     "attacks": ATTACKS,
     "defences": DEFENCES,
+    "channels": CHANNEL_LIST,
+    "devices": DEVICES,
+    "drifts": DRIFTS,
 }
 
 

@@ -68,7 +68,7 @@ def expectations(
     check_memory(circuit.qubits, len(inputs), 1)
     model = noise or NoiseModel()
     plan = (m.exact if shots is None else m.outcomes)(
-        m.as_tuple(observables), circuit.qubits, model.readout
+        m.as_tuple(observables), circuit.qubits, model.readouts_of(circuit.qubits)
     )
     rows = _rows(circuit, plan, inputs, parameters, model, method)
     if shots is not None and generator is not None:
@@ -96,12 +96,11 @@ def _rows(
     method: str,
 ) -> Tensor:
     if method == "auto":
-        fits = (
-            native.available() and inputs.device.type == "cpu" and circuit.qubits <= native.WIDEST
-        )
-        method = "heisenberg" if noise.after_gates else "native" if fits else "statevector"
+        fits = native.available() and inputs.device.type == "cpu"
+        fits = fits and circuit.qubits <= native.WIDEST
+        method = "heisenberg" if noise.has_channels else "native" if fits else "statevector"
     if method in ("native", "statevector"):
-        if noise.after_gates:
+        if noise.has_channels:
             raise CircuitError(f"method {method!r}: expected no channels, got a noise model")
         if method == "native":
             return _native_rows(circuit, plan, inputs, parameters)

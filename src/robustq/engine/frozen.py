@@ -8,6 +8,7 @@ costs, at any depth and any noise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -54,10 +55,12 @@ class FrozenModel:
         self._parameters = parameters.detach().clone()
         self._noise = noise or NoiseModel()
         check_memory(circuit.qubits, len(observables), 2)
-        self._plan = m.exact(m.as_tuple(observables), circuit.qubits, self._noise.readout)
+        readouts = self._noise.readouts_of(circuit.qubits)
+        self._plan = m.exact(m.as_tuple(observables), circuit.qubits, readouts)
         blank = self._parameters.new_zeros(0, circuit.inputs)
         listed, _ = noisy.program(circuit, blank, self._parameters, self._noise)
         prefix, self._suffix = noisy.split(listed)
+        self._prefix = prefix
         self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
         self._pure = not any(event.channel for event in prefix)
         self._real = all(gate(o.gate).is_real for o in self._prefix_circuit.operations)
@@ -104,7 +107,8 @@ class FrozenModel:
     def _mixed(self, x: Tensor, parameters: Tensor, effective: Tensor) -> Tensor:
         """The rows when channels are left in the prefix."""
         lowered = lower(self._prefix_circuit, x.dtype, x.device)
-        prefix, _ = noisy.split(noisy.events(self._prefix_circuit, lowered.pieces, self._noise))
+        pieces = iter(lowered.pieces)  # a channel in the prefix may follow a gate of the suffix
+        prefix = [e if e.channel else replace(e, refs=next(pieces)) for e in self._prefix]
         matrices = lowered.matrices(x, parameters)
         return effective_rows(self._prefix_circuit, x, prefix, matrices, effective)
 

@@ -25,6 +25,7 @@ from robustq.noise.model import Readout
 
 RealArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
+Readouts = tuple[Readout, ...]  # one a qubit
 
 
 OUTCOME_BYTES = 2**30  # the largest table of joint outcomes that shots may need
@@ -63,7 +64,7 @@ class Measurement:
 
 
 @lru_cache(maxsize=256)
-def exact(observables: tuple[Observable, ...], qubits: int, readout: Readout) -> Measurement:
+def exact(observables: tuple[Observable, ...], qubits: int, readouts: Readouts) -> Measurement:
     """One diagonal row per diagonal observable; one row per other observable."""
     diagonals = [(k, o.diagonal(qubits)) for k, o in enumerate(observables)]
     flat = [(k, d) for k, d in diagonals if d is not None]
@@ -73,15 +74,15 @@ def exact(observables: tuple[Observable, ...], qubits: int, readout: Readout) ->
         combine[row, k] = 1.0
     return Measurement(
         qubits,
-        _smear(np.array([d for _, d in flat]).reshape(-1, 2**qubits), readout),
-        tuple(_smear_words(_words(observables[k]), readout) for k in rest),
+        _smear(np.array([d for _, d in flat]).reshape(-1, 2**qubits), readouts),
+        tuple(_smear_words(_words(observables[k]), readouts) for k in rest),
         combine,
         np.zeros(len(observables)),
     )
 
 
 @lru_cache(maxsize=256)
-def outcomes(observables: tuple[Observable, ...], qubits: int, readout: Readout) -> Measurement:
+def outcomes(observables: tuple[Observable, ...], qubits: int, readouts: Readouts) -> Measurement:
     """One row per joint outcome of the diagonal observables, one per other distinct Pauli word.
 
     An observable that mixes diagonal and other words is read word by word, all of them in settings of
@@ -111,9 +112,9 @@ def outcomes(observables: tuple[Observable, ...], qubits: int, readout: Readout)
                 weights.setdefault(word, np.zeros(len(observables)))[k] += c
             else:
                 constant[k] += c
-    words = tuple(_smear_words(PauliSum(((1.0, word),)), readout) for word in weights)
+    words = tuple(_smear_words(PauliSum(((1.0, word),)), readouts) for word in weights)
     combined = np.concatenate([*blocks, *(row[None] for row in weights.values())])
-    return Measurement(qubits, _smear(rows, readout), words, combined, constant)
+    return Measurement(qubits, _smear(rows, readouts), words, combined, constant)
 
 
 def settings(observables: tuple[Observable, ...]) -> int:
@@ -131,28 +132,34 @@ def _words(observable: Observable) -> PauliSum:
     return observable
 
 
-def _smear(diagonals: RealArray, readout: Readout) -> RealArray:
+def _smear(diagonals: RealArray, readouts: Readouts) -> RealArray:
     """Pull diagonal rows back through the read-out confusion of every qubit."""
-    if readout == Readout() or not len(diagonals):
+    if not len(diagonals):
         return diagonals
-    confusion = np.array(readout.confusion)  # [observed, prepared]
     rows, size = diagonals.shape
-    n = size.bit_length() - 1
-    tensor = diagonals.reshape(rows, *[2] * n)
-    for axis in range(1, n + 1):
-        tensor = np.moveaxis(np.tensordot(tensor, confusion, axes=(axis, 0)), -1, axis)
+    tensor = diagonals.reshape(rows, *[2] * len(readouts))
+    for axis, readout in enumerate(readouts, start=1):
+        if readout != Readout():
+            confusion = np.array(readout.confusion)  # [observed, prepared]
+            tensor = np.moveaxis(np.tensordot(tensor, confusion, axes=(axis, 0)), -1, axis)
     return tensor.reshape(rows, size)
 
 
-def _smear_words(observable: PauliSum, readout: Readout) -> PauliSum:
+def _smear_words(observable: PauliSum, readouts: Readouts) -> PauliSum:
     """Every letter ``P`` becomes ``a P + b``, because it is read as a Z after a rotation."""
-    a, b = 1 - readout.p01 - readout.p10, readout.p10 - readout.p01
-    if readout == Readout():
+    if max(observable.qubits, default=0) >= len(readouts):
+        raise CircuitError(
+            f"expected an observable on qubits 0..{len(readouts) - 1}, got {observable.qubits}"
+        )
+    if all(readout == Readout() for readout in readouts):
         return observable
+    a = [1 - readout.p01 - readout.p10 for readout in readouts]
+    b = [readout.p10 - readout.p01 for readout in readouts]
     terms: list[tuple[float, Word]] = []
     for c, word in observable.terms:
         for keep in product((True, False), repeat=len(word)):
-            factor = c * float(np.prod([a if kept else b for kept in keep]))
+            pairs = zip(word, keep, strict=True)
+            factor = c * float(np.prod([a[q] if kept else b[q] for (q, _), kept in pairs]))
             if factor:
                 terms.append((factor, tuple(w for w, kept in zip(word, keep, strict=True) if kept)))
     return PauliSum(tuple(terms))

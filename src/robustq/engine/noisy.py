@@ -24,7 +24,7 @@ from robustq.noise.model import NoiseModel
 
 @dataclass(frozen=True)
 class Event:
-    """A gate (``channel`` is None) or a channel on one qubit."""
+    """A gate (``channel`` is None) or a channel, each on the qubits it acts on."""
 
     qubits: tuple[int, ...]
     refs: tuple[Ref, ...] = ()
@@ -42,8 +42,7 @@ def events(circuit: Circuit, pieces: Sequence[tuple[Ref, ...]], noise: NoiseMode
     listed: list[Event] = []
     for operation, refs in zip(circuit.operations, pieces, strict=True):
         listed.append(Event(operation.qubits, refs, operation))
-        for q in operation.qubits:
-            listed += [Event((q,), channel=channel) for channel in noise.after_gates]
+        listed += [Event(on, channel=channel) for channel, on in noise.after(operation)]
     return listed
 
 
@@ -76,7 +75,7 @@ def pull_back(
             tensor = _conjugate(tensor, product(event.refs, matrices).mH, event.qubits, qubits)
         else:
             adjoint = _superoperator(event.channel, tensor).mH
-            tensor = apply_matrix(tensor, adjoint, (event.qubits[0], qubits + event.qubits[0]))
+            tensor = apply_matrix(tensor, adjoint, _both_sides(event.qubits, qubits))
     return tensor.reshape(rows, size, size)
 
 
@@ -92,7 +91,7 @@ def push_forward(
             tensor = _conjugate(tensor, product(event.refs, matrices), event.qubits, qubits)
         else:
             forward = _superoperator(event.channel, tensor)
-            tensor = apply_matrix(tensor, forward, (event.qubits[0], qubits + event.qubits[0]))
+            tensor = apply_matrix(tensor, forward, _both_sides(event.qubits, qubits))
     return tensor.reshape(len(inputs), 2**qubits, 2**qubits)
 
 
@@ -117,6 +116,11 @@ def _conjugate(tensor: Tensor, matrix: Tensor, on: Sequence[int], qubits: int) -
     """``A X A^dagger`` for ``X`` flattened as row bits, then column bits."""
     half = apply_matrix(tensor, matrix, on)
     return apply_matrix(half, matrix.conj(), [qubits + q for q in on])
+
+
+def _both_sides(on: Sequence[int], qubits: int) -> tuple[int, ...]:
+    """The row bits, then the column bits, of the qubits a channel acts on."""
+    return (*on, *(qubits + q for q in on))
 
 
 def _superoperator(channel: Channel, like: Tensor) -> Tensor:

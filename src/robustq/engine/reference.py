@@ -75,10 +75,9 @@ def density(circuit: Circuit, x: Array, theta: Array, noise: NoiseModel) -> Comp
         angles = [angle_value(a, x, theta) for a in o.angles]
         unitary = embed(gate(o.gate).matrix(*angles), o.qubits, n)
         rho = unitary @ rho @ unitary.conj().T
-        for q in o.qubits:
-            for channel in noise.after_gates:
-                kraus = [embed(k, [q], n) for k in channel.kraus]
-                rho = sum((k @ rho @ k.conj().T for k in kraus), np.zeros_like(rho))
+        for channel, on in noise.after(o):
+            kraus = [embed(k, on, n) for k in channel.kraus]
+            rho = sum((k @ rho @ k.conj().T for k in kraus), np.zeros_like(rho))
     return rho
 
 
@@ -88,12 +87,13 @@ def read_out(observable: Observable, n: int, noise: NoiseModel) -> ComplexArray:
     A Pauli word is measured by rotating each of its qubits to Z, so read-out error turns each
     letter ``P`` into ``a P + b``; an outcome group is smeared over the outcomes it is confused with.
     """
-    p01, p10 = noise.readout.p01, noise.readout.p10
+    readouts = noise.readouts_of(n)
     if isinstance(observable, PauliSum):
         total = np.zeros((2**n, 2**n), dtype=complex)
         for c, word in observable.terms:
             term = np.eye(2**n, dtype=complex)
             for q, letter in word:
+                p01, p10 = readouts[q].p01, readouts[q].p10
                 single = (1 - p01 - p10) * gate(letter.lower()).matrix() + (p10 - p01) * np.eye(2)
                 term = term @ embed(single, [q], n)
             total += c * term
@@ -105,7 +105,7 @@ def read_out(observable: Observable, n: int, noise: NoiseModel) -> ComplexArray:
             chance = 1.0
             for q in range(n):
                 i, j = observed >> (n - 1 - q) & 1, prepared >> (n - 1 - q) & 1
-                chance *= noise.readout.confusion[i][j]
+                chance *= readouts[q].confusion[i][j]
             seen[prepared] += chance * ideal[observed]
     return np.diag(seen).astype(complex)
 

@@ -107,7 +107,7 @@ class QuantumNet(nn.Module):
         """
         noise = noise or self.noise
         scale = float(self.scale.detach())
-        if self.circuit.qubits <= FROZEN_QUBITS or (noise and noise.after_gates):
+        if self.circuit.qubits <= FROZEN_QUBITS or (noise and noise.has_channels):
             return engine.FrozenModel(
                 self.circuit, self.observables, self.theta, scale=scale, noise=noise
             )

@@ -1,6 +1,20 @@
-"""Noise as values: channels, read-out error, and the model that says where they strike."""
+"""Noise as values: channels, rules, read-out error, calibrated devices, drift and routing."""
 
+from robustq.noise.calibration import Coupling, Qubit
 from robustq.noise.channels import CHANNELS, Channel
-from robustq.noise.model import NoiseModel, Readout
+from robustq.noise.device import Device
+from robustq.noise.model import NoiseModel, Readout, Rule
+from robustq.noise.routing import Mapped, mapped
 
-__all__ = ["CHANNELS", "Channel", "NoiseModel", "Readout"]
+__all__ = [
+    "CHANNELS",
+    "Channel",
+    "Coupling",
+    "Device",
+    "Mapped",
+    "NoiseModel",
+    "Qubit",
+    "Readout",
+    "Rule",
+    "mapped",
+]
