@@ -14,7 +14,7 @@ from robustq.errors import CircuitError, DataError
 from robustq.noise import Channel, NoiseModel, Readout
 from strategies import data, everything
 
-NOISE = NoiseModel((Channel("amplitude-damping", 0.1),), Readout(0.02, 0.05))
+NOISE = NoiseModel.after_every_gate(Channel("amplitude-damping", 0.1), readout=Readout(0.02, 0.05))
 PAULIS = [np.array(m) for m in ([[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]])]
 
 
@@ -187,7 +187,7 @@ def test_read_out_error_alone_leaves_states_pure(case, generator):
         engine.fidelity_kernel(
             circuit, a, b, **arguments, noise=noise, generator=generator.manual_seed(1)
         )
-        for noise in (None, NoiseModel((), Readout(0.1, 0.2)))
+        for noise in (None, NoiseModel(readout=Readout(0.1, 0.2)))
     ]
     assert torch.equal(*drawn)
 

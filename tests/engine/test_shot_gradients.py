@@ -20,7 +20,7 @@ from robustq.noise import Channel, NoiseModel, Readout
 from strategies import circuits, data, everything, observables
 
 BOTH = ("inputs", "parameters")
-NOISE = NoiseModel((Channel("amplitude-damping", 0.1),), Readout(0.03, 0.08))
+NOISE = NoiseModel.after_every_gate(Channel("amplitude-damping", 0.1), readout=Readout(0.03, 0.08))
 READ = (z(0), pauli("XY", 0, 1) + 0.5 * pauli("Z", 1), Projector(("01", "11"), (1, 0)))
 
 

@@ -12,7 +12,6 @@ from robustq.engine import noisy
 from robustq.engine.expectations import _checked, check_memory, expectations
 from robustq.engine.shot_gradients import check_shots
 from robustq.engine.statevector import evolve
-from robustq.engine.trajectories import strikes
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel
 
@@ -135,7 +134,7 @@ def projected_kernel(
 
 def _has_channels(circuit: Circuit, noise: NoiseModel | None) -> bool:
     """Whether anything but read-out error happens."""
-    return noise is not None and any(strikes(noise, o) for o in circuit.operations)
+    return noise is not None and any(noise.after(o) for o in circuit.operations)
 
 
 def _vectors(

@@ -28,7 +28,6 @@ from robustq.circuits.observables import Observable, PauliSum, Projector
 from robustq.engine import measurement as m
 from robustq.engine.expectations import _checked, expectations, settings
 from robustq.engine.slots import Polynomials, slot_vector
-from robustq.engine.trajectories import readout_of
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel
 
@@ -201,7 +200,7 @@ class _Task:
         rows, reading = self.observables, None
         if self.shots is not None:
             reading = m.outcomes(
-                self.observables, circuit.qubits, readout_of(NoiseModel(), circuit.qubits)
+                self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits)
             )
             rows = _row_observables(self.observables, circuit.qubits)
         found = [inputs.new_zeros(0, len(rows))]
@@ -237,7 +236,7 @@ class _Apart(PauliSum):
 @lru_cache(maxsize=64)
 def _row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[Observable, ...]:
     """The rows that shots are drawn for, as observables: their frequencies carry the variance."""
-    reading = m.outcomes(observables, qubits, readout_of(NoiseModel(), qubits))
+    reading = m.outcomes(observables, qubits, NoiseModel().readouts_of(qubits))
     register = tuple(range(qubits))
     groups = [
         Projector(tuple(format(b, f"0{qubits}b") for b in np.flatnonzero(row)), register)

@@ -26,8 +26,7 @@ from robustq.engine.expectations import _checked, check_memory
 from robustq.engine.slots import Polynomials, slot_vector
 from robustq.engine.statevector import apply_matrix, initial_state
 from robustq.errors import CircuitError
-from robustq.noise.channels import Channel
-from robustq.noise.model import NoiseModel, Readout
+from robustq.noise.model import NoiseModel
 
 AMPLITUDES = 2**19  # held at once, over all trajectories of a chunk: what caches hold
 
@@ -94,7 +93,7 @@ def trajectory_expectations(
         raise CircuitError(f"expected trajectories and chunk >= 1, got {trajectories} and {chunk}")
     inputs, parameters = _checked(circuit, inputs, parameters)
     model = noise or NoiseModel()
-    plan = m.exact(m.as_tuple(observables), circuit.qubits, readout_of(model, circuit.qubits))
+    plan = m.exact(m.as_tuple(observables), circuit.qubits, model.readouts_of(circuit.qubits))
     walk = _Walk(circuit, _script(circuit, model))
     size = chunk or max(1, AMPLITUDES // max(2**circuit.qubits, walk.draws))
     check_memory(circuit.qubits, min(size, len(inputs) * trajectories), 1)
@@ -112,18 +111,6 @@ def _estimate(values: Tensor) -> Estimate:
     count, mean = values.shape[1], values.mean(dim=1)
     variance = ((values - mean[:, None]) ** 2).sum(dim=1) / (count - 1)  # 0 / 0 for a single one
     return Estimate(mean, (variance / count).sqrt(), count)
-
-
-def strikes(noise: NoiseModel, operation: Operation) -> tuple[tuple[Channel, tuple[int, ...]], ...]:
-    """The channels that follow an operation, each with its qubits, in order."""
-    if hasattr(noise, "after"):
-        return tuple(noise.after(operation))
-    return tuple((channel, (q,)) for q in operation.qubits for channel in noise.after_gates)
-
-
-def readout_of(noise: NoiseModel, qubits: int) -> Readout:
-    """The read-out error in the form that measurements take."""
-    return noise.readouts_of(qubits) if hasattr(noise, "readouts_of") else noise.readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +139,7 @@ def _jump(kraus: Sequence[ComplexArray], qubits: tuple[int, ...]) -> _Jump:
 def _script(circuit: Circuit, noise: NoiseModel) -> tuple[tuple[_Jump, ...], ...]:
     """For each operation, what may strike after it."""
     return tuple(
-        tuple(_jump(channel.kraus, tuple(on)) for channel, on in strikes(noise, operation))
+        tuple(_jump(channel.kraus, tuple(on)) for channel, on in noise.after(operation))
         for operation in circuit.operations
     )
 
