@@ -106,6 +106,9 @@ struct BlochJob {
   const T *table, *transposed;       // (panels, left, P), (panels_transposed, classes * right, P)
 };
 
+template <typename T>
+struct TransferJob;
+
 constexpr int lanes(size_t size) { return static_cast<int>(64 / size); }
 
 // One tile of samples, from `tile * lanes` on. Each variant of the kernel exports these.
@@ -118,6 +121,8 @@ constexpr int lanes(size_t size) { return static_cast<int>(64 / size); }
   int panel();                                                                 \
   void bloch(const Job<float>&, const BlochJob<float>&, bool back, int64_t tile);    \
   void bloch(const Job<double>&, const BlochJob<double>&, bool back, int64_t tile);  \
+  void transfer(const Job<float>&, const TransferJob<float>&, bool back, int64_t tile);    \
+  void transfer(const Job<double>&, const TransferJob<double>&, bool back, int64_t tile);  \
   }
 ROBUSTQ_DECLARE(baseline)
 ROBUSTQ_DECLARE(avx2)

@@ -10,6 +10,7 @@
 #include "crew.hpp"
 #include "kernel.hpp"
 #include "shared.hpp"
+#include "transfer_plan.hpp"
 
 namespace nb = nanobind;
 using namespace robustq;
@@ -29,15 +30,12 @@ void expect(bool good, const char* what) {
   if (!good) throw std::invalid_argument(std::string("kernel: expected ") + what);
 }
 
-Plan make_plan(int qubits, int parameters, int features, Ints monomials, Numbers coefficients, Ints factors,
-               int opening, Ints steps, Ints places, int last) {
+Plan make_angles(int qubits, int parameters, int features, Ints monomials, Numbers coefficients, Ints factors) {
   expect(1 <= qubits && qubits <= 24, "1 to 24 qubits");
-  expect(monomials.shape(1) == 2 && factors.shape(1) == 6 && steps.shape(1) == 5, "two, six and five columns");
+  expect(monomials.shape(1) == 2 && factors.shape(1) == 6, "two and six columns");
   expect(monomials.shape(0) == coefficients.shape(0), "a coefficient a monomial");
-  const int64_t size = int64_t(1) << qubits;
-  expect(int64_t(places.shape(1)) == size, "tables of this width");
   Plan plan;
-  plan.qubits = qubits, plan.parameters = parameters, plan.features = features, plan.opening = opening;
+  plan.qubits = qubits, plan.parameters = parameters, plan.features = features;
   for (size_t k = 0; k < monomials.shape(0); ++k) {
     Monomial m{monomials(k, 0), monomials(k, 1), coefficients(k)};
     for (int32_t slot : {m.left, m.right}) expect(0 <= slot && slot <= parameters + features, "slots in range");
@@ -52,6 +50,15 @@ Plan make_plan(int qubits, int parameters, int features, Ints monomials, Numbers
     plan.factors.push_back(f);
     plan.kinds.push_back(factors(k, 5) == TURNS ? TURNS : PHASES);
   }
+  return plan;
+}
+
+Plan make_plan(int qubits, int parameters, int features, Ints monomials, Numbers coefficients, Ints factors,
+               int opening, Ints steps, Ints places, int last) {
+  Plan plan = make_angles(qubits, parameters, features, monomials, coefficients, factors);
+  const int64_t size = int64_t(1) << qubits;
+  expect(int64_t(places.shape(1)) == size && steps.shape(1) == 5, "tables of this width, five columns");
+  plan.opening = opening;
   expect(0 <= opening && size_t(opening) <= plan.factors.size(), "an opening in range");
   for (int32_t k = 0; k < opening; ++k) expect(plan.factors[k].q1 < 0, "an opening of one-qubit factors");
   plan.places.assign(places.data(), places.data() + places.size());
@@ -151,6 +158,15 @@ void bloch_tile(const Job<T>& job, const BlochJob<T>& b, bool back, int64_t tile
   if (chosen == Variant::avx2) return avx2::bloch(job, b, back, tile);
 #endif
   baseline::bloch(job, b, back, tile);
+}
+
+template <typename T>
+void transfer_tile(const Job<T>& job, const TransferJob<T>& t, bool back, int64_t tile) {
+#if defined(ROBUSTQ_X86)
+  if (chosen == Variant::avx512) return avx512::transfer(job, t, back, tile);
+  if (chosen == Variant::avx2) return avx2::transfer(job, t, back, tile);
+#endif
+  baseline::transfer(job, t, back, tile);
 }
 
 // A second thread that is awake pays from about this much arithmetic on, one that sleeps from fifty times it.
@@ -271,6 +287,92 @@ void bloch(const Plan& plan, Ints letters, int split, In<T> table, In<T> transpo
   over_tiles(tiles, threads, work, [&](int64_t tile) { bloch_tile(job, frozen, back, tile); });
 }
 
+TransferPlan make_transfer(int qubits, int parameters, int features, Ints monomials, Numbers coefficients,
+                           Ints factors, Ints pieces, Ints ops, Reals small, Reals large) {
+  TransferPlan plan{make_angles(qubits, parameters, features, monomials, coefficients, factors), {}, {}, {}, {}};
+  expect(qubits <= 12 && pieces.shape(1) == 2 && ops.shape(1) == 4, "12 qubits, two and four columns");
+  expect(small.shape(1) == 16 && large.shape(1) == 256, "tables of one and of two qubits");
+  plan.small.assign(small.data(), small.data() + small.size());
+  plan.large.assign(large.data(), large.data() + large.size());
+  for (size_t k = 0; k < pieces.shape(0); ++k) {
+    expect(-1 <= pieces(k, 1) && pieces(k, 1) < int64_t(plan.base.factors.size()), "factors in range");
+    plan.pieces.push_back({pieces(k, 0), pieces(k, 1)});
+  }
+  for (size_t k = 0; k < ops.shape(0); ++k) {
+    Local op{ops(k, 0), ops(k, 1), ops(k, 2), ops(k, 3), false, false, int32_t(k)};
+    expect(0 <= op.q0 && op.q0 < qubits && -1 <= op.q1 && op.q1 < qubits && op.q0 != op.q1, "qubits in range");
+    expect(op.first >= 0 && op.count >= 1 && size_t(op.first) + op.count <= plan.pieces.size(), "pieces in range");
+    for (int32_t p = op.first; p < op.first + op.count; ++p) {
+      const Piece& piece = plan.pieces[p];
+      expect(0 <= piece.table && piece.table < int64_t((op.q1 < 0 ? small : large).shape(0)), "tables in range");
+      if (piece.factor < 0) continue;
+      const Factor& factor = plan.base.factors[piece.factor];
+      op.varies = op.varies || factor.count, op.batched = op.batched || factor.batched;
+    }
+    plan.ops.push_back(op);
+  }
+  return plan;
+}
+
+template <typename T>
+Sparse<T> make_sparse(const double* m, int D, bool transposed) {
+  Sparse<T> made;
+  for (int i = 0; i < D; ++i) {
+    made.counts.push_back(0);
+    for (int j = 0; j < D; ++j) {
+      const double value = m[transposed ? j * D + i : i * D + j];
+      if (value == 0) continue;
+      made.values.push_back(T(value)), made.columns.push_back(uint8_t(j)), ++made.counts.back();
+    }
+  }
+  return made;
+}
+
+template <typename T>
+TransferShared<T> share(const TransferPlan& plan, const std::vector<double>& angles) {
+  TransferShared<T> made{angles, {}, {}, {}};
+  const size_t count = plan.ops.size();
+  made.pieces.resize(count), made.plain.resize(count), made.transposed.resize(count);
+  for (const Local& op : plan.ops) {
+    if (op.batched) continue;
+    const int D = op.q1 < 0 ? 4 : 16;
+    std::vector<double>& pieces = made.pieces[op.number];
+    pieces.resize(size_t(D) * D * op.count);
+    double product[256];
+    Composer<double>{plan}.pieces(op, DoubleAngle{made.angles.data()}, pieces.data());
+    Composer<double>{plan}.product(op, pieces.data(), product);
+    made.plain[op.number] = make_sparse<T>(product, D, false);
+    made.transposed[op.number] = make_sparse<T>(product, D, true);
+  }
+  return made;
+}
+
+// Rows of Pauli vectors through the circuit (or back through it); with `grad_out` their derivatives instead.
+template <typename T>
+void transfer(const TransferPlan& plan, bool back, In<T> parameters, In<T> features, In<T> start, Out<T> out,
+              Out<T> grad_parameters, Out<T> grad_features, Out<T> grad_start, bool derive, int threads) {
+  const int64_t rows = int64_t(out.shape(0)), size = int64_t(1) << (2 * plan.base.qubits);
+  expect(int64_t(parameters.size()) == plan.base.parameters, "the parameters");
+  expect(int64_t(features.shape(0)) == rows && int64_t(features.shape(1)) == plan.base.features, "the features");
+  expect(int64_t(out.shape(1)) == size && (start.size() == 0 || start.size() == out.size()), "Pauli vectors");
+  expect(grad_parameters.size() == 0 || grad_parameters.size() == parameters.size(), "parameter gradients");
+  expect(!derive || grad_features.size() == features.size(), "feature gradients");
+  expect(grad_start.size() == 0 || grad_start.size() == start.size(), "start gradients");
+  const Shared<T> shared = SharedBuilder<T>(plan.base, parameters.data()).build();
+  const TransferShared<T> maps = share<T>(plan, shared.angles);
+  const int64_t width = lanes(sizeof(T)), tiles = (rows + width - 1) / width;
+  const bool wanted = derive && grad_parameters.size() > 0;
+  std::vector<double> lines(wanted ? size_t(tiles) * (plan.base.factors.size() + plan.base.parameters) : 0, 0.0);
+  Job<T> job{&plan.base, nullptr, &shared, rows, 0, parameters.data(), features.data(), nullptr, nullptr, nullptr,
+             nullptr, wanted ? lines.data() : nullptr, derive ? grad_features.data() : nullptr, nullptr};
+  const TransferJob<T> sent{&plan, &maps, back, start.size() ? start.data() : nullptr, out.data(), out.data(),
+                            derive && grad_start.size() ? grad_start.data() : nullptr};
+  const double work = double(plan.ops.size() + 1) * double(size) * 8;
+  nb::gil_scoped_release release;
+  over_tiles(tiles, threads, work, [&](int64_t tile) { transfer_tile(job, sent, derive, tile); });
+  if (wanted) collect(plan.base, lines, tiles, parameters.data(), grad_parameters.data());
+}
+
 }  // namespace
 
 NB_MODULE(_robustq_kernel, m) {
@@ -288,5 +390,12 @@ NB_MODULE(_robustq_kernel, m) {
   m.def("variant", &variant_name).def("panel", &panel);
   m.def("forward", &forward<float>).def("forward", &forward<double>);
   m.def("backward", &backward<float>).def("backward", &backward<double>);
+  nb::class_<TransferPlan>(m, "TransferPlan").def(
+      "__init__", [](TransferPlan* self, int qubits, int parameters, int features, Ints monomials,
+                     Numbers coefficients, Ints factors, Ints pieces, Ints ops, Reals small, Reals large) {
+        new (self) TransferPlan(make_transfer(qubits, parameters, features, monomials, coefficients, factors,
+                                              pieces, ops, small, large));
+      }).def_prop_ro("words", [](const TransferPlan& plan) { return int64_t(1) << (2 * plan.base.qubits); });
+  m.def("transfer", &transfer<float>).def("transfer", &transfer<double>);
   m.def("bloch", &bloch<float>).def("bloch", &bloch<double>);
 }

@@ -6,6 +6,7 @@
 #include "bloch.hpp"
 #include "opening.hpp"
 #include "passes.hpp"
+#include "transfer.hpp"
 
 namespace robustq {
 namespace ROBUSTQ_VARIANT {
@@ -334,8 +335,20 @@ void run_bloch(const Job<T>& job, const BlochJob<T>& bloch, bool back, int64_t t
   back ? work.backward() : work.forward();
 }
 
+template <typename T>
+void run_transfer(const Job<T>& job, const TransferJob<T>& transfer, bool back, int64_t tile) {
+  TransferTile<T> work(job, transfer, tile, workspace<T>());
+  back ? work.backward() : work.forward();
+}
+
 }  // namespace
 
+void transfer(const Job<float>& job, const TransferJob<float>& t, bool back, int64_t tile) {
+  run_transfer(job, t, back, tile);
+}
+void transfer(const Job<double>& job, const TransferJob<double>& t, bool back, int64_t tile) {
+  run_transfer(job, t, back, tile);
+}
 int panel() { return ROBUSTQ_PANEL; }
 void bloch(const Job<float>& job, const BlochJob<float>& b, bool back, int64_t tile) { run_bloch(job, b, back, tile); }
 void bloch(const Job<double>& job, const BlochJob<double>& b, bool back, int64_t tile) { run_bloch(job, b, back, tile); }

@@ -12,7 +12,7 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
-from robustq.engine import native, noisy
+from robustq.engine import native, noisy, transfer
 from robustq.engine.lowering import Key
 from robustq.engine.statevector import evolve
 from robustq.errors import CircuitError, DataError, unknown_name
@@ -46,9 +46,9 @@ def expectations(
         noise: channels after gates and read-out error, simulated exactly.
         shots: shots in every measurement setting; None for exact expectations.
         generator: where the shots come from; required with ``shots``.
-        method: ``"auto"``; ``"native"`` (the C++ kernel) or ``"statevector"`` (pure torch), both
-            without channels; ``"density"`` (forwards); ``"heisenberg"`` (effective observables, then
-            what is left forwards).
+        method: ``"auto"``; ``"native"`` (the C++ kernel); or in torch ``"statevector"`` (without
+            channels), ``"density"`` (forwards), ``"heisenberg"`` (effective observables, then what is
+            left forwards).
 
     Raises:
         RobustQError: on wrong shapes, dtypes, values or too little memory.
@@ -98,12 +98,15 @@ def _rows(
     if method == "auto":
         fits = native.available() and inputs.device.type == "cpu"
         fits = fits and circuit.qubits <= native.WIDEST
-        method = "heisenberg" if noise.has_channels else "native" if fits else "statevector"
-    if method in ("native", "statevector"):
         if noise.has_channels:
-            raise CircuitError(f"method {method!r}: expected no channels, got a noise model")
-        if method == "native":
-            return _native_rows(circuit, plan, inputs, parameters)
+            method = "native" if fits and transfer.fits(circuit) else "heisenberg"
+        else:
+            method = "native" if fits else "statevector"
+    if method == "native":
+        return _native_rows(circuit, plan, inputs, parameters, noise)
+    if method == "statevector":
+        if noise.has_channels:
+            raise CircuitError("method 'statevector': expected no channels, got a noise model")
         return m.pure_rows(evolve(circuit, inputs, parameters), plan)
     listed, matrices = noisy.program(circuit, inputs, parameters, noise)
     prefix, suffix = (listed, []) if method == "density" else noisy.split(listed)
@@ -115,13 +118,22 @@ def _rows(
 
 
 def _native_rows(
-    circuit: Circuit, plan: m.Measurement, inputs: Tensor, parameters: Tensor
+    circuit: Circuit, plan: m.Measurement, inputs: Tensor, parameters: Tensor, noise: NoiseModel
 ) -> Tensor:
     if not native.available() or inputs.device.type != "cpu":
         raise CircuitError(
             f"method 'native': expected CPU tensors and the kernel, got {inputs.device.type} and "
             f"{native.description()}"
         )
+    if noise.has_channels and not transfer.fits(circuit):
+        raise CircuitError(
+            f"method 'native' with channels: expected at most {transfer.WIDEST} qubits and gates on one or "
+            f"two of them, got {circuit.qubits} qubits and gates on up to "
+            f"{max(len(o.qubits) for o in circuit.operations)}"
+        )
+    if noise.has_channels:
+        check_memory(circuit.qubits, 16 + len(inputs), 2)
+        return transfer.rows(circuit, plan, noise, inputs, parameters)
     return native.rows(circuit, plan, inputs, parameters)
 
 

@@ -38,6 +38,11 @@ def available() -> bool:
     return _kernel is not None and os.environ.get(SWITCH, "1") != "0"
 
 
+def kernel() -> Any:
+    """The compiled module; only where :func:`available`."""
+    return _kernel
+
+
 def description() -> str:
     """What evaluates pure circuits here, in words."""
     if available():
@@ -56,7 +61,7 @@ def rows(circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: T
 def _plan(circuit: Circuit) -> Any:
     """The schedule flattened for the kernel."""
     made = schedule(circuit)
-    flat = _Flat(circuit)
+    flat = Flat(circuit)
     flat.add(made.opening)
     opening = len(flat.factors)
     for step in made.steps:
@@ -66,14 +71,12 @@ def _plan(circuit: Circuit) -> Any:
         flat.steps.append([int(not step.turns), int(step.batched), table, first, count])
     last = flat.table(made.places)
     return _kernel.Plan(
-        circuit.qubits, circuit.parameters, circuit.inputs,
-        np.array(flat.monomials, np.int32).reshape(-1, 2), np.array(flat.coefficients, float),
-        np.array(flat.factors, np.int32).reshape(-1, 6), opening,
+        circuit.qubits, circuit.parameters, circuit.inputs, *flat.angles(), opening,
         np.array(flat.steps, np.int32).reshape(-1, 5), np.stack(flat.tables), last,
     )  # fmt: skip
 
 
-class _Flat:
+class Flat:
     """The tables of one plan while they are being filled."""
 
     def __init__(self, circuit: Circuit) -> None:
@@ -83,6 +86,14 @@ class _Flat:
         self.factors: list[list[int]] = []
         self.steps: list[list[int]] = []
         self.tables: list[np.ndarray] = []
+
+    def angles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Monomials, their coefficients, and factors, as the kernel takes them."""
+        return (
+            np.array(self.monomials, np.int32).reshape(-1, 2),
+            np.array(self.coefficients, float),
+            np.array(self.factors, np.int32).reshape(-1, 6),
+        )
 
     def table(self, places: np.ndarray) -> int:
         """The number of a table of places; steps that follow one another often share it."""
@@ -139,7 +150,7 @@ class _Rows(torch.autograd.Function):
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
         ctx.kept = inputs.new_empty(1, _room(circuit, inputs) if any(ctx.needs_input_grad) else 0)
-        given = _views(parameters[None], inputs, start, ctx.kept, out)
+        given = views(parameters[None], inputs, start, ctx.kept, out)
         _kernel.forward(_plan(circuit), _reading(reading), *given, torch.get_num_threads())
         return out
 
@@ -153,7 +164,7 @@ class _Rows(torch.autograd.Function):
         g_parameters = parameters.new_empty(1, len(parameters) if wanted else 0)
         g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
         g_start = torch.empty(start.shape, dtype=start.dtype)
-        given = _views(
+        given = views(
             parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start
         )
         plan, reading = _plan(ctx.circuit), _reading(ctx.reading)
@@ -161,7 +172,7 @@ class _Rows(torch.autograd.Function):
         return None, None, g_inputs, g_parameters[0] if wanted else None, g_start
 
 
-def _views(*tensors: Tensor) -> list[np.ndarray]:
+def views(*tensors: Tensor) -> list[np.ndarray]:
     """The tensors as contiguous arrays; NumPy's are handed over faster than torch's."""
     return [t.detach().contiguous().numpy() for t in tensors]
 

@@ -46,6 +46,11 @@ def events(circuit: Circuit, pieces: Sequence[tuple[Ref, ...]], noise: NoiseMode
     return listed
 
 
+def listed_events(circuit: Circuit, noise: NoiseModel) -> list[Event]:
+    """:func:`events` of a circuit that is not lowered: without references to matrices."""
+    return events(circuit, [()] * len(circuit.operations), noise)
+
+
 def split(listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     """``(prefix, suffix)``: the suffix holds no inputs and commutes past all later prefix events.
 

@@ -1,0 +1,308 @@
+"""Noisy circuits in the Pauli basis, natively: real vectors over words, gates with their channels as maps.
+
+A state is ``r_w = tr(P_w rho)`` and an observable ``O = sum_w o_w P_w``, so that ``<O> = sum_w o_w r_w``; both
+are real vectors over the ``4**qubits`` Pauli words (letters I, X, Y, Z; qubit 0 most significant). A gate and
+the channels that follow it become one small real matrix (a Pauli transfer matrix, Greenbaum 2015,
+arXiv:1509.02921); states go forwards by it and observables backwards by its transpose. The torch path with
+complex densities (:mod:`robustq.engine.noisy`) does the same and is what the kernel is checked against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robustq.circuits.circuit import Circuit, Operation
+from robustq.circuits.gates import PAULI, gate, pauli_matrix
+from robustq.engine import native
+from robustq.engine.measurement import Measurement
+from robustq.engine.noisy import Event, listed_events, split
+from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
+from robustq.noise.model import NoiseModel
+
+WIDEST = 10  # qubits: a vector of 4**10 words and its lanes are 64 MiB
+LETTERS = "IXYZ"
+RealMatrix = NDArray[np.float64]
+
+
+def fits(circuit: Circuit) -> bool:
+    """Whether the kernel can run the circuit with noise: not too wide, no gate on three qubits."""
+    narrow = circuit.qubits <= WIDEST and all(len(o.qubits) <= 2 for o in circuit.operations)
+    return native.available() and narrow
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A fixed matrix, or the rotation by an angle whose generator is ``matrix``."""
+
+    matrix: RealMatrix
+    factor: Turn | Phase | None = None
+
+
+@dataclass
+class _Map:
+    """The pieces that act on the same one or two qubits before anything else touches these."""
+
+    qubits: tuple[int, ...]
+    pieces: list[_Piece] = field(default_factory=list)
+
+    @property
+    def batched(self) -> bool:
+        return any(p.factor is not None and p.factor.angle.has_inputs for p in self.pieces)
+
+
+@lru_cache(maxsize=256)
+def plans(circuit: Circuit, noise: NoiseModel) -> tuple[Any, Any]:
+    """The kernel's plans of the prefix and of the suffix (see :func:`robustq.engine.noisy.split`)."""
+    prefix, suffix = split(listed_events(circuit, noise))
+    return _plan(circuit, prefix), _plan(circuit, suffix)
+
+
+@lru_cache(maxsize=256)
+def whole_plan(circuit: Circuit, noise: NoiseModel) -> Any:
+    """The kernel's plan of the whole circuit, for states alone."""
+    return _plan(circuit, listed_events(circuit, noise))
+
+
+def _plan(circuit: Circuit, events: Sequence[Event]) -> Any:
+    flat = native.Flat(circuit)
+    pieces: list[list[int]] = []
+    ops: list[list[int]] = []
+    tables: dict[int, list[RealMatrix]] = {4: [], 16: []}
+    for made in _maps(events):
+        first = len(pieces)
+        for piece in made.pieces:
+            kept = tables[len(piece.matrix)]
+            kept.append(piece.matrix)
+            number = -1
+            if piece.factor is not None:
+                number = len(flat.factors)
+                flat.add([piece.factor])
+            pieces.append([len(kept) - 1, number])
+        places = [circuit.qubits - 1 - q for q in made.qubits] + [-1]
+        ops.append([places[0], places[1], first, len(made.pieces)])
+    return native.kernel().TransferPlan(
+        circuit.qubits, circuit.parameters, circuit.inputs, *flat.angles(),
+        np.array(pieces, np.int32).reshape(-1, 2), np.array(ops, np.int32).reshape(-1, 4),
+        np.array(tables[4]).reshape(-1, 16), np.array(tables[16]).reshape(-1, 256),
+    )  # fmt: skip
+
+
+def _maps(events: Sequence[Event]) -> list[_Map]:
+    """The events as maps: a piece joins the map that touched its qubits last, where that is cheap."""
+    made: list[_Map] = []
+    latest: dict[int, _Map] = {}
+    for event in events:
+        for qubits, piece in _pieces(event):
+            last = [latest.get(q) for q in qubits]
+            target = last[0]
+            if target is None or any(other is not target for other in last):
+                target = None
+            elif not _joins(target, qubits, piece):
+                target = None
+            if target is None:
+                target = _Map(qubits)
+                made.append(target)
+            target.pieces.append(_Piece(_on(piece.matrix, qubits, target.qubits), piece.factor))
+            latest |= dict.fromkeys(qubits, target)
+    return made
+
+
+def _joins(target: _Map, qubits: tuple[int, ...], piece: _Piece) -> bool:
+    """A rotation stays out of a wider map, which it would fill, and out of one of the other kind."""
+    wider = len(target.qubits) > len(qubits)
+    if piece.factor is None:
+        return not wider or np.count_nonzero(piece.matrix) <= 6  # a channel, not a Hadamard
+    shared = not any(p.factor is not None for p in target.pieces)
+    return not wider and (shared or target.batched == piece.factor.angle.has_inputs)
+
+
+def _pieces(event: Event) -> Iterator[tuple[tuple[int, ...], _Piece]]:
+    if event.channel is not None:
+        yield event.qubits, _Piece(event.channel.ptm)
+    elif event.operation is not None and not event.operation.angles:
+        yield event.qubits, _Piece(_transfer_matrix(event.operation.gate))
+    elif event.operation is not None:
+        yield from _rotations(event.operation)
+
+
+def _rotations(operation: Operation) -> Iterator[tuple[tuple[int, ...], _Piece]]:
+    for primitive in primitives(operation):
+        if isinstance(primitive, Relabelling):
+            inner = primitive.operation
+            yield inner.qubits, _Piece(_transfer_matrix(inner.gate))
+        else:
+            turns = isinstance(primitive, Turn)
+            on = (primitive.qubit,) if isinstance(primitive, Turn) else primitive.qubits
+            yield on, _Piece(_generator("Y" if turns else "Z" * len(on)), primitive)
+
+
+@lru_cache(maxsize=64)
+def _transfer_matrix(name: str) -> RealMatrix:
+    """``R_ij = tr(P_i U P_j U^dagger) / d`` of a gate without angles."""
+    unitary, words = gate(name).matrix(), _words(gate(name).qubits)
+    images = unitary @ words @ unitary.conj().T
+    found = np.einsum("iab,jba->ij", words, images).real / len(unitary)
+    found[np.abs(found) < 1e-15] = 0
+    return found
+
+
+@lru_cache(maxsize=8)
+def _generator(word: str) -> RealMatrix:
+    """``S`` with ``exp(-i a W) P_j exp(i a W) = cos(2a) P_j + sin(2a) sum_i S_ij P_i`` where W, P_j anticommute."""
+    words, matrix = _words(len(word)), pauli_matrix(word)
+    images = -0.5j * (matrix @ words - words @ matrix)
+    found = np.einsum("iab,jba->ij", words, images).real / len(matrix)
+    return np.round(found)
+
+
+@lru_cache(maxsize=4)
+def _words(qubits: int) -> NDArray[np.complex128]:
+    words = np.eye(1)[None]
+    letters = np.stack([PAULI[letter] for letter in LETTERS])
+    for _ in range(qubits):
+        words = np.stack([np.kron(word, letter) for word in words for letter in letters])
+    return words
+
+
+def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) -> RealMatrix:
+    """A map on ``qubits`` as a map on ``wanted``, which holds them all."""
+    if qubits == wanted:
+        return matrix
+    if len(qubits) == 2:  # the same two, the other way round
+        return matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
+    both = (matrix, np.eye(4)) if qubits[0] == wanted[0] else (np.eye(4), matrix)
+    return np.kron(*both)
+
+
+def rows(
+    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor,
+    *, forwards: bool = False,
+) -> Tensor:  # fmt: skip
+    """Means of the rows ``(batch, rows)``: observables back through the suffix, states through the rest."""
+    observed = pauli_rows(reading).to(inputs)
+    start = state_vectors(circuit, inputs)
+    if forwards:
+        state = evolve(whole_plan(circuit, noise), inputs, parameters, start)
+        return state @ observed.T
+    prefix, suffix = plans(circuit, noise)
+    blank = inputs.new_zeros(len(observed), circuit.inputs)
+    pulled = evolve(suffix, blank, parameters, observed, back=True)
+    return evolve(prefix, inputs, parameters, start) @ pulled.T
+
+
+def pulled_rows(
+    circuit: Circuit, reading: Measurement, noise: NoiseModel, parameters: Tensor
+) -> Tensor:
+    """The rows' Pauli vectors ``(rows, 4**qubits)`` pulled back through the suffix."""
+    observed = pauli_rows(reading).to(parameters)
+    blank = parameters.new_zeros(len(observed), circuit.inputs)
+    return evolve(plans(circuit, noise)[1], blank, parameters, observed, back=True)
+
+
+def evolve(
+    plan: Any, inputs: Tensor, parameters: Tensor, start: Tensor | None, *, back: bool = False
+) -> Tensor:
+    """Pauli vectors ``(batch, 4**qubits)`` through a plan; without ``start`` from |0...0>."""
+    if start is None:
+        start = inputs.new_zeros(0, 0)
+    result: Tensor = _Transfer.apply(plan, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Transfer(torch.autograd.Function):
+    """The kernel's maps; backwards it runs them again from checkpoints."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, plan: Any, inputs: Tensor, parameters: Tensor, start: Tensor, back: bool
+    ) -> Tensor:
+        ctx.plan, ctx.back = plan, back
+        ctx.save_for_backward(inputs, parameters, start)
+        out = inputs.new_empty(len(inputs), plan.words)
+        empty = inputs.new_empty(0, 0)
+        given = native.views(parameters[None], inputs, start, out, empty, empty, empty)
+        native.kernel().transfer(plan, back, *given, False, torch.get_num_threads())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "second derivatives of a noisy circuit: expected method 'density' or 'heisenberg'"
+            )
+        inputs, parameters, start = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[2]
+        g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
+        g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
+        g_start = torch.empty(start.shape, dtype=start.dtype)
+        given = native.views(
+            parameters[None], inputs, start, gradients[0], g_parameters, g_inputs, g_start
+        )
+        native.kernel().transfer(ctx.plan, ctx.back, *given, True, torch.get_num_threads())
+        return None, g_inputs, g_parameters[0] if wanted else None, g_start, None
+
+
+@lru_cache(maxsize=64)
+def pauli_rows(reading: Measurement) -> Tensor:
+    """The rows of a measurement as Pauli vectors ``(rows, 4**qubits)``, float64."""
+    size = 4**reading.qubits
+    found = np.zeros((len(reading.diagonals) + len(reading.words), size))
+    spread = reading.diagonals.reshape(-1, *[2] * reading.qubits)
+    for axis in range(1, reading.qubits + 1):  # tr(diag Z...) / 2**n is a Walsh transform
+        spread = np.stack([spread.take(0, axis) + spread.take(1, axis),
+                           spread.take(0, axis) - spread.take(1, axis)], axis) / 2  # fmt: skip
+    diagonal = np.arange(2**reading.qubits)
+    place = sum(3 * (diagonal >> k & 1) << (2 * k) for k in range(reading.qubits))
+    found[: len(reading.diagonals), place] = spread.reshape(-1, 2**reading.qubits)
+    for row, word_sum in enumerate(reading.words, len(reading.diagonals)):
+        for c, word in word_sum.terms:
+            index = sum(LETTERS.index(p) << (2 * (reading.qubits - 1 - q)) for q, p in word)
+            found[row, index] += c
+    return torch.as_tensor(found)
+
+
+def state_vectors(circuit: Circuit, inputs: Tensor) -> Tensor | None:
+    """Pauli vectors ``(batch, 4**qubits)`` of loaded amplitudes; None for |0...0>."""
+    if not circuit.amplitudes:
+        return None
+    amplitudes = native.initial_amplitudes(circuit, inputs)
+    state = torch.nn.functional.pad(amplitudes, (0, 2**circuit.qubits - circuit.amplitudes))
+    density = (state[:, :, None] * state[:, None, :]).to(
+        torch.complex64 if inputs.dtype == torch.float32 else torch.complex128
+    )
+    return pauli_vectors(density, circuit.qubits)
+
+
+def pauli_vectors(operators: Tensor, qubits: int) -> Tensor:
+    """``tr(P_w X)`` for operators ``(batch, D, D)``, real, ``(batch, 4**qubits)``."""
+    batch = len(operators)
+    letters = np.stack([PAULI[letter] for letter in LETTERS])
+    change = torch.as_tensor(letters.transpose(0, 2, 1).reshape(4, 4)).to(operators)
+    tensor = operators.reshape(batch, *[2] * (2 * qubits))
+    order = [axis for q in range(qubits) for axis in (1 + q, 1 + qubits + q)]
+    tensor = tensor.permute(0, *order).reshape(batch, *[4] * qubits)
+    for axis in range(1, qubits + 1):
+        tensor = torch.tensordot(tensor, change, dims=([axis], [1])).movedim(-1, axis)
+    return tensor.reshape(batch, -1).real
+
+
+def operators_of(vectors: Tensor, qubits: int) -> Tensor:
+    """``sum_w v_w P_w`` as matrices ``(batch, D, D)`` from Pauli vectors ``(batch, 4**qubits)``."""
+    batch = len(vectors)
+    dtype = torch.complex64 if vectors.dtype == torch.float32 else torch.complex128
+    letters = np.stack([PAULI[letter] for letter in LETTERS]).reshape(4, 4)
+    change = torch.as_tensor(letters).to(dtype)
+    tensor = vectors.to(dtype).reshape(batch, *[4] * qubits)
+    for axis in range(1, qubits + 1):
+        tensor = torch.tensordot(tensor, change, dims=([axis], [0])).movedim(-1, axis)
+    tensor = tensor.reshape(batch, *[2] * (2 * qubits))
+    order = [1 + 2 * q for q in range(qubits)] + [2 + 2 * q for q in range(qubits)]
+    return tensor.permute(0, *order).reshape(batch, 2**qubits, 2**qubits)
