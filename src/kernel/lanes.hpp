@@ -60,7 +60,12 @@ struct Workspace {
   Array<Vec<T>> sines, cosines;     // of the opening's angles
   Array<Vec<T>> column, cotangent;  // (qubits, 4): re0, im0, re1, im1 of the opening's states
   Array<LaneTurn<T>> turns;
-  void clear() { psi.clear(), lambda.clear(), table.clear(), scratch.clear(); }
+  Array<Vec<T>> now, trail, checkpoints, matrix, pieces, environment;  // of noisy circuits
+  size_t bytes() const { return 64 * (6 * psi.re.size() + now.size() + trail.size() + checkpoints.size()); }
+  void clear() {
+    psi.clear(), lambda.clear(), table.clear(), scratch.clear();
+    now.clear(), trail.clear(), checkpoints.clear();
+  }
 };
 
 }  // namespace

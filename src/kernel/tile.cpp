@@ -309,7 +309,7 @@ Workspace<T>& workspace() {
 // What is kept for the next call is bounded; a wide register's states go back at once.
 template <typename T>
 void release(Workspace<T>& work) {
-  if (work.psi.re.size() > size_t(1) << 16) work.clear();
+  if (work.bytes() > size_t(1) << 26) work.clear();
 }
 
 template <typename T>
@@ -339,6 +339,7 @@ template <typename T>
 void run_transfer(const Job<T>& job, const TransferJob<T>& transfer, bool back, int64_t tile) {
   TransferTile<T> work(job, transfer, tile, workspace<T>());
   back ? work.backward() : work.forward();
+  release(workspace<T>());
 }
 
 }  // namespace

@@ -57,7 +57,8 @@ class TransferTile : public Opening<T> {
   const TransferJob<T>& transfer;
   const std::vector<Local>& ops;
   const int64_t count, size;
-  Array<Vec<T>> now, trail, checkpoints, matrix, pieces, environment;
+  Array<Vec<T>>&now = work.now, &trail = work.trail, &checkpoints = work.checkpoints;
+  Array<Vec<T>>&matrix = work.matrix, &pieces = work.pieces, &environment = work.environment;
 
   const Local& at(int64_t k) const { return ops[size_t(transfer.back ? count - 1 - k : k)]; }
   void copy(const Vec<T>* from, Vec<T>* to) const { std::memcpy(to, from, size_t(size) * 64); }

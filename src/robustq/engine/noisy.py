@@ -46,11 +46,6 @@ def events(circuit: Circuit, pieces: Sequence[tuple[Ref, ...]], noise: NoiseMode
     return listed
 
 
-def listed_events(circuit: Circuit, noise: NoiseModel) -> list[Event]:
-    """:func:`events` of a circuit that is not lowered: without references to matrices."""
-    return events(circuit, [()] * len(circuit.operations), noise)
-
-
 def split(listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     """``(prefix, suffix)``: the suffix holds no inputs and commutes past all later prefix events.
 
@@ -88,16 +83,22 @@ def push_forward(
     circuit: Circuit, inputs: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]
 ) -> Tensor:
     """Densities ``(batch, D, D)`` after ``prefix``."""
-    qubits = circuit.qubits
     state = initial_state(circuit, inputs)
-    tensor = (state[:, :, None] * state.conj()[:, None, :]).reshape(len(inputs), -1)
+    return push(state[:, :, None] * state.conj()[:, None, :], prefix, matrices)
+
+
+def push(densities: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]) -> Tensor:
+    """Densities ``(batch, D, D)`` after ``prefix``, from given ones."""
+    batch, size, _ = densities.shape
+    qubits = size.bit_length() - 1
+    tensor = densities.reshape(batch, -1)
     for event in prefix:
         if event.channel is None:
             tensor = _conjugate(tensor, product(event.refs, matrices), event.qubits, qubits)
         else:
             forward = _superoperator(event.channel, tensor)
             tensor = apply_matrix(tensor, forward, _both_sides(event.qubits, qubits))
-    return tensor.reshape(len(inputs), 2**qubits, 2**qubits)
+    return tensor.reshape(batch, size, size)
 
 
 def push_pure(

@@ -10,7 +10,7 @@ complex densities (:mod:`robustq.engine.noisy`) does the same and is what the ke
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,8 +22,9 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit, Operation
 from robustq.circuits.gates import PAULI, gate, pauli_matrix
 from robustq.engine import native
+from robustq.engine.lowering import Ref, lower
 from robustq.engine.measurement import Measurement
-from robustq.engine.noisy import Event, listed_events, split
+from robustq.engine.noisy import Event, events, pull_back, push, push_forward, split
 from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
 from robustq.noise.model import NoiseModel
 
@@ -58,17 +59,29 @@ class _Map:
         return any(p.factor is not None and p.factor.angle.has_inputs for p in self.pieces)
 
 
-@lru_cache(maxsize=256)
-def plans(circuit: Circuit, noise: NoiseModel) -> tuple[Any, Any]:
-    """The kernel's plans of the prefix and of the suffix (see :func:`robustq.engine.noisy.split`)."""
-    prefix, suffix = split(listed_events(circuit, noise))
-    return _plan(circuit, prefix), _plan(circuit, suffix)
+PARTS = ("whole", "prefix", "suffix")
 
 
-@lru_cache(maxsize=256)
-def whole_plan(circuit: Circuit, noise: NoiseModel) -> Any:
-    """The kernel's plan of the whole circuit, for states alone."""
-    return _plan(circuit, listed_events(circuit, noise))
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """A circuit with noise, or the part of it before or after the split, as a plan of the kernel."""
+
+    circuit: Circuit
+    noise: NoiseModel
+    part: str
+    plan: Any
+
+    def events(self, pieces: Sequence[tuple[Ref, ...]] | None = None) -> Sequence[Event]:
+        """The part's gates and channels, with references to matrices where ``pieces`` are given."""
+        listed = events(self.circuit, pieces or [()] * len(self.circuit.operations), self.noise)
+        return listed if self.part == "whole" else split(listed)[self.part == "suffix"]
+
+
+@lru_cache(maxsize=512)
+def passage(circuit: Circuit, noise: NoiseModel, part: str) -> Passage:
+    """The plan of ``part`` (see :func:`robustq.engine.noisy.split`)."""
+    blank = Passage(circuit, noise, part, None)
+    return replace(blank, plan=_plan(circuit, blank.events()))
 
 
 def _plan(circuit: Circuit, events: Sequence[Event]) -> Any:
@@ -103,9 +116,11 @@ def _maps(events: Sequence[Event]) -> list[_Map]:
         for qubits, piece in _pieces(event):
             last = [latest.get(q) for q in qubits]
             target = last[0]
-            if target is None or any(other is not target for other in last):
-                target = None
-            elif not _joins(target, qubits, piece):
+            if (
+                target is None
+                or any(other is not target for other in last)
+                or not _joins(target, qubits, piece)
+            ):
                 target = None
             if target is None:
                 target = _Map(qubits)
@@ -190,12 +205,9 @@ def rows(
     observed = pauli_rows(reading).to(inputs)
     start = state_vectors(circuit, inputs)
     if forwards:
-        state = evolve(whole_plan(circuit, noise), inputs, parameters, start)
-        return state @ observed.T
-    prefix, suffix = plans(circuit, noise)
-    blank = inputs.new_zeros(len(observed), circuit.inputs)
-    pulled = evolve(suffix, blank, parameters, observed, back=True)
-    return evolve(prefix, inputs, parameters, start) @ pulled.T
+        return evolve(passage(circuit, noise, "whole"), inputs, parameters, start) @ observed.T
+    pulled = pulled_rows(circuit, reading, noise, parameters)
+    return evolve(passage(circuit, noise, "prefix"), inputs, parameters, start) @ pulled.T
 
 
 def pulled_rows(
@@ -204,16 +216,16 @@ def pulled_rows(
     """The rows' Pauli vectors ``(rows, 4**qubits)`` pulled back through the suffix."""
     observed = pauli_rows(reading).to(parameters)
     blank = parameters.new_zeros(len(observed), circuit.inputs)
-    return evolve(plans(circuit, noise)[1], blank, parameters, observed, back=True)
+    return evolve(passage(circuit, noise, "suffix"), blank, parameters, observed, back=True)
 
 
 def evolve(
-    plan: Any, inputs: Tensor, parameters: Tensor, start: Tensor | None, *, back: bool = False
+    by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor | None, *, back: bool = False
 ) -> Tensor:
-    """Pauli vectors ``(batch, 4**qubits)`` through a plan; without ``start`` from |0...0>."""
+    """Pauli vectors ``(batch, 4**qubits)`` through a passage; without ``start`` from |0...0>."""
     if start is None:
         start = inputs.new_zeros(0, 0)
-    result: Tensor = _Transfer.apply(plan, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
+    result: Tensor = _Transfer.apply(by, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -222,32 +234,51 @@ class _Transfer(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, plan: Any, inputs: Tensor, parameters: Tensor, start: Tensor, back: bool
+        ctx: Any, by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor, back: bool
     ) -> Tensor:
-        ctx.plan, ctx.back = plan, back
+        ctx.by, ctx.back = by, back
         ctx.save_for_backward(inputs, parameters, start)
-        out = inputs.new_empty(len(inputs), plan.words)
+        out = inputs.new_empty(len(inputs), by.plan.words)
         empty = inputs.new_empty(0, 0)
         given = native.views(parameters[None], inputs, start, out, empty, empty, empty)
-        native.kernel().transfer(plan, back, *given, False, torch.get_num_threads())
+        native.kernel().transfer(by.plan, back, *given, False, torch.get_num_threads())
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(
-                "second derivatives of a noisy circuit: expected method 'density' or 'heisenberg'"
-            )
+        (upstream,) = gradients
+        if torch.is_grad_enabled():  # somebody wants second derivatives
+            return (None, *_torch_gradients(ctx, upstream), None)
         inputs, parameters, start = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2]
         g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
         g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
         g_start = torch.empty(start.shape, dtype=start.dtype)
         given = native.views(
-            parameters[None], inputs, start, gradients[0], g_parameters, g_inputs, g_start
+            parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start
         )
-        native.kernel().transfer(ctx.plan, ctx.back, *given, True, torch.get_num_threads())
+        native.kernel().transfer(ctx.by.plan, ctx.back, *given, True, torch.get_num_threads())
         return None, g_inputs, g_parameters[0] if wanted else None, g_start, None
+
+
+def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
+    inputs, parameters, start = ctx.saved_tensors
+    circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
+    lowered = lower(circuit, inputs.dtype, inputs.device)
+    matrices = lowered.matrices(inputs, parameters)
+    part = ctx.by.events(lowered.pieces)
+    given = operators_of(start, circuit.qubits) if len(start) else None
+    if ctx.back:
+        assert given is not None
+        out = pauli_vectors(pull_back(given, part, matrices, circuit.qubits), circuit.qubits) / size
+    elif given is None:
+        out = pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
+    else:
+        out = pauli_vectors(push(given / size, part, matrices), circuit.qubits)
+    wanted = [t for t in ctx.saved_tensors if t.requires_grad]
+    found = iter(torch.autograd.grad(out, wanted, upstream, create_graph=True, allow_unused=True))
+    return tuple(next(found) if t.requires_grad else None for t in ctx.saved_tensors)
 
 
 @lru_cache(maxsize=64)
