@@ -376,6 +376,7 @@ void transfer(const TransferPlan& plan, bool back, In<T> parameters, In<T> featu
 }  // namespace
 
 NB_MODULE(_robustq_kernel, m) {
+  nb::set_leak_warnings(false);  // plans live in caches until the process ends
   nb::class_<Plan>(m, "Plan").def(
       "__init__", [](Plan* self, int qubits, int parameters, int features, Ints monomials, Numbers coefficients,
                      Ints factors, int opening, Ints steps, Ints places, int last) {

@@ -1,14 +1,15 @@
 """A frozen model: parameters and noise fixed, everything but the encoder done once.
 
-``f_k(x) = tr(M_k rho(x))`` where ``M_k`` is the read-out pulled back through the (noisy)
-circuit. Building it costs one Heisenberg pass; afterwards a gradient costs what the encoder
-costs, at any depth and any noise.
+``f_k(x) = tr(M_k rho(x))`` where ``M_k`` is the read-out pulled back through the (noisy) circuit.
+Building it costs one Heisenberg pass; afterwards a gradient costs what the encoder costs, at any depth and any
+noise. There are several ways to evaluate it; the cheapest is chosen when it is built.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,12 +17,18 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.gates import gate
 from robustq.circuits.observables import Observable
+from robustq.engine import bloch, cost, native, noisy, transfer
 from robustq.engine import measurement as m
-from robustq.engine import noisy
-from robustq.engine.expectations import check_inputs, check_memory, effective_rows
+from robustq.engine.expectations import check_inputs, check_memory, effective_rows, expectations
 from robustq.engine.lowering import lower
 from robustq.engine.statevector import evolve, unitary
+from robustq.errors import unknown_name
 from robustq.noise.model import NoiseModel
+
+# circuit: run it as it is. bloch: product encodings. quadratic: forms of the prepared pure state.
+# pauli, density: channels are left in front of or between the encoders.
+STRATEGIES = ("circuit", "bloch", "quadratic", "pauli", "density")
+WIDEST_PAULI = 8  # qubits: every sample's Pauli vector is kept
 
 
 class FrozenModel:
@@ -33,6 +40,10 @@ class FrozenModel:
         parameters: trainable angles ``(circuit.parameters,)``, taken as they are now.
         scale: factor from expectations to logits.
         noise: exact noise to pull back; None for none.
+        strategy: one of ``STRATEGIES``, or ``"auto"`` for the cheapest that applies.
+
+    Raises:
+        RobustQError: if the strategy is unknown or does not apply, or memory is short.
 
     >>> from robustq.circuits import ansaetze, encodings, z
     >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
@@ -49,68 +60,194 @@ class FrozenModel:
         *,
         scale: float = 1.0,
         noise: NoiseModel | None = None,
+        strategy: str = "auto",
     ) -> None:
-        self.circuit = circuit
-        self.scale = scale
-        self._parameters = parameters.detach().clone()
-        self._noise = noise or NoiseModel()
-        check_memory(circuit.qubits, len(observables), 2)
-        readouts = self._noise.readouts_of(circuit.qubits)
-        self._plan = m.exact(m.as_tuple(observables), circuit.qubits, readouts)
-        blank = self._parameters.new_zeros(0, circuit.inputs)
-        listed, _ = noisy.program(circuit, blank, self._parameters, self._noise)
-        prefix, self._suffix = noisy.split(listed)
-        self._prefix = prefix
-        self._prefix_circuit = _only(circuit, prefix, circuit.amplitudes)
-        self._pure = not any(event.channel for event in prefix)
-        self._real = all(gate(o.gate).is_real for o in self._prefix_circuit.operations)
-        self._effective: dict[torch.dtype, Tensor] = {}
-        self._pull_back(self.dtype)
+        self.circuit, self.scale = circuit, scale
+        self._model = _Frozen(circuit, m.as_tuple(observables), parameters.detach().clone(),
+                              noise or NoiseModel())  # fmt: skip
+        costs = self.costs
+        if strategy != "auto" and strategy not in costs:
+            raise unknown_name("strategy for this model", strategy, costs)
+        self.strategy = strategy if strategy != "auto" else min(costs, key=lambda name: costs[name])
+        self._ways: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
+        self._way(self.dtype)
 
-    def _pull_back(self, dtype: torch.dtype) -> Tensor:
-        """The effective observables for inputs of ``dtype``, made at first use."""
-        if dtype not in self._effective:
-            parameters = self._parameters.to(dtype)
-            if any(event.channel for event in self._suffix):
-                pulled = _pulled(self.circuit, self._plan, self._suffix, parameters)
-            else:  # without channels one unitary serves every row
-                fixed = unitary(_only(self.circuit, self._suffix, 0), parameters)
-                pulled = _conjugated(fixed, self._plan)
-            mix = torch.as_tensor(self._plan.combine).to(pulled)
-            self._effective[dtype] = torch.einsum("rk,rij->kij", mix, pulled)
-        return self._effective[dtype]
+    @property
+    def costs(self) -> dict[str, int]:
+        """Operations of a gradient of one sample, for every strategy that applies."""
+        return self._model.costs
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The real dtype of its parameters."""
+        return self._model.parameters.dtype
 
     @property
     def effective_observables(self) -> Tensor:
         """``M_k`` of shape ``(classes, 2**qubits, 2**qubits)``, Hermitian."""
-        return self._pull_back(self.dtype)
+        return self._model.operators(self.dtype)
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The real dtype of its inputs and logits."""
-        return self._parameters.dtype
+    def letters(self) -> tuple[str, ...]:
+        """For each qubit, the Pauli letters along the axis of :attr:`bloch_tensor`."""
+        return self._model.form(self.dtype).letters
+
+    @property
+    def bloch_tensor(self) -> Tensor:
+        """Coefficients ``(classes, letters of qubit 0, letters of qubit 1, ...)`` of a product encoding.
+
+        Raises:
+            RobustQError: if the encoder entangles or noise strikes between its gates.
+        """
+        return self._model.form(self.dtype).tensor
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``, in their dtype."""
         check_inputs(self.circuit, x)
-        effective, parameters = self._pull_back(x.dtype), self._parameters.to(x.dtype)
         if not len(x):
-            return x.new_zeros(0, len(effective))
-        if not self._pure:
-            return self.scale * self._mixed(x, parameters, effective)
-        check_memory(self.circuit.qubits, len(x), 1)
-        state = evolve(self._prefix_circuit, x, parameters)
-        if self._real:  # <psi|M|psi> = psi^T Re(M) psi
-            return self.scale * m.real_quadratic_rows(state.real, effective.real)
-        return self.scale * m.quadratic_rows(state, effective)
+            return x.new_zeros(0, len(self._model.observables))
+        scores = self._way(x.dtype)(x)
+        return scores if self.scale == 1.0 else self.scale * scores
 
-    def _mixed(self, x: Tensor, parameters: Tensor, effective: Tensor) -> Tensor:
+    def _way(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        if dtype not in self._ways:
+            self._ways[dtype] = self._model.way(self.strategy, dtype)
+        return self._ways[dtype]
+
+
+@dataclass(frozen=True, eq=False)
+class _Frozen:
+    """What every strategy starts from."""
+
+    circuit: Circuit
+    observables: tuple[Observable, ...]
+    parameters: Tensor
+    noise: NoiseModel
+    _operators: dict[torch.dtype, Tensor] = field(default_factory=dict)
+    _forms: dict[torch.dtype, bloch.BlochForm] = field(default_factory=dict)
+
+    @cached_property
+    def plan(self) -> m.Measurement:
+        return m.exact(
+            self.observables, self.circuit.qubits, self.noise.readouts_of(self.circuit.qubits)
+        )
+
+    @cached_property
+    def parts(self) -> tuple[list[noisy.Event], list[noisy.Event]]:
+        blank = self.parameters.new_zeros(0, self.circuit.inputs)
+        return noisy.split(noisy.program(self.circuit, blank, self.parameters, self.noise)[0])
+
+    @cached_property
+    def encoder(self) -> Circuit:
+        """The gates of the prefix alone, slots numbered as before."""
+        return _only(self.circuit, self.parts[0], self.circuit.amplitudes)
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.parameters.device.type == "cpu"
+
+    @property
+    def costs(self) -> dict[str, int]:
+        classes, qubits = len(self.observables), self.circuit.qubits
+        found = {}
+        if any(event.channel for event in self.parts[0]):
+            found["density"] = cost.density_gradient(self.encoder, classes)
+            if self.on_cpu and qubits <= WIDEST_PAULI and transfer.fits(self.circuit):
+                found["pauli"] = cost.transfer_gradient(self.encoder, classes)
+            return found
+        real = all(gate(o.gate).is_real for o in self.encoder.operations)
+        found["quadratic"] = cost.quadratic_gradient(self.encoder, classes, real=real)
+        if self.is_product:
+            letters = bloch.reached(self.encoder, self.parameters)
+            found["bloch"] = cost.bloch_gradient(letters, classes)
+        if not self.noise.has_channels and qubits <= native.WIDEST:
+            slower = 1 if native.available() and self.on_cpu else cost.IN_TORCH
+            found["circuit"] = slower * cost.circuit_gradient(self.circuit, parameters=False)
+        return found
+
+    @property
+    def is_product(self) -> bool:
+        """Whether the prefix is a product encoding that no channel strikes."""
+        free = not any(event.channel for event in self.parts[0])
+        return free and self.circuit.qubits <= bloch.WIDEST and bloch.is_product(self.encoder)
+
+    def way(self, strategy: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """The function from features of ``dtype`` to expectations."""
+        if strategy == "circuit":
+            return self._circuit
+        if strategy == "bloch":
+            return self.form(dtype)
+        if strategy == "pauli":
+            return self._pauli(dtype)
+        effective = self.operators(dtype)
+        return lambda x: (self._quadratic if strategy == "quadratic" else self._mixed)(x, effective)
+
+    def _circuit(self, x: Tensor) -> Tensor:
+        return expectations(
+            self.circuit,
+            self.observables,
+            inputs=x,
+            parameters=self.parameters.to(x.dtype),
+            noise=self.noise,
+        )
+
+    def form(self, dtype: torch.dtype) -> bloch.BlochForm:
+        """The Bloch form, made at first use."""
+        if not self.is_product:
+            raise unknown_name("strategy for this model", "bloch", self.costs)
+        if dtype not in self._forms:
+            vectors = self.vectors(dtype)
+            self._forms[dtype] = bloch.BlochForm(self.encoder, self.parameters.to(dtype), vectors)
+        return self._forms[dtype]
+
+    def vectors(self, dtype: torch.dtype) -> Tensor:
+        """The effective observables as Pauli vectors ``(classes, 4**qubits)``."""
+        mix = torch.as_tensor(self.plan.combine)
+        if self.noise.has_channels and self.on_cpu and transfer.fits(self.circuit):
+            parameters = self.parameters.to(dtype)
+            pulled = transfer.pulled_rows(self.circuit, self.plan, self.noise, parameters)
+            return mix.to(pulled).T @ pulled
+        operators = self.operators(dtype)
+        return transfer.pauli_vectors(operators, self.circuit.qubits) / 2**self.circuit.qubits
+
+    def operators(self, dtype: torch.dtype) -> Tensor:
+        """The effective observables for inputs of ``dtype``, made at first use."""
+        if dtype not in self._operators:
+            check_memory(self.circuit.qubits, len(self.observables), 2)
+            parameters, suffix = self.parameters.to(dtype), self.parts[1]
+            if any(event.channel for event in suffix):
+                pulled = _pulled(self.circuit, self.plan, suffix, parameters)
+            else:  # without channels one unitary serves every row
+                pulled = _conjugated(unitary(_only(self.circuit, suffix, 0), parameters), self.plan)
+            mix = torch.as_tensor(self.plan.combine).to(pulled)
+            self._operators[dtype] = torch.einsum("rk,rij->kij", mix, pulled)
+        return self._operators[dtype]
+
+    def _quadratic(self, x: Tensor, effective: Tensor) -> Tensor:
+        check_memory(self.circuit.qubits, len(x), 1)
+        state = evolve(self.encoder, x, self.parameters.to(x.dtype))
+        if all(gate(o.gate).is_real for o in self.encoder.operations):
+            return m.real_quadratic_rows(state.real, effective.real)  # psi^T Re(M) psi
+        return m.quadratic_rows(state, effective)
+
+    def _pauli(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        vectors, parameters = self.vectors(dtype), self.parameters.to(dtype)
+        by = transfer.passage(self.circuit, self.noise, "prefix")
+
+        def scores(x: Tensor) -> Tensor:
+            check_memory(self.circuit.qubits, len(x), 2)
+            start = transfer.state_vectors(self.circuit, x)
+            return transfer.evolve(by, x, parameters, start) @ vectors.T
+
+        return scores
+
+    def _mixed(self, x: Tensor, effective: Tensor) -> Tensor:
         """The rows when channels are left in the prefix."""
-        lowered = lower(self._prefix_circuit, x.dtype, x.device)
+        lowered = lower(self.encoder, x.dtype, x.device)
         pieces = iter(lowered.pieces)  # a channel in the prefix may follow a gate of the suffix
-        prefix = [e if e.channel else replace(e, refs=next(pieces)) for e in self._prefix]
-        matrices = lowered.matrices(x, parameters)
-        return effective_rows(self._prefix_circuit, x, prefix, matrices, effective)
+        prefix = [e if e.channel else replace(e, refs=next(pieces)) for e in self.parts[0]]
+        matrices = lowered.matrices(x, self.parameters.to(x.dtype))
+        return effective_rows(self.encoder, x, prefix, matrices, effective)
 
 
 def _pulled(

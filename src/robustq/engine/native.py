@@ -58,7 +58,7 @@ def rows(circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: T
 
 
 @lru_cache(maxsize=256)
-def _plan(circuit: Circuit) -> Any:
+def plan(circuit: Circuit) -> Any:
     """The schedule flattened for the kernel."""
     made = schedule(circuit)
     flat = Flat(circuit)
@@ -151,7 +151,7 @@ class _Rows(torch.autograd.Function):
         out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
         ctx.kept = inputs.new_empty(1, _room(circuit, inputs) if any(ctx.needs_input_grad) else 0)
         given = views(parameters[None], inputs, start, ctx.kept, out)
-        _kernel.forward(_plan(circuit), _reading(reading), *given, torch.get_num_threads())
+        _kernel.forward(plan(circuit), _reading(reading), *given, torch.get_num_threads())
         return out
 
     @staticmethod
@@ -167,8 +167,8 @@ class _Rows(torch.autograd.Function):
         given = views(
             parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start
         )
-        plan, reading = _plan(ctx.circuit), _reading(ctx.reading)
-        _kernel.backward(plan, reading, *given, torch.get_num_threads())
+        given = [plan(ctx.circuit), _reading(ctx.reading), *given]
+        _kernel.backward(*given, torch.get_num_threads())
         return None, None, g_inputs, g_parameters[0] if wanted else None, g_start
 
 

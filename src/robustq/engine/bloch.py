@@ -1,0 +1,176 @@
+"""Frozen product encodings: scores multilinear in the qubits' Bloch vectors.
+
+Where the encoder leaves every qubit on its own, ``rho(x) = prod_q (1 + r_q(x) . sigma) / 2`` and a score is
+``f_k(x) = sum_w C_k[w] prod_q r_q[w_q]`` over Pauli words ``w``, whatever the depth and the noise behind the
+encoder. The words are split between the two halves of the register, so that a batch costs one matrix product.
+Letters that an encoder never reaches (Y for RY rotations) are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustq.circuits.circuit import Circuit
+from robustq.circuits.gates import gate
+from robustq.engine import native
+from robustq.engine.lowering import lower
+from robustq.engine.schedule import schedule
+from robustq.engine.statevector import product
+
+WIDEST = 12  # qubits: 4**12 coefficients a class before letters are left out
+LETTERS = "IXYZ"
+
+
+def is_product(circuit: Circuit) -> bool:
+    """Whether the circuit leaves every qubit on its own.
+
+    >>> from robustq.circuits import encodings
+    >>> is_product(encodings.dense_angle(4)), is_product(encodings.iqp(4))
+    (True, False)
+    """
+    return not circuit.amplitudes and all(len(o.qubits) == 1 for o in circuit.operations)
+
+
+def reached(circuit: Circuit, parameters: Tensor) -> tuple[str, ...]:
+    """For each qubit the letters of its Bloch vector that are not zero for every input.
+
+    They are analytic in the input, so eight random inputs decide.
+    """
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(rng.uniform(-3, 3, (8, circuit.inputs)))
+    largest = vectors(circuit, x, parameters.detach().double().cpu()).abs().amax(0)
+    return tuple("".join(p for p, v in zip(LETTERS, row, strict=True) if v > 1e-12)
+                 for row in largest.tolist())  # fmt: skip
+
+
+def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
+    """Bloch vectors ``(1, X, Y, Z)`` of every qubit, ``(batch, qubits, 4)``, in torch."""
+    lowered = lower(circuit, inputs.dtype, inputs.device)
+    matrices = lowered.matrices(inputs, parameters)
+    found = []
+    for qubit in range(circuit.qubits):
+        refs = [
+            ref
+            for refs, o in zip(lowered.pieces, circuit.operations, strict=True)
+            if o.qubits == (qubit,)
+            for ref in refs
+        ]
+        column = inputs.new_tensor([[1, 0]]).to(
+            torch.complex64 if inputs.dtype == torch.float32 else torch.complex128
+        )
+        if refs:
+            column = product(refs, matrices)[:, :, 0]
+        cross = 2 * column[:, 0].conj() * column[:, 1]
+        weight = column.real**2 + column.imag**2
+        parts = [weight.sum(1), cross.real, cross.imag, weight[:, 0] - weight[:, 1]]
+        found.append(torch.stack(parts, dim=1).expand(len(inputs), 4))
+    return torch.stack(found, dim=1)
+
+
+class BlochForm:
+    """Scores ``(batch, classes)`` of a product encoding.
+
+    Args:
+        circuit: the encoder, one-qubit gates only.
+        parameters: trainable angles of the encoder, fixed.
+        coefficients: ``(classes, 4**qubits)``, the weights of the Pauli words.
+    """
+
+    def __init__(self, circuit: Circuit, parameters: Tensor, coefficients: Tensor) -> None:
+        self.circuit, self.letters = circuit, reached(circuit, parameters)
+        self._parameters = parameters.detach()
+        tensor = coefficients.reshape(-1, *[4] * circuit.qubits)
+        for axis, kept in enumerate(self.letters, 1):
+            places = torch.tensor([LETTERS.index(p) for p in kept], device=tensor.device)
+            tensor = tensor.index_select(axis, places)
+        self.tensor = tensor
+        self.split = (circuit.qubits + 1) // 2
+        made = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
+        opened = made is not None and not made.steps and len(made.opening) > 0
+        permuted = any(gate(o.gate).permutes or o.gate == "y" for o in circuit.operations)
+        self._native = _NativeBloch(self) if opened and not permuted else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scores of features ``(batch, circuit.inputs)`` in the dtype of the coefficients."""
+        if self._native is not None:
+            scores: Tensor = _Scores.apply(self._native, x)  # type: ignore[no-untyped-call]
+            return scores
+        return self.in_torch(x)
+
+    def in_torch(self, x: Tensor) -> Tensor:
+        """The same by tensor operations, on any device and to any order of derivative."""
+        bloch = vectors(self.circuit, x, self._parameters)
+        left = self._features(bloch, 0, self.split)
+        right = self._features(bloch, self.split, self.circuit.qubits)
+        classes = len(self.tensor)
+        matrix = self.tensor.reshape(classes, left.shape[1], -1)
+        image = left @ matrix.transpose(0, 1).reshape(left.shape[1], -1)
+        return (image.reshape(len(x), classes, -1) * right[:, None]).sum(2)
+
+    def _features(self, bloch: Tensor, low: int, high: int) -> Tensor:
+        grown = bloch.new_ones(len(bloch), 1)
+        for qubit in range(low, high):
+            kept = bloch[:, qubit, [LETTERS.index(p) for p in self.letters[qubit]]]
+            grown = (grown[:, :, None] * kept[:, None, :]).flatten(1)
+        return grown
+
+
+class _NativeBloch:
+    """A form's tables as the kernel takes them."""
+
+    def __init__(self, form: BlochForm) -> None:
+        self.form = form
+        self.plan = native.plan(form.circuit)
+        self.parameters = form._parameters[None]
+        left = math.prod(len(kept) for kept in form.letters[: form.split])
+        self.classes = len(form.tensor)
+        matrix = form.tensor.reshape(self.classes, left, -1).permute(1, 0, 2).reshape(left, -1)
+        wide = native.kernel().panel()
+        self.table, self.transposed = _panels(matrix, wide), _panels(matrix.T, wide)
+        self.images = len(self.table) * wide
+        self.letters = np.zeros((form.circuit.qubits, 5), np.int32)
+        for q, kept in enumerate(form.letters):
+            self.letters[q, : len(kept) + 1] = [len(kept), *(LETTERS.index(p) for p in kept)]
+        flat = (self.table.flatten(1), self.transposed.flatten(1), self.parameters)
+        self._fixed = native.views(*flat)
+
+    def run(self, x: Tensor, kept: Tensor, scores: Tensor, slopes: Tensor, *, back: bool) -> None:
+        """Fill ``scores``, or, with ``back``, ``slopes`` from the derivatives in ``scores``."""
+        given = [*self._fixed, *native.views(x, kept, scores, slopes)]
+        threads = torch.get_num_threads()
+        native.kernel().bloch(self.plan, self.letters, self.form.split, *given, back, threads)
+
+
+def _panels(matrix: Tensor, wide: int) -> Tensor:
+    """Columns in groups of ``wide``, ``(groups, rows, wide)``, padded with zeros."""
+    short = -matrix.shape[1] % wide
+    padded = torch.nn.functional.pad(matrix, (0, short))
+    return padded.reshape(len(matrix), -1, wide).transpose(0, 1).contiguous()
+
+
+class _Scores(torch.autograd.Function):
+    """The kernel's scores and their derivative in the input; second derivatives go through torch."""
+
+    @staticmethod
+    def forward(ctx: Any, made: _NativeBloch, x: Tensor) -> Tensor:
+        tiles = -(-len(x) // (64 // x.element_size()))
+        ctx.made, ctx.kept = made, x.new_empty(tiles, made.images * 64 // x.element_size())
+        ctx.save_for_backward(x)
+        scores = x.new_empty(len(x), made.classes)
+        made.run(x, ctx.kept, scores, x.new_empty(0, 0), back=False)
+        return scores
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            again = ctx.made.form.in_torch(x)
+            return None, torch.autograd.grad(again, x, gradients[0], create_graph=True)[0]
+        slopes = torch.zeros(x.shape, dtype=x.dtype)
+        ctx.made.run(x, ctx.kept, gradients[0], slopes, back=True)
+        return None, slopes
