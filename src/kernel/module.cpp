@@ -287,9 +287,55 @@ void bloch(const Plan& plan, Ints letters, int split, In<T> table, In<T> transpo
   over_tiles(tiles, threads, work, [&](int64_t tile) { bloch_tile(job, frozen, back, tile); });
 }
 
+template <typename T>
+Sparse<T> make_sparse(const double* m, int D, bool transposed) {
+  Sparse<T> made;
+  for (int i = 0; i < D; ++i) {
+    made.counts.push_back(0);
+    for (int j = 0; j < D; ++j) {
+      const double value = m[transposed ? j * D + i : i * D + j];
+      if (value == 0) continue;
+      made.values.push_back(T(value)), made.columns.push_back(uint8_t(j)), ++made.counts.back();
+    }
+  }
+  return made;
+}
+
+template <typename T>
+void put_map(Maps<T>& maps, const Local& op, const double* product) {
+  const int D = op.q1 < 0 ? 4 : 16;
+  maps.plain[op.number] = make_sparse<T>(product, D, false);
+  maps.transposed[op.number] = make_sparse<T>(product, D, true);
+}
+
+// Evaluates the maps that vary (or those that do not) and hands them on.
+template <typename Put>
+void compose(const TransferPlan& plan, const double* angles, bool varies, Put put) {
+  for (const Local& op : plan.ops) {
+    if (op.batched || op.varies != varies) continue;
+    std::vector<double> pieces(size_t(op.q1 < 0 ? 16 : 256) * op.count);
+    double product[256];
+    Composer<double>{plan}.pieces(op, DoubleAngle{angles}, pieces.data());
+    Composer<double>{plan}.product(op, pieces.data(), product);
+    put(op, std::move(pieces), product);
+  }
+}
+
+template <typename T>
+TransferShared<T> share(const TransferPlan& plan, const std::vector<double>& angles) {
+  TransferShared<T> made{&plan, angles, {}, {}};
+  const size_t count = plan.ops.size();
+  made.pieces.resize(count), made.maps.plain.resize(count), made.maps.transposed.resize(count);
+  compose(plan, angles.data(), true, [&](const Local& op, std::vector<double>&& pieces, const double* product) {
+    made.pieces[op.number] = std::move(pieces);
+    put_map(made.maps, op, product);
+  });
+  return made;
+}
+
 TransferPlan make_transfer(int qubits, int parameters, int features, Ints monomials, Numbers coefficients,
                            Ints factors, Ints pieces, Ints ops, Reals small, Reals large) {
-  TransferPlan plan{make_angles(qubits, parameters, features, monomials, coefficients, factors), {}, {}, {}, {}};
+  TransferPlan plan{make_angles(qubits, parameters, features, monomials, coefficients, factors), {}, {}, {}, {}, {}, {}};
   expect(qubits <= 12 && pieces.shape(1) == 2 && ops.shape(1) == 4, "12 qubits, two and four columns");
   expect(small.shape(1) == 16 && large.shape(1) == 256, "tables of one and of two qubits");
   plan.small.assign(small.data(), small.data() + small.size());
@@ -311,40 +357,13 @@ TransferPlan make_transfer(int qubits, int parameters, int features, Ints monomi
     }
     plan.ops.push_back(op);
   }
+  for (auto* maps : {&plan.fixed_single.plain, &plan.fixed_single.transposed}) maps->resize(plan.ops.size());
+  for (auto* maps : {&plan.fixed_double.plain, &plan.fixed_double.transposed}) maps->resize(plan.ops.size());
+  const std::vector<double> zero(plan.base.factors.size(), 0.0);  // an angle without monomials
+  compose(plan, zero.data(), false, [&](const Local& op, std::vector<double>&&, const double* product) {
+    put_map(plan.fixed_single, op, product), put_map(plan.fixed_double, op, product);
+  });
   return plan;
-}
-
-template <typename T>
-Sparse<T> make_sparse(const double* m, int D, bool transposed) {
-  Sparse<T> made;
-  for (int i = 0; i < D; ++i) {
-    made.counts.push_back(0);
-    for (int j = 0; j < D; ++j) {
-      const double value = m[transposed ? j * D + i : i * D + j];
-      if (value == 0) continue;
-      made.values.push_back(T(value)), made.columns.push_back(uint8_t(j)), ++made.counts.back();
-    }
-  }
-  return made;
-}
-
-template <typename T>
-TransferShared<T> share(const TransferPlan& plan, const std::vector<double>& angles) {
-  TransferShared<T> made{angles, {}, {}, {}};
-  const size_t count = plan.ops.size();
-  made.pieces.resize(count), made.plain.resize(count), made.transposed.resize(count);
-  for (const Local& op : plan.ops) {
-    if (op.batched) continue;
-    const int D = op.q1 < 0 ? 4 : 16;
-    std::vector<double>& pieces = made.pieces[op.number];
-    pieces.resize(size_t(D) * D * op.count);
-    double product[256];
-    Composer<double>{plan}.pieces(op, DoubleAngle{made.angles.data()}, pieces.data());
-    Composer<double>{plan}.product(op, pieces.data(), product);
-    made.plain[op.number] = make_sparse<T>(product, D, false);
-    made.transposed[op.number] = make_sparse<T>(product, D, true);
-  }
-  return made;
 }
 
 // Rows of Pauli vectors through the circuit (or back through it); with `grad_out` their derivatives instead.

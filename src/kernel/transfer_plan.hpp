@@ -22,20 +22,31 @@ struct Local {
   int32_t number;
 };
 
+template <typename T>
+struct Sparse {
+  std::vector<T> values;
+  std::vector<uint8_t> columns, counts;
+};
+
+// The maps that every sample shares, with their transposes, by the number of the map.
+template <typename T>
+struct Maps {
+  std::vector<Sparse<T>> plain, transposed;
+  const Sparse<T>& of(const Local& op, bool back) const { return (back ? transposed : plain)[size_t(op.number)]; }
+};
+
 struct TransferPlan {
   Plan base;                 // qubits, slots, monomials and factors
   std::vector<Piece> pieces;
   std::vector<Local> ops;
   std::vector<double> small, large;          // tables (., 4, 4) and (., 16, 16)
+  Maps<float> fixed_single;                  // of the maps without an angle, made once
+  Maps<double> fixed_double;
+  const Maps<float>& fixed(float) const { return fixed_single; }
+  const Maps<double>& fixed(double) const { return fixed_double; }
   const double* table(const Local& op, const Piece& piece) const {
     return op.q1 < 0 ? small.data() + 16 * size_t(piece.table) : large.data() + 256 * size_t(piece.table);
   }
-};
-
-template <typename T>
-struct Sparse {
-  std::vector<T> values;
-  std::vector<uint8_t> columns, counts;
 };
 
 namespace {
@@ -139,17 +150,18 @@ struct DoubleAngle {
   }
 };
 
-// The maps that every sample shares, evaluated once a call.
+// The maps with angles that every sample shares, evaluated once a call.
 template <typename T>
 struct TransferShared {
+  const TransferPlan* plan;
   std::vector<double> angles;
-  std::vector<std::vector<double>> pieces;   // of each shared map
-  std::vector<Sparse<T>> plain, transposed;
+  std::vector<std::vector<double>> pieces;   // of each of them
+  Maps<T> maps;
 
   DoubleAngle angle() const { return {angles.data()}; }
   const double* pieces_of(const Local& op) const { return pieces[size_t(op.number)].data(); }
   const Sparse<T>& of(const Local& op, bool back) const {
-    return (back ? transposed : plain)[size_t(op.number)];
+    return op.varies ? maps.of(op, back) : plan->fixed(T{}).of(op, back);
   }
 };
 

@@ -1,7 +1,8 @@
 """The simulator: one entry point, exact or with shots, pure or noisy, differentiable."""
 
 from robustq.engine.expectations import METHODS, expectations, settings
-from robustq.engine.frozen import FrozenModel
+from robustq.engine.explain import Explanation, explain
+from robustq.engine.frozen import STRATEGIES, FrozenModel
 from robustq.engine.kernels import fidelity_kernel, projected_kernel
 from robustq.engine.shot_gradients import shot_expectations, shot_gradient
 from robustq.engine.statevector import evolve
@@ -9,9 +10,12 @@ from robustq.engine.trajectories import trajectory_expectations
 
 __all__ = [
     "METHODS",
+    "STRATEGIES",
+    "Explanation",
     "FrozenModel",
     "evolve",
     "expectations",
+    "explain",
     "fidelity_kernel",
     "projected_kernel",
     "settings",

@@ -24,7 +24,7 @@ def step_cost(step: Step) -> int:
 def circuit_forward(circuit: Circuit) -> int:
     """Expectations by the state vector."""
     steps = sum(step_cost(step) for step in schedule(circuit).steps)
-    return (steps + OPENING + READING) * 2**circuit.qubits
+    return (steps + OPENING + READING) * (1 << circuit.qubits)
 
 
 def circuit_gradient(circuit: Circuit, *, parameters: bool) -> int:
@@ -46,13 +46,13 @@ def bloch_gradient(letters: tuple[str, ...], classes: int) -> int:
 
 def quadratic_gradient(prefix: Circuit, classes: int, *, real: bool) -> int:
     """Quadratic forms of a state that torch prepares, and their derivative in the input."""
-    forms = (4 if real else 16) * classes * 4**prefix.qubits
-    return forms + IN_TORCH * 12 * len(prefix.operations) * 2**prefix.qubits
+    forms = (4 if real else 16) * classes * (1 << 2 * prefix.qubits)
+    return forms + IN_TORCH * 12 * len(prefix.operations) * (1 << prefix.qubits)
 
 
 def transfer_gradient(prefix: Circuit, classes: int) -> int:
     """Pauli vectors through a noisy prefix, forwards twice and back once."""
-    return (3 * 20 * max(1, len(prefix.operations)) + 4 * classes) * 4**prefix.qubits
+    return (3 * 20 * max(1, len(prefix.operations)) + 4 * classes) * (1 << 2 * prefix.qubits)
 
 
 def density_gradient(prefix: Circuit, classes: int) -> int:

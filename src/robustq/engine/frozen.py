@@ -176,7 +176,7 @@ class _Frozen:
         if strategy == "circuit":
             return self._circuit
         if strategy == "bloch":
-            return self.form(dtype)
+            return self.form(dtype).__call__
         if strategy == "pauli":
             return self._pauli(dtype)
         effective = self.operators(dtype)
@@ -206,9 +206,10 @@ class _Frozen:
         if self.noise.has_channels and self.on_cpu and transfer.fits(self.circuit):
             parameters = self.parameters.to(dtype)
             pulled = transfer.pulled_rows(self.circuit, self.plan, self.noise, parameters)
-            return mix.to(pulled).T @ pulled
-        operators = self.operators(dtype)
-        return transfer.pauli_vectors(operators, self.circuit.qubits) / 2**self.circuit.qubits
+            mixed: Tensor = mix.to(pulled).T @ pulled
+            return mixed
+        found: Tensor = transfer.pauli_vectors(self.operators(dtype), self.circuit.qubits)
+        return found / (1 << self.circuit.qubits)
 
     def operators(self, dtype: torch.dtype) -> Tensor:
         """The effective observables for inputs of ``dtype``, made at first use."""
@@ -248,6 +249,14 @@ class _Frozen:
         prefix = [e if e.channel else replace(e, refs=next(pieces)) for e in self.parts[0]]
         matrices = lowered.matrices(x, self.parameters.to(x.dtype))
         return effective_rows(self.encoder, x, prefix, matrices, effective)
+
+
+def strategy_costs(
+    circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel
+) -> dict[str, int]:
+    """:attr:`FrozenModel.costs` at parameters zero, without freezing anything."""
+    blank = torch.zeros(circuit.parameters)
+    return _Frozen(circuit, m.as_tuple(observables), blank, noise).costs
 
 
 def _pulled(

@@ -8,7 +8,7 @@ derivatives take the pure-torch path.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -186,10 +186,22 @@ def _room(circuit: Circuit, inputs: Tensor) -> int:
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by the pure-torch path, as a graph that can be differentiated again."""
-    saved = ctx.saved_tensors
-    program = lower(ctx.circuit, saved[0].dtype, saved[0].device)
-    matrices = program.matrices(saved[0], saved[1])
-    means = m.pure_rows(run_program(ctx.circuit, program, matrices, saved[2]), ctx.reading)
-    wanted = [t for t in saved if t.requires_grad]
+    given = aliases(ctx.saved_tensors)
+    program = lower(ctx.circuit, given[0].dtype, given[0].device)
+    matrices = program.matrices(given[0], given[1])
+    means = m.pure_rows(run_program(ctx.circuit, program, matrices, given[2]), ctx.reading)
+    return graph_gradients(means, given, upstream)
+
+
+def aliases(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Views of tensors that may depend on one another, so that a derivative takes one path only."""
+    return [t.view_as(t) for t in tensors]
+
+
+def graph_gradients(
+    means: Tensor, given: Sequence[Tensor], upstream: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Derivatives of ``means`` in those of ``given`` that want one, None for the others."""
+    wanted = [t for t in given if t.requires_grad]
     found = iter(torch.autograd.grad(means, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in saved)
+    return tuple(next(found) if t.requires_grad else None for t in given)

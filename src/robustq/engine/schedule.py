@@ -65,10 +65,9 @@ def schedule(circuit: Circuit) -> Schedule:
     steps: list[Step] = []
     turned = 0
     for slot in _slots(rest, circuit.qubits):
-        if isinstance(slot[0], Relabelling):
-            for relabelling in slot:
-                places = places[permutation(relabelling.operation, circuit.qubits)]
-            continue
+        for primitive in slot:
+            if isinstance(primitive, Relabelling):
+                places = places[permutation(primitive.operation, circuit.qubits)]
         for step in _passes(slot, places):
             if step.turns and not step.batched:
                 turned += len(step.factors)

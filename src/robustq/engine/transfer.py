@@ -26,6 +26,7 @@ from robustq.engine.lowering import Ref, lower
 from robustq.engine.measurement import Measurement
 from robustq.engine.noisy import Event, events, pull_back, push, push_forward, split
 from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
+from robustq.engine.statevector import initial_amplitudes
 from robustq.noise.model import NoiseModel
 
 WIDEST = 10  # qubits: a vector of 4**10 words and its lanes are 64 MiB
@@ -35,8 +36,12 @@ RealMatrix = NDArray[np.float64]
 
 def fits(circuit: Circuit) -> bool:
     """Whether the kernel can run the circuit with noise: not too wide, no gate on three qubits."""
-    narrow = circuit.qubits <= WIDEST and all(len(o.qubits) <= 2 for o in circuit.operations)
-    return native.available() and narrow
+    return native.available() and circuit.qubits <= WIDEST and _narrow(circuit)
+
+
+@lru_cache(maxsize=256)
+def _narrow(circuit: Circuit) -> bool:
+    return all(len(o.qubits) <= 2 for o in circuit.operations)
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,9 @@ class _Map:
         return any(p.factor is not None and p.factor.angle.has_inputs for p in self.pieces)
 
 
-PARTS = ("whole", "prefix", "suffix")
-
-
 @dataclass(frozen=True, eq=False)
 class Passage:
-    """A circuit with noise, or the part of it before or after the split, as a plan of the kernel."""
+    """The prefix or the suffix of a circuit with noise, as a plan of the kernel."""
 
     circuit: Circuit
     noise: NoiseModel
@@ -74,7 +76,7 @@ class Passage:
     def events(self, pieces: Sequence[tuple[Ref, ...]] | None = None) -> Sequence[Event]:
         """The part's gates and channels, with references to matrices where ``pieces`` are given."""
         listed = events(self.circuit, pieces or [()] * len(self.circuit.operations), self.noise)
-        return listed if self.part == "whole" else split(listed)[self.part == "suffix"]
+        return split(listed)[self.part == "suffix"]
 
 
 @lru_cache(maxsize=512)
@@ -134,7 +136,7 @@ def _joins(target: _Map, qubits: tuple[int, ...], piece: _Piece) -> bool:
     """A rotation stays out of a wider map, which it would fill, and out of one of the other kind."""
     wider = len(target.qubits) > len(qubits)
     if piece.factor is None:
-        return not wider or np.count_nonzero(piece.matrix) <= 6  # a channel, not a Hadamard
+        return not wider or int(np.count_nonzero(piece.matrix)) <= 6  # a channel, not a Hadamard
     shared = not any(p.factor is not None for p in target.pieces)
     return not wider and (shared or target.batched == piece.factor.angle.has_inputs)
 
@@ -159,12 +161,31 @@ def _rotations(operation: Operation) -> Iterator[tuple[tuple[int, ...], _Piece]]
             yield on, _Piece(_generator("Y" if turns else "Z" * len(on)), primitive)
 
 
+def cost_rows(circuit: Circuit, noise: NoiseModel) -> list[tuple[str, int, int]]:
+    """What is done, how often, and the operations: the prefix a sample, the suffix a row that is read."""
+    found = []
+    for part in ("prefix", "suffix"):
+        made = _maps(passage(circuit, noise, part).events())
+        words = sum(_entries(one) * 4 ** (circuit.qubits - len(one.qubits)) for one in made)
+        found.append((f"maps of the {part}", len(made), 2 * words))
+    return found
+
+
+def _entries(made: _Map) -> int:
+    """Non-zero entries of a map at a generic angle."""
+    total: RealMatrix = np.eye(4 ** len(made.qubits))
+    for piece in made.pieces:
+        matrix = np.abs(piece.matrix) + (0 if piece.factor is None else np.eye(len(piece.matrix)))
+        total = np.asarray(matrix @ total != 0, float)
+    return int(total.sum())
+
+
 @lru_cache(maxsize=64)
 def _transfer_matrix(name: str) -> RealMatrix:
     """``R_ij = tr(P_i U P_j U^dagger) / d`` of a gate without angles."""
     unitary, words = gate(name).matrix(), _words(gate(name).qubits)
     images = unitary @ words @ unitary.conj().T
-    found = np.einsum("iab,jba->ij", words, images).real / len(unitary)
+    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(unitary)
     found[np.abs(found) < 1e-15] = 0
     return found
 
@@ -174,13 +195,13 @@ def _generator(word: str) -> RealMatrix:
     """``S`` with ``exp(-i a W) P_j exp(i a W) = cos(2a) P_j + sin(2a) sum_i S_ij P_i`` where W, P_j anticommute."""
     words, matrix = _words(len(word)), pauli_matrix(word)
     images = -0.5j * (matrix @ words - words @ matrix)
-    found = np.einsum("iab,jba->ij", words, images).real / len(matrix)
+    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(matrix)
     return np.round(found)
 
 
 @lru_cache(maxsize=4)
 def _words(qubits: int) -> NDArray[np.complex128]:
-    words = np.eye(1)[None]
+    words = np.eye(1, dtype=complex)[None]
     letters = np.stack([PAULI[letter] for letter in LETTERS])
     for _ in range(qubits):
         words = np.stack([np.kron(word, letter) for word in words for letter in letters])
@@ -193,19 +214,16 @@ def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) ->
         return matrix
     if len(qubits) == 2:  # the same two, the other way round
         return matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
-    both = (matrix, np.eye(4)) if qubits[0] == wanted[0] else (np.eye(4), matrix)
-    return np.kron(*both)
+    first = qubits[0] == wanted[0]
+    found = np.kron(matrix, np.eye(4)) if first else np.kron(np.eye(4), matrix)
+    return np.asarray(found, np.float64)
 
 
 def rows(
-    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor,
-    *, forwards: bool = False,
-) -> Tensor:  # fmt: skip
+    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor
+) -> Tensor:
     """Means of the rows ``(batch, rows)``: observables back through the suffix, states through the rest."""
-    observed = pauli_rows(reading).to(inputs)
     start = state_vectors(circuit, inputs)
-    if forwards:
-        return evolve(passage(circuit, noise, "whole"), inputs, parameters, start) @ observed.T
     pulled = pulled_rows(circuit, reading, noise, parameters)
     return evolve(passage(circuit, noise, "prefix"), inputs, parameters, start) @ pulled.T
 
@@ -214,7 +232,7 @@ def pulled_rows(
     circuit: Circuit, reading: Measurement, noise: NoiseModel, parameters: Tensor
 ) -> Tensor:
     """The rows' Pauli vectors ``(rows, 4**qubits)`` pulled back through the suffix."""
-    observed = pauli_rows(reading).to(parameters)
+    observed = pauli_rows(reading, parameters.dtype)
     blank = parameters.new_zeros(len(observed), circuit.inputs)
     return evolve(passage(circuit, noise, "suffix"), blank, parameters, observed, back=True)
 
@@ -263,7 +281,7 @@ class _Transfer(torch.autograd.Function):
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
-    inputs, parameters, start = ctx.saved_tensors
+    inputs, parameters, start = tensors = native.aliases(ctx.saved_tensors)
     circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
     lowered = lower(circuit, inputs.dtype, inputs.device)
     matrices = lowered.matrices(inputs, parameters)
@@ -276,14 +294,12 @@ def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         out = pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
     else:
         out = pauli_vectors(push(given / size, part, matrices), circuit.qubits)
-    wanted = [t for t in ctx.saved_tensors if t.requires_grad]
-    found = iter(torch.autograd.grad(out, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in ctx.saved_tensors)
+    return native.graph_gradients(out, tensors, upstream)
 
 
 @lru_cache(maxsize=64)
-def pauli_rows(reading: Measurement) -> Tensor:
-    """The rows of a measurement as Pauli vectors ``(rows, 4**qubits)``, float64."""
+def pauli_rows(reading: Measurement, dtype: torch.dtype) -> Tensor:
+    """The rows of a measurement as Pauli vectors ``(rows, 4**qubits)`` of a real ``dtype``."""
     size = 4**reading.qubits
     found = np.zeros((len(reading.diagonals) + len(reading.words), size))
     spread = reading.diagonals.reshape(-1, *[2] * reading.qubits)
@@ -297,14 +313,14 @@ def pauli_rows(reading: Measurement) -> Tensor:
         for c, word in word_sum.terms:
             index = sum(LETTERS.index(p) << (2 * (reading.qubits - 1 - q)) for q, p in word)
             found[row, index] += c
-    return torch.as_tensor(found)
+    return torch.as_tensor(found, dtype=dtype)
 
 
 def state_vectors(circuit: Circuit, inputs: Tensor) -> Tensor | None:
     """Pauli vectors ``(batch, 4**qubits)`` of loaded amplitudes; None for |0...0>."""
     if not circuit.amplitudes:
         return None
-    amplitudes = native.initial_amplitudes(circuit, inputs)
+    amplitudes = initial_amplitudes(circuit, inputs)
     state = torch.nn.functional.pad(amplitudes, (0, 2**circuit.qubits - circuit.amplitudes))
     density = (state[:, :, None] * state[:, None, :]).to(
         torch.complex64 if inputs.dtype == torch.float32 else torch.complex128
