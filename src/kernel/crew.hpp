@@ -1,5 +1,7 @@
-// Threads that wait between calls: a call of a few dozen microseconds cannot afford to start any.
+// Who does the work: torch's own OpenMP threads where they can be had, because two crews on the same cores
+// stand in each other's way; otherwise threads of ours that wait between calls.
 #pragma once
+#include <dlfcn.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -15,6 +17,7 @@
 
 namespace robustq {
 
+// Threads of ours. A call of a few dozen microseconds cannot afford to start any.
 class Crew {
  public:
   // Runs `work(0) ... work(tiles - 1)` on up to `threads` threads, the caller's among them. Members that
@@ -45,7 +48,7 @@ class Crew {
   }
 
  private:
-  static constexpr auto patience = std::chrono::milliseconds(2);
+  static constexpr auto patience = std::chrono::microseconds(50);
   std::mutex entrance, gate, blame;
   std::condition_variable bell;
   std::vector<std::thread> members;
@@ -90,7 +93,6 @@ class Crew {
     for (;;) {
       for (int k = 0; k < 64; ++k, pause())
         if (round.load(std::memory_order_acquire) != seen) return round.load(std::memory_order_acquire);
-      std::this_thread::yield();
       if (std::chrono::steady_clock::now() - start > patience) break;
     }
     std::unique_lock<std::mutex> hold(gate);
@@ -101,14 +103,54 @@ class Crew {
   }
 };
 
-// The crew of this process. A forked child has none of its parent's threads, so it gets a new crew; the
-// old one, like the last at exit, is left alone, because its threads may be asleep in it.
-inline Crew*& crew() {
-  static Crew* members = [] {
-    pthread_atfork(nullptr, nullptr, [] { crew() = new Crew; });
-    return new Crew;
-  }();
-  return members;
-}
+// The threads of this process. A forked child has none of its parent's, neither ours nor OpenMP's, so it
+// gets a new crew; the old one, like the last at exit, is left alone: its members may be asleep in it.
+class Threads {
+ public:
+  static Threads& get() {
+    static Threads* only = [] {
+      pthread_atfork(nullptr, nullptr, [] { get().crew = new Crew, get().parallel = nullptr; });
+      return new Threads;
+    }();
+    return *only;
+  }
+
+  // Takes the OpenMP runtime at `path` if the process has loaded it already.
+  bool adopt(const char* path) {
+    void* library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    void* found = library ? dlsym(library, "GOMP_parallel") : nullptr;
+    if (found) parallel = reinterpret_cast<Parallel>(found);
+    return found != nullptr;
+  }
+
+  void run(int64_t tiles, int threads, bool wake, const std::function<void(int64_t)>& work) {
+    if (!parallel || threads <= 1 || tiles <= 1) return crew->run(tiles, threads, wake, work);
+    Shift shift{work, tiles};
+    parallel(&Shift::take, &shift, unsigned(std::min<int64_t>(threads, tiles)), 0);
+    if (shift.failure) std::rethrow_exception(shift.failure);
+  }
+
+ private:
+  using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
+  struct Shift {
+    const std::function<void(int64_t)>& work;
+    int64_t tiles;
+    std::atomic<int64_t> next{0};
+    std::mutex blame{};
+    std::exception_ptr failure{};
+
+    static void take(void* data) {
+      Shift& shift = *static_cast<Shift*>(data);
+      try {
+        for (int64_t tile; (tile = shift.next.fetch_add(1)) < shift.tiles;) shift.work(tile);
+      } catch (...) {
+        std::lock_guard<std::mutex> hold(shift.blame);
+        shift.failure = std::current_exception();
+      }
+    }
+  };
+  Crew* crew = new Crew;
+  Parallel parallel = nullptr;
+};
 
 }  // namespace robustq

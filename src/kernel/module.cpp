@@ -175,7 +175,7 @@ constexpr double WORTH_A_THREAD = 2e4;
 template <typename Work>
 void over_tiles(int64_t tiles, int threads, double work_of_a_tile, Work work) {
   const double worth = double(tiles) * work_of_a_tile / WORTH_A_THREAD;
-  crew()->run(tiles, int(std::min(double(threads), std::max(1.0, worth))), worth > 50, work);
+  Threads::get().run(tiles, int(std::min(double(threads), std::max(1.0, worth))), worth > 50, work);
 }
 
 template <typename T>
@@ -407,6 +407,7 @@ NB_MODULE(_robustq_kernel, m) {
                      Reals phase_im) {
         new (self) Reading(make_reading(rows, diagonal, term_row, index, phase_re, phase_im));
       });
+  m.def("adopt_threads", [](const std::string& path) { return Threads::get().adopt(path.c_str()); });
   m.def("variant", &variant_name).def("panel", &panel);
   m.def("forward", &forward<float>).def("forward", &forward<double>);
   m.def("backward", &backward<float>).def("backward", &backward<double>);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,22 @@ try:
 except ImportError:
     _kernel = None
 
+
 SWITCH = "ROBUSTQ_NATIVE"
 WIDEST = 24  # qubits
 KEPT_BYTES = 2**28  # of final states, so that the way back need not run the circuit again
+
+
+def _share_threads() -> None:
+    """Let the kernel work with the OpenMP threads that torch has already, if it brought its own runtime."""
+    folder = Path(torch.__file__).parent
+    for place in (folder / "lib", folder.parent / "torch.libs"):
+        if any(_kernel.adopt_threads(str(path)) for path in sorted(place.glob("libgomp*"))):
+            return
+
+
+if _kernel is not None:
+    _share_threads()
 
 
 def available() -> bool:
