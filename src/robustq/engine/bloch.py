@@ -9,6 +9,7 @@ Letters that an encoder never reaches (Y for RY rotations) are left out.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,16 @@ def is_product(circuit: Circuit) -> bool:
     return not circuit.amplitudes and all(len(o.qubits) == 1 for o in circuit.operations)
 
 
-def reached(circuit: Circuit, parameters: Tensor) -> tuple[str, ...]:
-    """For each qubit the letters of its Bloch vector that are not zero for every input.
+@lru_cache(maxsize=256)
+def reached(circuit: Circuit) -> tuple[str, ...]:
+    """For each qubit the letters of its Bloch vector that are not zero for all inputs and parameters.
 
-    They are analytic in the input, so eight random inputs decide.
+    They are analytic in both, so eight random inputs decide.
     """
     rng = np.random.default_rng(0)
     x = torch.as_tensor(rng.uniform(-3, 3, (8, circuit.inputs)))
-    largest = vectors(circuit, x, parameters.detach().double().cpu()).abs().amax(0)
+    theta = torch.as_tensor(rng.uniform(-3, 3, circuit.parameters))
+    largest = vectors(circuit, x, theta).abs().amax(0)
     return tuple("".join(p for p, v in zip(LETTERS, row, strict=True) if v > 1e-12)
                  for row in largest.tolist())  # fmt: skip
 
@@ -82,7 +85,7 @@ class BlochForm:
     """
 
     def __init__(self, circuit: Circuit, parameters: Tensor, coefficients: Tensor) -> None:
-        self.circuit, self.letters = circuit, reached(circuit, parameters)
+        self.circuit, self.letters = circuit, reached(circuit)
         self._parameters = parameters.detach()
         tensor = coefficients.reshape(-1, *[4] * circuit.qubits)
         for axis, kept in enumerate(self.letters, 1):

@@ -1,4 +1,5 @@
-"""What a way of evaluating a circuit costs, in floating-point operations a sample, before it is run.
+"""What a way of evaluating a circuit costs, in floating-point operations, before it is run: a sample, and
+once for preparing it.
 
 The counts follow the kernel: a shared turn is four operations an amplitude (two fused multiply-adds for
 the real part, two for the imaginary), one whose angle differs from sample to sample six, a product with
@@ -58,3 +59,22 @@ def transfer_gradient(prefix: Circuit, classes: int) -> int:
 def density_gradient(prefix: Circuit, classes: int) -> int:
     """Density matrices through a noisy prefix in torch."""
     return IN_TORCH * transfer_gradient(prefix, classes)
+
+
+def fusing(suffix: Circuit, classes: int) -> int:
+    """Preparing effective observables in torch: the suffix on every basis state, and a product a class."""
+    size = 1 << suffix.qubits
+    return IN_TORCH * (12 * max(1, len(suffix.operations)) + 8 * classes * suffix.qubits) * size**2
+
+
+def preparation(suffix: Circuit, classes: int) -> dict[str, int]:
+    """Operations that each strategy of a frozen model spends before its first sample."""
+    fused = fusing(suffix, classes)
+    words = IN_TORCH * 16 * classes * suffix.qubits * (1 << 2 * suffix.qubits)
+    return {
+        "circuit": 0,
+        "bloch": fused + words,
+        "quadratic": fused,
+        "pauli": fused,
+        "density": fused,
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -41,6 +41,8 @@ class FrozenModel:
         scale: factor from expectations to logits.
         noise: exact noise to pull back; None for none.
         strategy: one of ``STRATEGIES``, or ``"auto"`` for the cheapest that applies.
+        uses: how many samples it will be asked about, gradients included; None for very many. A
+            model that is asked little is not worth preparing.
 
     Raises:
         RobustQError: if the strategy is unknown or does not apply, or memory is short.
@@ -61,14 +63,14 @@ class FrozenModel:
         scale: float = 1.0,
         noise: NoiseModel | None = None,
         strategy: str = "auto",
+        uses: int | None = None,
     ) -> None:
         self.circuit, self.scale = circuit, scale
         self._model = _Frozen(circuit, m.as_tuple(observables), parameters.detach().clone(),
                               noise or NoiseModel())  # fmt: skip
-        costs = self.costs
-        if strategy != "auto" and strategy not in costs:
-            raise unknown_name("strategy for this model", strategy, costs)
-        self.strategy = strategy if strategy != "auto" else min(costs, key=lambda name: costs[name])
+        if strategy != "auto" and strategy not in self.costs:
+            raise unknown_name("strategy for this model", strategy, self.costs)
+        self.strategy = self._model.cheapest(uses) if strategy == "auto" else strategy
         self._ways: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
         self._way(self.dtype)
 
@@ -132,15 +134,14 @@ class _Frozen:
             self.observables, self.circuit.qubits, self.noise.readouts_of(self.circuit.qubits)
         )
 
-    @cached_property
+    @property
     def parts(self) -> tuple[list[noisy.Event], list[noisy.Event]]:
-        blank = self.parameters.new_zeros(0, self.circuit.inputs)
-        return noisy.split(noisy.program(self.circuit, blank, self.parameters, self.noise)[0])
+        return _parts(self.circuit, self.noise)
 
-    @cached_property
+    @property
     def encoder(self) -> Circuit:
         """The gates of the prefix alone, slots numbered as before."""
-        return _only(self.circuit, self.parts[0], self.circuit.amplitudes)
+        return _encoder(self.circuit, self.noise)
 
     @property
     def on_cpu(self) -> bool:
@@ -148,28 +149,17 @@ class _Frozen:
 
     @property
     def costs(self) -> dict[str, int]:
-        classes, qubits = len(self.observables), self.circuit.qubits
-        found = {}
-        if any(event.channel for event in self.parts[0]):
-            found["density"] = cost.density_gradient(self.encoder, classes)
-            if self.on_cpu and qubits <= WIDEST_PAULI and transfer.fits(self.circuit):
-                found["pauli"] = cost.transfer_gradient(self.encoder, classes)
-            return found
-        real = all(gate(o.gate).is_real for o in self.encoder.operations)
-        found["quadratic"] = cost.quadratic_gradient(self.encoder, classes, real=real)
-        if self.is_product:
-            letters = bloch.reached(self.encoder, self.parameters)
-            found["bloch"] = cost.bloch_gradient(letters, classes)
-        if not self.noise.has_channels and qubits <= native.WIDEST:
-            slower = 1 if native.available() and self.on_cpu else cost.IN_TORCH
-            found["circuit"] = slower * cost.circuit_gradient(self.circuit, parameters=False)
-        return found
+        on_cpu = native.available() and self.on_cpu
+        return dict(_costs(self.circuit, len(self.observables), self.noise, on_cpu))
 
-    @property
-    def is_product(self) -> bool:
-        """Whether the prefix is a product encoding that no channel strikes."""
-        free = not any(event.channel for event in self.parts[0])
-        return free and self.circuit.qubits <= bloch.WIDEST and bloch.is_product(self.encoder)
+    def cheapest(self, uses: int | None) -> str:
+        """The strategy that costs least for so many samples, preparation included."""
+        found = self.costs
+        if uses is not None:
+            suffix = _only(self.circuit, self.parts[1], 0)
+            prepared = cost.preparation(suffix, len(self.observables))
+            found = {name: prepared[name] + uses * each for name, each in found.items()}
+        return min(found, key=lambda name: found[name])
 
     def way(self, strategy: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """The function from features of ``dtype`` to expectations."""
@@ -193,7 +183,7 @@ class _Frozen:
 
     def form(self, dtype: torch.dtype) -> bloch.BlochForm:
         """The Bloch form, made at first use."""
-        if not self.is_product:
+        if not _is_product(self.circuit, self.noise):
             raise unknown_name("strategy for this model", "bloch", self.costs)
         if dtype not in self._forms:
             vectors = self.vectors(dtype)
@@ -254,9 +244,44 @@ class _Frozen:
 def strategy_costs(
     circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel
 ) -> dict[str, int]:
-    """:attr:`FrozenModel.costs` at parameters zero, without freezing anything."""
-    blank = torch.zeros(circuit.parameters)
-    return _Frozen(circuit, m.as_tuple(observables), blank, noise).costs
+    """:attr:`FrozenModel.costs` on the CPU, without freezing anything."""
+    return dict(_costs(circuit, len(observables), noise, native.available()))
+
+
+@lru_cache(maxsize=256)
+def _parts(circuit: Circuit, noise: NoiseModel) -> tuple[list[noisy.Event], list[noisy.Event]]:
+    pieces = lower(circuit, torch.float32, torch.device("cpu")).pieces
+    return noisy.split(noisy.events(circuit, pieces, noise))
+
+
+@lru_cache(maxsize=256)
+def _encoder(circuit: Circuit, noise: NoiseModel) -> Circuit:
+    return _only(circuit, _parts(circuit, noise)[0], circuit.amplitudes)
+
+
+def _is_product(circuit: Circuit, noise: NoiseModel) -> bool:
+    """Whether the prefix is a product encoding that no channel strikes."""
+    free = not any(event.channel for event in _parts(circuit, noise)[0])
+    return free and circuit.qubits <= bloch.WIDEST and bloch.is_product(_encoder(circuit, noise))
+
+
+@lru_cache(maxsize=256)
+def _costs(circuit: Circuit, classes: int, noise: NoiseModel, fast: bool) -> dict[str, int]:
+    """What every strategy that applies costs a sample; ``fast`` if the kernel can take part."""
+    encoder = _encoder(circuit, noise)
+    if any(event.channel for event in _parts(circuit, noise)[0]):
+        found = {"density": cost.density_gradient(encoder, classes)}
+        if fast and circuit.qubits <= WIDEST_PAULI and transfer.fits(circuit):
+            found["pauli"] = cost.transfer_gradient(encoder, classes)
+        return found
+    real = all(gate(o.gate).is_real for o in encoder.operations)
+    found = {"quadratic": cost.quadratic_gradient(encoder, classes, real=real)}
+    if _is_product(circuit, noise):
+        found["bloch"] = cost.bloch_gradient(bloch.reached(encoder), classes)
+    if not noise.has_channels and circuit.qubits <= native.WIDEST:
+        slower = 1 if fast else cost.IN_TORCH
+        found["circuit"] = slower * cost.circuit_gradient(circuit, parameters=False)
+    return found
 
 
 def _pulled(
