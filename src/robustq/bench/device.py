@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from robustq.attacks import run_attack
 from robustq.bench.spec import Spec
 from robustq.bench.stages import pack
-from robustq.contracts import Classifier
+from robustq.contracts import Attack, AttackResult, Classifier, Threat
 from robustq.data import Dataset
 from robustq.errors import CircuitError, SpecError
 from robustq.models import HybridNet, QuantumNet
@@ -62,6 +63,34 @@ def on_device(
             for name, other in later.items()
         ],
     }
+
+
+def attack_on(
+    model: Quantum,
+    device: Device,
+    attack: Attack,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    generator: torch.Generator,
+) -> AttackResult:
+    """The verdict on the device: for each input the attack that flips it, noise known or transferred."""
+    noisy = model.freeze(device)
+    informed, transfer = (
+        run_attack(attack, target, x, y, threat, generator=generator)
+        for target in (noisy, model.freeze())
+    )
+    flipped = informed.correct & ~_right(noisy, transfer.x_adv, y)
+    moved = flipped & ~informed.success
+    return replace(
+        informed,
+        x_adv=torch.where(moved[:, None], transfer.x_adv, informed.x_adv),
+        success=informed.success | flipped,
+        distance=torch.where(moved, transfer.distance, informed.distance),
+        queries=informed.queries + transfer.queries,
+        gradients=informed.gradients + transfer.gradients,
+    )
 
 
 def record(device: Device, fit: Mapped) -> dict[str, Any]:

@@ -63,8 +63,12 @@ class DevicePoint(_Record):
     """The two attacks on the calibrated device at one budget."""
 
     eps: float
-    robust: Estimate = Field(description="correct on the device and flipped there by neither attack")
-    informed: Estimate = Field(description="same, against the attacker who knows the device's noise")
+    robust: Estimate = Field(
+        description="correct on the device and flipped there by neither attack"
+    )
+    informed: Estimate = Field(
+        description="same, against the attacker who knows the device's noise"
+    )
     transfer: Estimate = Field(description="same, against examples made on the noise-free model")
     success: Estimate = Field(description="flipped by either among those correct on the device")
     queries: int = Field(description="forward passes of one input, both attacks, summed over seeds")

@@ -112,16 +112,16 @@ def _device(
     point = quantum.on_device_at(eps)
     told = [
         f"On {device.name} as calibrated on {device.date} it scores {_percent(found.exact.value)} "
-        f"({_percent(found.shots.value)} with {shots} shots); at eps = {eps:g} "
-        f"{_percent(point.robust.value)} survive both the attacker who knows the device's noise "
+        f"({_percent(found.shots.value)} with {shots} shots); at eps = {eps:g}, "
+        f"{_percent(point.robust.value)} of the inputs survive both the attacker who knows the device's noise "
         f"({_percent(point.informed.value)}) and examples made on the noise-free model "
         f"({_percent(point.transfer.value)})."
     ]
     if found.drift:
-        worst = min(found.drift, key=lambda point: point.shots.value)
+        worst = min(found.drift, key=lambda drift: drift.exact.value)
         told.append(
-            f"Of the drifts tried, {worst.scenario} costs most: {_percent(worst.shots.value)} clean "
-            f"accuracy with {shots} shots."
+            f"Of the drifts tried, {worst.scenario} leaves least: {_percent(worst.exact.value)} clean "
+            f"accuracy ({_percent(worst.shots.value)} with {shots} shots)."
         )
     return told
 
@@ -170,6 +170,7 @@ def _noise_model(device: DeviceRecord | None) -> Caveat:
         f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle qubits, "
         "the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks "
         "there use exact expectations; the noise sweeps are uniform and not of the device."))  # fmt: skip
+
 
 def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
     """A baseline whose parameter count could not be matched, because one hidden unit is the fewest."""
