@@ -68,6 +68,7 @@ def schema_page() -> str:
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,
+               results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
                results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
                results.Verdict, results.Caveat, results.Estimate]  # fmt: skip
     parts += [_table(record) for record in records]

@@ -11,7 +11,6 @@ from robustq.attacks import FGSM, PGD, Identity, SearchProblem, UniformNoise, ma
 from robustq.attacks.catalogue import ATTACKS
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.contracts import Attack
-from robustq.engine import FrozenModel
 from robustq.errors import DataError, ModelError, RobustQError, SpecError, ThreatError
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
@@ -230,13 +229,12 @@ def test_callers_modes_do_not_matter(generator):
     assert net.theta.grad is not None
 
 
-def test_wide_models_are_attacked_as_circuits(generator):
+def test_wide_models_are_attacked_too(generator):
     circuit = encodings.angle(12).then(ansaetze.brickwork(12, layers=2))
     net = QuantumNet(circuit, per_qubit_z(2, 12), generator=generator)
     x = torch.rand(4, 12, generator=generator)
     with torch.no_grad():
         torch.testing.assert_close(net.freeze()(x), net(x))
-    assert not isinstance(net.freeze(), FrozenModel)
     found = run_attack(FGSM(), net, x, net(x).argmax(1), Linf(0.3), generator=generator)
     assert found.gradients == 4
 

@@ -5,6 +5,7 @@ import pytest
 from robustq.bench import completed, parse, read
 from robustq.data import load
 from robustq.errors import RobustQError, SpecError
+from robustq.noise import Device
 
 GOOD = {"data": {"name": "iris"}}
 
@@ -31,6 +32,13 @@ GOOD = {"data": {"name": "iris"}}
         ({"threat": {"eps": []}}, "threat.eps"),
         ({"noise": {"gate_error": [2.0]}}, r"noise.gate_error: expected levels in \(0, 1\], got 2.0"),
         ({"noise": {"shots": 0}}, "noise.shots: expected greater than or equal to 1, got 0"),
+        ({"noise": {"device": "kolkatta"}}, "unknown device 'kolkatta': did you mean 'kolkata'"),
+        ({"noise": {"device": 3}}, "noise.device: expected a valid string, got 3"),
+        ({"noise": {"device": "nowhere.json"}}, "device: cannot read nowhere.json"),
+        ({"noise": {"device": {"format": 9}}}, "expected a snapshot of format 1, got 9"),
+        ({"noise": {"device": "manila", "drift": ["t1drop"]}}, "drift scenario 't1drop': did you mean 't1-drop'"),
+        ({"noise": {"device": "manila", "drift": ["t1-drop", "t1-drop"]}}, "noise.drift: expected different names"),
+        ({"noise": {"drift": ["t1-drop"]}}, "noise.drift: expected a noise.device to drift"),
         ({"baselines": {"names": ["qnn"]}}, "expected classical models, got 'qnn'"),
         ({"training": {"lr": 0.0}}, "expected lr > 0"),
         ({"training": {"lr": float("inf")}}, "expected lr > 0 and finite"),
@@ -68,6 +76,29 @@ def test_files_are_read_and_checked(tmp_path):
 def test_content_id_depends_on_content_alone():
     assert parse(GOOD).content_id == parse({"seeds": 5, **GOOD}).content_id
     assert parse(GOOD).content_id != parse({"seeds": 6, **GOOD}).content_id
+
+
+def test_a_device_file_is_embedded_by_its_content(tmp_path):
+    device = Device.bundled("manila")
+    device.save(tmp_path / "today.json")
+    (tmp_path / "spec.toml").write_text('[data]\nname = "iris"\n[noise]\ndevice = "today.json"\n')
+    found = read(tmp_path / "spec.toml")
+    assert found.noise.calibrated() == device
+    (tmp_path / "today.json").rename(tmp_path / "copy.json")
+    copy = parse(GOOD | {"noise": {"device": str(tmp_path / "copy.json")}})
+    assert copy.content_id == found.content_id
+    assert parse(found.model_dump()) == found
+    device.drifted("t1-drop").save(tmp_path / "copy.json")
+    other = parse(GOOD | {"noise": {"device": str(tmp_path / "copy.json")}})
+    assert other.content_id != found.content_id
+
+
+def test_a_device_drifts_unless_told_otherwise():
+    raw = load("iris")
+    assert completed(parse(GOOD), raw).noise.drift is None
+    assert len(completed(parse(GOOD | {"noise": {"device": "manila"}}), raw).noise.drift) == 4
+    still = completed(parse(GOOD | {"noise": {"device": "manila", "drift": []}}), raw)
+    assert still.noise.drift == []
 
 
 def test_defaults_follow_the_data():

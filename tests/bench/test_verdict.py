@@ -2,8 +2,18 @@
 
 import pytest
 
-from robustq.bench.results import Comparison, EntrantResult, Estimate, NoisePoint, RobustPoint
-from robustq.bench.verdict import _flags, _matching, verdict
+from robustq.bench.results import (
+    Comparison,
+    DevicePoint,
+    DeviceRecord,
+    DriftPoint,
+    EntrantResult,
+    Estimate,
+    NoisePoint,
+    OnDevice,
+    RobustPoint,
+)
+from robustq.bench.verdict import _device_flags, _flags, _matching, _noise_model, verdict
 
 EPS = 0.1
 
@@ -101,6 +111,55 @@ def test_an_attack_no_better_than_noise_is_flagged():
     flags = _flags(row(robust=0.9, noise=0.9), partial())
     assert [f.id for f in flags] == ["attack-no-better-than-noise"]
     assert _flags(row(robust=0.5, noise=0.9), partial()) == []
+
+
+def on_device(exact=0.9, informed=0.6, transfer=0.5):
+    point = DevicePoint(
+        eps=EPS, robust=estimate(min(informed, transfer)), informed=estimate(informed),
+        transfer=estimate(transfer), success=estimate(0.4), queries=1, gradients=1, circuits=1,
+    )  # fmt: skip
+    drift = [
+        DriftPoint(scenario=name, exact=estimate(value), shots=estimate(value - 0.1))
+        for name, value in (("t1-drop", 0.88), ("readout-shift", 0.83))
+    ]
+    return OnDevice(exact=estimate(exact), shots=estimate(0.87), robust=[point], drift=drift)
+
+
+def device():
+    return DeviceRecord(
+        name="toy", date="2024-01-01", source="ours", sha256="0", qubits=5, layout=[0, 1],
+        swaps=0, gates=3, two_qubit_gates=1, depth=2,
+    )  # fmt: skip
+
+
+def test_device_sentences_name_both_attacks_and_the_worst_drift():
+    told = partial() | {"device": device(), "shots": 100}
+    sentences = verdict(told, [row(on_device=on_device())]).sentences
+    assert (
+        "On toy as calibrated on 2024-01-01 it scores 90.0 % (87.0 % with 100 shots)"
+        in sentences[-2]
+    )
+    assert "50.0 % of the inputs survive both" in sentences[-2]
+    assert "readout-shift leaves least: 83.0 % clean accuracy (73.0 %" in sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("found", "flags"),
+    [
+        (on_device(), ["device-masks-gradients"]),
+        (on_device(informed=0.5), []),
+        (on_device(exact=0.6, informed=0.5), ["device-no-better-than-majority"]),
+    ],
+)
+def test_device_flags(found, flags):
+    told = partial() | {"device": device()}
+    assert [f.id for f in _device_flags(row(on_device=found), told)] == flags
+    assert _device_flags(row(), told) == []
+
+
+def test_the_caveat_says_whether_a_device_was_simulated():
+    assert "it is not a calibrated device" in _noise_model(None).text
+    assert "toy is simulated from its calibration of 2024-01-01" in _noise_model(device()).text
 
 
 def test_an_unmatched_baseline_is_named():

@@ -10,6 +10,8 @@ import time
 import pytest
 from safetensors.numpy import load_file
 
+from robustq.noise import Device
+
 SPEC = """
 seeds = 1
 [data]
@@ -89,8 +91,39 @@ def test_attack_a_saved_model(folder):
     assert "attack success rate: 0.0 %" in text.stdout
 
 
+def test_assess_on_a_device_and_show_it(folder):
+    Device.bundled("manila").drifted("t1-drop").save(folder / "today.json")
+    done = robustq(
+        "assess",
+        "spec.toml",
+        "--device",
+        "today.json",
+        "--out",
+        "on-device",
+        "--workers",
+        "1",
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "On manila, calibrated 2024-05-27" in done.stdout
+    assert 'id="device"' in (folder / "on-device/report.html").read_text()
+    stored = json.loads((folder / "on-device/results.json").read_text())
+    assert stored["spec"]["noise"]["device"] == json.loads((folder / "today.json").read_text())
+    assert stored["entrants"][0]["on_device"]["drift"]
+
+
+def test_attack_on_a_device(folder):
+    given = ("attack", "model", "--steps", "3", "--restarts", "1", "--json")
+    plain, noisy = (
+        json.loads(robustq(*given, *more, cwd=folder).stdout)
+        for more in ((), ("--device", "manila"))
+    )
+    assert noisy["device"] == "manila"
+    assert noisy["input_gradients"] == 2 * plain["input_gradients"]
+
+
 @pytest.mark.parametrize("kind", ["data", "models", "attacks", "defences", "threats", "encodings",
-                                  "ansaetze", "readouts"])  # fmt: skip
+                                  "ansaetze", "readouts", "devices", "drifts"])  # fmt: skip
 def test_list(kind):
     listed = json.loads(robustq("list", kind, "--json").stdout)
     assert listed
@@ -115,6 +148,12 @@ def test_doctor_and_version():
         (
             ["assess", "--data", "iris", "--classes", "setosa,tulip"],
             "unknown class of iris 'tulip'",
+        ),
+        (["assess", "--data", "iris", "--device", "kolkatta"], "did you mean 'kolkata'"),
+        (["assess", "--data", "iris", "--device", "gone.json"], "device: cannot read gone.json"),
+        (
+            ["assess", "--data", "breast-cancer", "--device", "manila"],
+            "noise.device: device 'manila': expected at most 5 qubits, got a circuit of 8",
         ),
         (["assess", "broken.toml"], "unknown key 'trainin': did you mean 'training'"),
         (["assess", "negative.toml"], "expected eps >= 0 and finite, got -0.1"),

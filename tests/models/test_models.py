@@ -6,12 +6,13 @@ import torch
 from sklearn.metrics import log_loss
 from sklearn.svm import SVC
 
+from robustq import engine
 from robustq.contracts import Classifier, QuantumClassifier
 from robustq.data import load, prepare
-from robustq.errors import DataError, ModelError, SpecError
+from robustq.errors import CircuitError, DataError, ModelError, SpecError
 from robustq.models import RBFSVM, QuantumNet, Training, fit, parameter_count
 from robustq.models.catalogue import MODELS, mlp, qnn
-from robustq.noise import NoiseModel
+from robustq.noise import Device, NoiseModel, mapped
 from robustq.seeding import torch_generator
 
 GRADIENT_TRAINED = [name for name in MODELS if name != "svm-rbf"]
@@ -63,6 +64,61 @@ def test_frozen_and_noisy_views_agree_with_the_model(name, generator):
         )
         sampled = model.under(noise, shots=200_000, generator=generator)(x)
         torch.testing.assert_close(sampled, model.under(noise)(x), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("options", [{"encoding": "angle"}, {"encoding": "amplitude"}])
+def test_a_device_is_the_mapped_circuit_under_its_noise(options, generator):
+    model, device = make("qnn", layers=2, **options), Device.bundled("manila")
+    x = 0.1 + torch.rand(5, 4, generator=generator)
+    fit = mapped(model.circuit, model.observables, device)
+    with torch.no_grad():
+        values = engine.expectations(
+            fit.circuit, fit.observables, inputs=x, parameters=model.theta, noise=fit.noise
+        )
+        assert torch.equal(model.under(device)(x), model.scale * values)
+        assert torch.equal(model.under(fit)(x), model.under(device)(x))
+        torch.testing.assert_close(model.freeze(device)(x), model.under(device)(x))
+        assert not torch.allclose(model.under(device)(x), model(x), atol=1e-2)
+    assert model.fitted(device) is model.fitted(Device.bundled("manila"))
+
+
+@pytest.mark.parametrize("name", ["qnn", "reuploading", "hybrid"])
+def test_frozen_and_sampled_views_agree_on_a_device(name, generator):
+    model, device = make(name), Device.bundled("manila")
+    x = torch.rand(6, 4, generator=generator)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.freeze(device)(x), model.under(device)(x), atol=1e-4, rtol=1e-4
+        )
+        sampled = model.under(device, shots=200_000, generator=generator)(x)
+        torch.testing.assert_close(sampled, model.under(device)(x), atol=0.05, rtol=0.05)
+
+
+def test_a_model_can_live_on_a_device(generator):
+    device = Device.bundled("manila")
+    plain = make("qnn")
+    home = QuantumNet(plain.circuit, plain.observables, generator=generator, noise=device)
+    home.load_state_dict(plain.state_dict())
+    x = torch.rand(3, 4, generator=generator)
+    assert torch.equal(home(x), plain.under(device)(x))
+    torch.testing.assert_close(home.freeze()(x), home(x))
+    home(x).sum().backward()
+    assert bool(home.theta.grad.abs().sum() > 0)
+
+
+def test_a_drifted_device_runs_the_circuit_fitted_before():
+    model, device = make("qnn"), Device.bundled("manila")
+    fit, later = model.fitted(device), device.drifted("gate-error-doubling", amount=30.0)
+    stale = fit.on(later)
+    assert (stale.circuit, stale.layout) == (fit.circuit, fit.layout)
+    assert stale.noise == later.noise(fit.layout)
+
+
+@pytest.mark.parametrize("name", ["qnn", "hybrid"])
+def test_a_device_with_too_few_qubits_is_refused(name):
+    model = make(name, features=6, **({"qubits": 6} if name == "hybrid" else {}))
+    with pytest.raises(CircuitError, match="at most 5 qubits, got a circuit of 6"):
+        model.freeze(Device.bundled("manila"))
 
 
 def test_same_seed_same_weights(iris):

@@ -20,7 +20,7 @@ SPEC = {
     "threat": {"eps": [0.05, 0.2], "reference": 0.2},
     "attack": {"options": {"steps": 4, "restarts": 1}},
     "defence": {"steps": 2},
-    "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50},
+    "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila"},
 }  # fmt: skip
 
 
@@ -60,6 +60,20 @@ def test_page_tells_what_the_results_hold(results, page):
         "Noise resilience",
     ):
         assert f"<h2>{metric}</h2>" in text
+
+
+def test_the_device_has_a_section_when_there_is_one(results, page):
+    text = page.read_text()
+    section = text[text.index('<section class="panel" id="device">') :].split("</section>")[0]
+    point = results.entrants[0].on_device_at(results.reference_eps)
+    for told in (results.device.name, results.device.date, f"{results.device.swaps} SWAP",
+                 f"{results.device.two_qubit_gates} of them on two qubits", "gate-error-doubling",
+                 f"{100 * point.robust.value:.1f}\u00a0%", 'id="figure-device"'):  # fmt: skip
+        assert told in section
+    rows = [row.model_copy(update={"on_device": None}) for row in results.entrants]
+    without = render(results.model_copy(update={"device": None, "entrants": rows}))
+    assert 'id="device"' not in without
+    assert "figure-device" not in without
 
 
 def test_same_results_same_page(results):
@@ -114,7 +128,7 @@ def test_page_in_a_browser(page, results, width, tmp_path):
         browser.close()
     assert problems == []
     assert all(url.startswith(("file:", "data:")) for url in requests)
-    assert plots == drawn == 5
+    assert plots == drawn == 6
     assert overflow <= 0
     assert smallest >= 12
     assert pictures

@@ -59,6 +59,55 @@ class NoisePoint(_Record):
     shots: Estimate = Field(description="accuracy from finite shots of them")
 
 
+class DevicePoint(_Record):
+    """The two attacks on the calibrated device at one budget."""
+
+    eps: float
+    robust: Estimate = Field(
+        description="correct on the device and flipped there by neither attack"
+    )
+    informed: Estimate = Field(
+        description="same, against the attacker who knows the device's noise"
+    )
+    transfer: Estimate = Field(description="same, against examples made on the noise-free model")
+    success: Estimate = Field(description="flipped by either among those correct on the device")
+    queries: int = Field(description="forward passes of one input, both attacks, summed over seeds")
+    gradients: int = Field(description="input gradients of one input, likewise")
+    circuits: int = Field(description="circuits a device would run for them (parameter shift)")
+
+
+class DriftPoint(_Record):
+    """Clean accuracy on the drifted device, the circuit fitted before the drift."""
+
+    scenario: str
+    exact: Estimate
+    shots: Estimate
+
+
+class OnDevice(_Record):
+    """One entrant on the calibrated device."""
+
+    exact: Estimate = Field(description="clean accuracy from exact noisy expectations")
+    shots: Estimate = Field(description="clean accuracy from finite shots of them")
+    robust: list[DevicePoint]
+    drift: list[DriftPoint]
+
+
+class DeviceRecord(_Record):
+    """The calibration snapshot, and the quantum model's circuit fitted to it."""
+
+    name: str
+    date: str
+    source: str
+    sha256: str = Field(description="of the snapshot's canonical JSON")
+    qubits: int = Field(description="qubits of the device")
+    layout: list[int] = Field(description="the physical qubits in use")
+    swaps: int = Field(description="SWAPs inserted")
+    gates: int = Field(description="after routing")
+    two_qubit_gates: int = Field(description="after routing, SWAPs included")
+    depth: int = Field(description="after routing")
+
+
 class ReliabilityBin(_Record):
     """One bar of the reliability diagram, over all seeds."""
 
@@ -102,6 +151,18 @@ class EntrantResult(_Record):
         description="accuracy under gate noise with shots, averaged over the sweep, over clean; may pass 1"
     )
     history: list[EpochPoint]
+    on_device: OnDevice | None = Field(
+        None, description="on the calibrated device; none if classical or no device was named"
+    )
+
+    def at(self, eps: float) -> RobustPoint:
+        """Robustness at one budget of the grid."""
+        return next(p for p in self.robust if p.eps == eps)
+
+    def on_device_at(self, eps: float) -> DevicePoint:
+        """Robustness on the device at one budget of the grid."""
+        points = self.on_device.robust if self.on_device else []
+        return next(p for p in points if p.eps == eps)
 
 
 class Example(_Record):
@@ -164,6 +225,7 @@ class Results(_Record):
     verdict: Verdict
     caveats: list[Caveat]
     circuit_svg: str = Field(description="the quantum model's circuit, drawn")
+    device: DeviceRecord | None = Field(None, description="the calibrated device, if one was named")
 
     def entrant(self, key: str) -> EntrantResult:
         """The row with this key."""
@@ -171,7 +233,7 @@ class Results(_Record):
 
     def at_reference(self, key: str) -> RobustPoint:
         """An entrant's robustness at the reference eps."""
-        return next(p for p in self.entrant(key).robust if p.eps == self.reference_eps)
+        return self.entrant(key).at(self.reference_eps)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

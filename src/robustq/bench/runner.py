@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from robustq.atomic import write_atomically
+from robustq.bench.device import check_fits
 from robustq.bench.entrants import Entrant, build, entrants
 from robustq.bench.results import Results, read_results
 from robustq.bench.spec import Spec, completed
@@ -67,6 +68,7 @@ def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) ->
         model = build(entrant, spec, features, classes, 0)
         with torch.no_grad():
             check_logits(model(torch.full((1, features), 0.5)), 1)
+        check_fits(model, spec.noise.calibrated())
 
 
 @contextmanager

@@ -23,9 +23,12 @@ from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
 from robustq.models import Training
 from robustq.models.catalogue import MODELS
+from robustq.noise import Device
+from robustq.noise.drift import SCENARIOS
 from robustq.threats.catalogue import THREATS
 
 EPS_GRID = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2]
+DRIFTS = ["t1-drop", "gate-error-doubling", "readout-shift", "crosstalk"]  # those without chance
 
 
 class _Table(BaseModel):
@@ -112,7 +115,7 @@ class DefenceSpec(_Table):
 
 
 class NoiseSpec(_Table):
-    """The noise sweep of the quantum entrants."""
+    """The noise of the quantum entrants: two sweeps and, if one is named, a calibrated device."""
 
     gate_error: list[float] = Field(
         default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05], min_length=1
@@ -121,6 +124,18 @@ class NoiseSpec(_Table):
         default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2], min_length=1
     )
     shots: int = Field(1000, ge=1, le=10**9)
+    device: str | dict[str, Any] | None = Field(
+        None, description="a name in `robustq list devices`, a snapshot's file, or its content"
+    )
+    drift: list[str] | None = Field(
+        None, description="names in `robustq list drifts`; with a device, those that need no chance"
+    )
+
+    def calibrated(self) -> Device | None:
+        """The device, if any."""
+        if isinstance(self.device, dict):
+            return Device.from_data(self.device)
+        return None if self.device is None else Device.bundled(self.device)
 
 
 class BaselineSpec(_Table):
@@ -165,8 +180,8 @@ class Spec(_Table):
         )  # fmt: skip
 
 
-def parse(content: Mapping[str, Any]) -> Spec:
-    """A checked specification from plain data.
+def parse(content: Mapping[str, Any], *, folder: Path = Path()) -> Spec:
+    """A checked specification from plain data; device files are looked for from ``folder``.
 
     Raises:
         SpecError: naming the first key, type, name or value that is wrong.
@@ -175,7 +190,7 @@ def parse(content: Mapping[str, Any]) -> Spec:
     5
     """
     try:
-        spec = Spec.model_validate(dict(content))
+        spec = Spec.model_validate(_embedded(content, folder))
     except ValidationError as failure:
         raise SpecError(_explain(failure, content)) from None
     _check_values(spec)
@@ -190,7 +205,17 @@ def read(path: Path) -> Spec:
         raise SpecError(f"expected a specification file, but {path} cannot be read") from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise SpecError(f"{path}: expected TOML: {failure}") from failure
-    return parse(content)
+    return parse(content, folder=path.parent)
+
+
+def _embedded(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A device named by its file is replaced by what is in the file, so that the content id covers it."""
+    noise = content.get("noise")
+    name = noise.get("device") if isinstance(noise, Mapping) else None
+    if not isinstance(name, str) or not name.endswith(".json"):
+        return dict(content)
+    snapshot = json.loads(json.dumps(Device.load(folder / name).to_data()))
+    return {**content, "noise": {**dict(noise or {}), "device": snapshot}}
 
 
 def completed(spec: Spec, raw: RawData) -> Spec:
@@ -213,8 +238,14 @@ def completed(spec: Spec, raw: RawData) -> Spec:
         update={
             "data": spec.data.model_copy(update={"features": features}),
             "model": spec.model.model_copy(update={"options": options}),
+            "noise": _with_drift(spec.noise),
         }
     )
+
+
+def _with_drift(noise: NoiseSpec) -> NoiseSpec:
+    absent = noise.device is not None and noise.drift is None
+    return noise.model_copy(update={"drift": list(DRIFTS)}) if absent else noise
 
 
 def _qubits(encoding: str, features: int) -> int:
@@ -240,13 +271,7 @@ def _check_values(spec: Spec) -> None:
         raise SpecError(
             f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}"
         )
-    for key in ("gate_error", "readout_error"):
-        levels = getattr(spec.noise, key)
-        for level in levels:
-            if not 0 < level <= 1:
-                raise SpecError(f"noise.{key}: expected levels in (0, 1], got {level}")
-        if sorted(set(levels)) != levels:
-            raise SpecError(f"noise.{key}: expected rising levels, got {levels}")
+    _check_noise(spec.noise)
     spec.attack.build()
     if ATTACKS[spec.attack.name].null:
         raise SpecError(f"attack.name: expected an attack that tries, got {spec.attack.name!r}")
@@ -262,6 +287,24 @@ def _check_values(spec: Spec) -> None:
     if MODELS[spec.model.name].facts["family"] == "classical":
         raise SpecError(f"model.name: expected a quantum or hybrid model, got {spec.model.name!r}")
     check_options("model", MODELS[spec.model.name], spec.model.options)
+
+
+def _check_noise(noise: NoiseSpec) -> None:
+    """Possible levels, an existing device, and drifts that have one to act on."""
+    for key in ("gate_error", "readout_error"):
+        levels = getattr(noise, key)
+        for level in levels:
+            if not 0 < level <= 1:
+                raise SpecError(f"noise.{key}: expected levels in (0, 1], got {level}")
+        if sorted(set(levels)) != levels:
+            raise SpecError(f"noise.{key}: expected rising levels, got {levels}")
+    drift = noise.drift or []
+    for name in drift:
+        resolve("drift scenario", name, SCENARIOS)
+    if len(set(drift)) != len(drift):
+        raise SpecError(f"noise.drift: expected different names, got {drift}")
+    if noise.calibrated() is None and drift:
+        raise SpecError(f"noise.drift: expected a noise.device to drift, got none for {drift}")
 
 
 def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:
@@ -292,7 +335,8 @@ def _hint(name: str, known: list[str]) -> str:
 def _explain(failure: ValidationError, content: Mapping[str, Any]) -> str:
     """The first mistake in one line."""
     first = failure.errors()[0]
-    place = [str(part) for part in first["loc"]]
+    branches = ("str", "dict[str,any]")  # how pydantic calls the sides of noise.device's union
+    place = [str(part) for part in first["loc"] if part not in branches]
     where = ".".join(place)
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}: {_hint(place[-1], _known_keys(place[:-1]))}"

@@ -28,7 +28,7 @@ def clean(model: nn.Module, data: Dataset) -> dict[str, Any]:
         logits = model(x)
     chances = torch.softmax(logits.double(), dim=1)
     return {
-        "correct": _bits(logits.argmax(1) == y),
+        "correct": pack(logits.argmax(1) == y),
         "probabilities": [[round(p, 9) for p in row] for row in chances.tolist()],
     }
 
@@ -60,7 +60,7 @@ def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str
         if len(rows):
             noise = run_attack(UniformNoise(), model, x[rows], y[rows], threat, generator=stream)
             random[rows] = noise.robust
-        level |= {"robust": _bits(alive), "robust_to_noise": _bits(random)}
+        level |= {"robust": pack(alive), "robust_to_noise": pack(random)}
         curve.append(level)
     return {"curve": curve, "examples": examples}
 
@@ -100,7 +100,7 @@ def noise_sweep(model: QuantumClassifier, data: Dataset, spec: Spec, seed: int) 
             noise = NoiseModel.uniform(**{kind: level})
             stream = torch_generator(spec.seed, seed, "noise", kind, repr(level))
             exact, drawn = _noisy_predictions(model, x, noise, spec.noise.shots, stream)
-            rows.append({"level": level, "exact": _bits(exact == y), "shots": _bits(drawn == y)})
+            rows.append({"level": level, "exact": pack(exact == y), "shots": pack(drawn == y)})
         sweeps[kind] = rows
     return sweeps
 
@@ -146,7 +146,7 @@ def _shifts(circuit: Circuit, kind: str) -> int:
     )
 
 
-def _bits(flags: Tensor) -> str:
+def pack(flags: Tensor) -> str:
     """Zeros and ones as text: compact, exact and readable in a JSON file."""
     return "".join("1" if flag else "0" for flag in flags.tolist())
 

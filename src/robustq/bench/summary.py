@@ -36,6 +36,7 @@ class Outcomes:
     probabilities: Table  # (seeds, inputs, classes)
     curve: list[dict[str, Any]]
     noise: list[dict[str, Any]]
+    device: list[dict[str, Any]]
     examples: list[dict[str, Any]]
 
 
@@ -68,6 +69,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
         "comparisons": _comparisons(gathered, spec),
         "examples": _examples(gathered),
         "circuit_svg": gathered[0].train[0]["circuit_svg"],
+        "device": _device_record(gathered[0]),
     }
     return r.Results(
         **partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial)
@@ -95,6 +97,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
         np.array([c["probabilities"] for c in cleans]),
         [_merge_level([a["curve"][k] for a in attacks]) for k in range(len(spec.threat.eps))],
         read("noise.json"),
+        read("device.json"),
         attacks[0]["examples"],
     )
 
@@ -139,6 +142,7 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
             r.EpochPoint(number=n, loss=a, validation_loss=b, validation_accuracy=c)
             for n, a, b, c in o.train[0].get("history", [])
         ],
+        on_device=_on_device(o, spec) if o.device else None,
     )
 
 
@@ -215,6 +219,53 @@ def _resilience(o: Outcomes, spec: Spec) -> r.Estimate:
     count = len(o.noise[0]["gate_error"])
     swept = [_levels(o, "gate_error", "shots", k) for k in range(1, count)] or [o.correct]
     return r.Estimate.of(stats.relative(np.mean(swept, axis=0), o.correct, spec.confidence))
+
+
+def _device_record(o: Outcomes) -> r.DeviceRecord | None:
+    return r.DeviceRecord(**o.device[0]["record"]) if o.device else None
+
+
+def _on_device(o: Outcomes, spec: Spec) -> r.OnDevice:
+    clean = {key: np.array([bits(seed[key]) for seed in o.device]) for key in ("exact", "shots")}
+    drift = [
+        r.DriftPoint(
+            scenario=row["scenario"],
+            exact=_proportion(_drifted(o, "exact", k), spec),
+            shots=_proportion(_drifted(o, "shots", k), spec),
+        )
+        for k, row in enumerate(o.device[0]["drift"])
+    ]
+    return r.OnDevice(
+        exact=_proportion(clean["exact"], spec),
+        shots=_proportion(clean["shots"], spec),
+        robust=[_device_point(o, clean["exact"], k, spec) for k in range(len(spec.threat.eps))],
+        drift=drift,
+    )
+
+
+def _drifted(o: Outcomes, column: str, index: int) -> Table:
+    return np.array([bits(seed["drift"][index][column]) for seed in o.device])
+
+
+def _device_point(o: Outcomes, correct: Table, index: int, spec: Spec) -> r.DevicePoint:
+    """Robust is what neither attack flips, input by input."""
+    informed, transfer = (
+        np.array([bits(seed[kind][index]["robust"]) for seed in o.device])
+        for kind in ("informed", "transfer")
+    )
+    robust = informed * transfer
+    levels = [seed[kind][index] for seed in o.device for kind in ("informed", "transfer")]
+    queries, gradients = (sum(level[key] for level in levels) for key in ("queries", "gradients"))
+    return r.DevicePoint(
+        eps=spec.threat.eps[index],
+        robust=_proportion(robust, spec),
+        informed=_proportion(informed, spec),
+        transfer=_proportion(transfer, spec),
+        success=r.Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
+        queries=queries,
+        gradients=gradients,
+        circuits=attack_circuits(o.train[0], queries, gradients),
+    )
 
 
 def _comparisons(gathered: list[Outcomes], spec: Spec) -> list[r.Comparison]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from robustq.atomic import write_atomically
 from robustq.bench import stages
+from robustq.bench.device import Quantum, on_device
 from robustq.bench.entrants import Entrant, build
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
@@ -45,6 +46,9 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     _stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
     if isinstance(model, QuantumClassifier):
         _stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
+    device = spec.noise.calibrated()
+    if device is not None and isinstance(model, Quantum):
+        _stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
     return folder.name
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robustq.bench.results import Caveat, EntrantResult, RobustPoint, Verdict
+from robustq.bench.results import (
+    Caveat,
+    DevicePoint,
+    DeviceRecord,
+    EntrantResult,
+    OnDevice,
+    Verdict,
+)
 from robustq.bench.spec import Spec
 from robustq.data import Dataset
+
+MASKED = 0.01  # how much stronger transfer must be before the device's gradients are suspect
 
 
 def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdict:
@@ -19,7 +28,7 @@ def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdic
     interval). ``robust``: keeps at least 90 % of its accuracy (lower end). ``fragile``: between.
     """
     quantum = rows[0]
-    point = _at(quantum, partial["reference_eps"])
+    point = quantum.at(partial["reference_eps"])
     eps, clean, robust = point.eps, quantum.accuracy, point.robust
     if clean.low <= partial["majority"]:
         level, word = "useless", "has nothing to lose to"
@@ -37,11 +46,9 @@ def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdic
     sentences += [_defended(quantum, row, eps) for row in rows if row.key == "quantum-defended"]
     sentences += [_baseline(partial, rows)]
     sentences += [_noise(quantum)] if quantum.noise_resilience else []
+    if quantum.on_device:
+        sentences += _device(partial["device"], quantum, quantum.on_device, eps, partial["shots"])
     return Verdict(level=level, headline=headline, sentences=[s for s in sentences if s])
-
-
-def _at(row: EntrantResult, eps: float) -> RobustPoint:
-    return next(point for point in row.robust if point.eps == eps)
 
 
 def _percent(value: float) -> str:
@@ -57,7 +64,7 @@ def _majority(partial: Mapping[str, Any], robust: float) -> str:
 
 
 def _defended(quantum: EntrantResult, twin: EntrantResult, eps: float) -> str:
-    before, after = _at(quantum, eps).robust.value, _at(twin, eps).robust.value
+    before, after = quantum.at(eps).robust.value, twin.at(eps).robust.value
     cost = 100 * (quantum.accuracy.value - twin.accuracy.value)
     change = "costs" if cost >= 0 else "gains"
     return (
@@ -72,7 +79,7 @@ def _baseline(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> str:
     classical = [row for row in rows if row.family == "classical" and not row.defended]
     if not classical:
         return ""
-    best = max(classical, key=lambda row: _at(row, eps).robust.value)
+    best = max(classical, key=lambda row: row.at(eps).robust.value)
     other = next(c for c in partial["comparisons"] if c.entrant == best.key)
     gap = other.robust
     if gap.low > 0:
@@ -83,7 +90,7 @@ def _baseline(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> str:
         word = "not distinguishable from the quantum model"
     return (
         f"The most robust undefended classical baseline, {best.label}, scores "
-        f"{_percent(_at(best, eps).robust.value)} under the same attack: {word} "
+        f"{_percent(best.at(eps).robust.value)} under the same attack: {word} "
         f"(difference {100 * gap.value:+.1f} points, corrected interval "
         f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f})."
     )
@@ -98,6 +105,27 @@ def _noise(quantum: EntrantResult) -> str:
     )
 
 
+def _device(
+    device: DeviceRecord, quantum: EntrantResult, found: OnDevice, eps: float, shots: int
+) -> list[str]:
+    """Accuracy and robustness on the calibrated device, and the drift that costs most."""
+    point = quantum.on_device_at(eps)
+    told = [
+        f"On {device.name} as calibrated on {device.date} it scores {_percent(found.exact.value)} "
+        f"({_percent(found.shots.value)} with {shots} shots); at eps = {eps:g}, "
+        f"{_percent(point.robust.value)} of the inputs survive both the attacker who knows the device's noise "
+        f"({_percent(point.informed.value)}) and examples made on the noise-free model "
+        f"({_percent(point.transfer.value)})."
+    ]
+    if found.drift:
+        worst = min(found.drift, key=lambda drift: drift.exact.value)
+        told.append(
+            f"Of the drifts tried, {worst.scenario} leaves least: {_percent(worst.exact.value)} clean "
+            f"accuracy ({_percent(worst.shots.value)} with {shots} shots)."
+        )
+    return told
+
+
 def caveats(
     spec: Spec, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]
 ) -> list[Caveat]:
@@ -110,9 +138,7 @@ def caveats(
             "Perturbations act on the model's inputs, after reduction "
             f"({data.record['reduction']}) and scaling to [0, 1], not on the raw measurements.")),
         Caveat(id="split", text=f"Data split: {data.record['split']}."),
-        Caveat(id="noise-model", text=(
-            "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
-            "exactly; it is not a calibrated device. Attacks were made on the noise-free model.")),
+        _noise_model(partial.get("device")),
     ]  # fmt: skip
     if spec.seeds == 1:
         found.append(Caveat(id="one-seed", text=(
@@ -130,7 +156,20 @@ def caveats(
         found.append(Caveat(id="subsample", text=(
             f"Trained on a stratified sample of {spec.data.train_size} rows.")))  # fmt: skip
     found += _matching(rows)
-    return found + [flag for row in rows for flag in _flags(row, partial)]
+    flags = [flag for row in rows for flag in _flags(row, partial)]
+    return found + flags + [flag for row in rows for flag in _device_flags(row, partial)]
+
+
+def _noise_model(device: DeviceRecord | None) -> Caveat:
+    """What the noise is and is not."""
+    if device is None:
+        return Caveat(id="noise-model", text=(
+            "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
+            "exactly; it is not a calibrated device. Attacks were made on the noise-free model."))  # fmt: skip
+    return Caveat(id="device-model", text=(
+        f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle qubits, "
+        "the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks "
+        "there use exact expectations; the noise sweeps are uniform and not of the device."))  # fmt: skip
 
 
 def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
@@ -147,7 +186,7 @@ def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
 
 def _flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
     """Warnings about one entrant that make its figures suspect."""
-    point = _at(row, partial["reference_eps"])
+    point = row.at(partial["reference_eps"])
     flags = []
     if row.accuracy.value <= partial["majority"]:
         flags.append(Caveat(id="no-better-than-majority", text=(
@@ -158,3 +197,25 @@ def _flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
             f"{row.label}: at eps = {point.eps:g} the attack found no more than random noise of the same "
             "size; suspect masked gradients, or an eps too small to matter.")))  # fmt: skip
     return flags
+
+
+def _device_flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
+    """Warnings about one entrant on the calibrated device."""
+    if row.on_device is None:
+        return []
+    point, device = row.on_device_at(partial["reference_eps"]), partial["device"].name
+    flags = []
+    if row.on_device.exact.value <= partial["majority"]:
+        flags.append(Caveat(id="device-no-better-than-majority", text=(
+            f"{row.label} on {device}: clean accuracy {_percent(row.on_device.exact.value)} is no better "
+            "than always answering the commonest class; its robustness there is meaningless.")))  # fmt: skip
+    if point.informed.value > point.transfer.value + MASKED:
+        flags.append(_masked(row, device, point))
+    return flags
+
+
+def _masked(row: EntrantResult, device: str, point: DevicePoint) -> Caveat:
+    return Caveat(id="device-masks-gradients", text=(
+        f"{row.label} on {device}: at eps = {point.eps:g} examples made without the noise are stronger "
+        f"({_percent(point.transfer.value)} survive) than those made with it "
+        f"({_percent(point.informed.value)}); the noise hides gradients, it does not defend."))  # fmt: skip

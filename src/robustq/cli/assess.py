@@ -22,6 +22,10 @@ def assess(
     classes: Annotated[str | None, typer.Option(help="Keep these classes only: '3,5'.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds to train.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Also on this device: `robustq list devices`, or a snapshot's .json."),
+    ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -30,7 +34,7 @@ def assess(
 
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
-    chosen = specification(spec, data, classes, seeds, seed)
+    chosen = specification(spec, data, classes, seeds, seed, device)
     chosen = bench.completed(chosen, chosen.raw())
     run = to or Path("runs") / f"{chosen.data.name}-{chosen.content_id[:8]}"
     check_writable(run)

@@ -11,11 +11,15 @@ import typer
 from robustq import bench, stats
 from robustq.atomic import write_atomically
 from robustq.attacks import run_attack
+from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.spec import AttackSpec, ThreatSpec
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
+from robustq.cli.specification import with_device
+from robustq.contracts import Attack, AttackResult, Threat
 from robustq.errors import SpecError
 from robustq.models import files
+from robustq.noise import Device
 from robustq.seeding import torch_generator
 
 
@@ -25,6 +29,7 @@ def attack(
     threat: Annotated[str, typer.Option(help="THREAT:EPS, such as linf:0.1 or l2:0.5.")] = "linf:0.05",
     steps: Annotated[int | None, typer.Option(help="Steps, for attacks that take them.")] = None,
     restarts: Annotated[int | None, typer.Option(help="Restarts, for attacks that take them.")] = None,
+    device: Annotated[str | None, typer.Option(help="Attack it on this device: a name, or a .json.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the attack's randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Save the attacked inputs here (safetensors).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
@@ -40,11 +45,14 @@ def attack(
     metadata = files.read_json(model)["metadata"]
     if "spec" not in metadata:
         raise SpecError(f"{model}: expected a model saved by robustq, with its data specification")
-    dataset = bench.parse(metadata["spec"]).dataset()
+    spec = bench.parse(with_device(metadata["spec"], device))
+    dataset = spec.dataset()
     x, y = dataset.tensors("test")
     loaded = files.load(model)
-    result = run_attack(chosen, loaded, x, y, limit, generator=torch_generator(seed, "attack"))
+    target = spec.noise.calibrated() if device is not None else None
+    result = _attacked(loaded, target, chosen, x, y, limit, torch_generator(seed, "attack"))
     found = _verdict(result, str(chosen), str(limit))
+    found |= {"device": target.name} if target else {}
     if to is not None:
         _save(to, x, y, result.x_adv, result.success)
         notes().print(f"attacked inputs: {to}", soft_wrap=True)
@@ -54,7 +62,19 @@ def attack(
         out().print("\n".join(f"{key.replace('_', ' ')}: {_shown(v)}" for key, v in found.items()))
 
 
-def _threat(text: str) -> Any:
+def _attacked(
+    model: torch.nn.Module, device: Device | None, attack: Attack, x: torch.Tensor, y: torch.Tensor,
+    threat: Threat, stream: torch.Generator,
+) -> AttackResult:  # fmt: skip
+    if device is None:
+        return run_attack(attack, model, x, y, threat, generator=stream)
+    if not isinstance(model, Quantum):
+        raise SpecError("--device: expected a quantum or hybrid model, got a classical one")
+    check_fits(model, device)
+    return attack_on(model, device, attack, x, y, threat, generator=stream)
+
+
+def _threat(text: str) -> Threat:
     name, _, eps = text.partition(":")
     try:
         value = float(eps)
@@ -63,7 +83,7 @@ def _threat(text: str) -> Any:
     return ThreatSpec(name=name).build(value)
 
 
-def _verdict(result: Any, attack: str, threat: str) -> dict[str, Any]:
+def _verdict(result: AttackResult, attack: str, threat: str) -> dict[str, Any]:
     """Rates with intervals over the test inputs (one model, so seeds are not in them)."""
     correct, robust = result.correct.double().numpy(), result.robust.double().numpy()
     rates = {

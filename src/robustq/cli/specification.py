@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ def specification(
     classes: str | None = None,
     seeds: int | None = None,
     seed: int | None = None,
+    device: str | None = None,
 ) -> bench.Spec:
     """The specification of ``path``, or the default one for ``data``; options override either."""
     if (path is None) == (data is None):
@@ -26,7 +28,14 @@ def specification(
     for key, value in (("seeds", seeds), ("seed", seed)):
         if value is not None:
             content[key] = value
-    return bench.parse(content)
+    return bench.parse(with_device(content, device))
+
+
+def with_device(content: Mapping[str, Any], device: str | None) -> dict[str, Any]:
+    """The specification's content with this device, a name or a file, instead of its own."""
+    if device is None:
+        return dict(content)
+    return {**content, "noise": {**content.get("noise", {}), "device": device}}
 
 
 def _plain(path: Path) -> dict[str, Any]:

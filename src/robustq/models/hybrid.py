@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from robustq.models.linear import linear, new_linear
-from robustq.models.quantum import QuantumNet
-from robustq.noise import NoiseModel
+from robustq.models.quantum import Noise, QuantumNet
+from robustq.noise import Device, Mapped
 
 
 class HybridNet(nn.Module):
@@ -50,14 +50,18 @@ class HybridNet(nn.Module):
         inner = torch.sigmoid(linear(self.before, x))
         return linear(self.after, core(inner))
 
-    def freeze(self, noise: NoiseModel | None = None) -> Callable[[Tensor], Tensor]:
+    def fitted(self, device: Device) -> Mapped:
+        """The circuit as ``device`` would run it, with its noise; the linear layers stay outside."""
+        return self.core.fitted(device)
+
+    def freeze(self, noise: Noise | None = None) -> Callable[[Tensor], Tensor]:
         """The same function of ``x`` with the circuit frozen."""
         frozen = self.core.freeze(noise)
         return lambda x: self._dress(x, frozen)
 
     def under(
         self,
-        noise: NoiseModel | None = None,
+        noise: Noise | None = None,
         *,
         shots: int | None = None,
         generator: torch.Generator | None = None,

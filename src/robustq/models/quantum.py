@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,9 +19,16 @@ from robustq.circuits.serial import (
     observable_to_data,
 )
 from robustq.errors import ModelError
-from robustq.noise import NoiseModel
+from robustq.noise import Device, Mapped, NoiseModel, mapped
 
-FROZEN_QUBITS = 9  # a quadratic form costs 4**qubits a sample, a circuit gates * 2**qubits
+# What a model can run under: rules, a calibrated device (the circuit is fitted to it first), or a fit.
+Noise = NoiseModel | Device | Mapped
+
+
+@lru_cache(maxsize=32)
+def fitted(circuit: Circuit, observables: tuple[Observable, ...], device: Device) -> Mapped:
+    """:func:`robustq.noise.mapped`, remembered: a fit takes longer than what is then run."""
+    return mapped(circuit, observables, device)
 
 
 class QuantumNet(nn.Module):
@@ -34,7 +42,8 @@ class QuantumNet(nn.Module):
         observables: one per class, at least two.
         generator: where the starting angles come from.
         spread: standard deviation of the starting angles, in radians.
-        noise: exact noise of every forward pass; None for none.
+        noise: exact noise of every forward pass, as rules or as a calibrated device to which the
+            circuit is fitted; None for none.
         shots: finite shots of every forward pass (no gradients then); None for exact.
 
     >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
@@ -53,7 +62,7 @@ class QuantumNet(nn.Module):
         *,
         generator: torch.Generator,
         spread: float = 0.5,
-        noise: NoiseModel | None = None,
+        noise: Noise | None = None,
         shots: int | None = None,
     ) -> None:
         super().__init__()
@@ -72,13 +81,17 @@ class QuantumNet(nn.Module):
         """The positive factor from expectations to logits."""
         return self.log_scale.exp()
 
+    def fitted(self, device: Device) -> Mapped:
+        """The circuit and the observables as ``device`` would run them, with its noise."""
+        return fitted(self.circuit, self.observables, device)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
         return self._logits(x, self.noise, self.shots, self._shot_generator)
 
     def under(
         self,
-        noise: NoiseModel | None = None,
+        noise: Noise | None = None,
         *,
         shots: int | None = None,
         generator: torch.Generator | None = None,
@@ -89,35 +102,38 @@ class QuantumNet(nn.Module):
     def _logits(
         self,
         x: Tensor,
-        noise: NoiseModel | None,
+        noise: Noise | None,
         shots: int | None,
         generator: torch.Generator | None,
     ) -> Tensor:
+        circuit, observables, rules = self._run_as(noise)
         values = engine.expectations(
-            self.circuit, self.observables, inputs=x, parameters=self.theta.to(x.dtype),
-            noise=noise, shots=shots, generator=generator,
+            circuit, observables, inputs=x, parameters=self.theta.to(x.dtype),
+            noise=rules, shots=shots, generator=generator,
         )  # fmt: skip
         return self.scale.to(x.dtype) * values
 
-    def freeze(self, noise: NoiseModel | None = None) -> Callable[[Tensor], Tensor]:
+    def freeze(self, noise: Noise | None = None) -> engine.FrozenModel:
         """The exact function of ``x`` at today's parameters, under ``noise`` (default: its own).
 
-        By effective observables (:class:`robustq.engine.FrozenModel`) where they pay: always with
-        channels, and up to ``FROZEN_QUBITS`` without; a wider pure circuit is cheaper run as it is.
+        >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
+        >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+        >>> model = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
+        >>> model.freeze(Device.bundled("manila"))(torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
         """
-        noise = noise or self.noise
+        circuit, observables, rules = self._run_as(noise or self.noise)
         scale = float(self.scale.detach())
-        if self.circuit.qubits <= FROZEN_QUBITS or (noise and noise.has_channels):
-            return engine.FrozenModel(
-                self.circuit, self.observables, self.theta, scale=scale, noise=noise
-            )
-        theta = self.theta.detach().clone()
-        return lambda x: (
-            scale
-            * engine.expectations(
-                self.circuit, self.observables, inputs=x, parameters=theta.to(x.dtype), noise=noise
-            )
-        )
+        return engine.FrozenModel(circuit, observables, self.theta, scale=scale, noise=rules)
+
+    def _run_as(
+        self, noise: Noise | None
+    ) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
+        """What is simulated: the circuit itself under rules, or its fit to a device."""
+        fit = self.fitted(noise) if isinstance(noise, Device) else noise
+        if isinstance(fit, Mapped):
+            return fit.circuit, fit.observables, fit.noise
+        return self.circuit, self.observables, fit
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able; noise and shots are not kept."""

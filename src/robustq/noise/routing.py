@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,18 @@ class Mapped:
     layout: tuple[int, ...]
     final: tuple[int, ...]
     swaps: int
+
+    def on(self, device: Device) -> Mapped:
+        """The same fit on a later snapshot of its device: nothing routed anew, other noise.
+
+        >>> from robustq.circuits import ansaetze, z
+        >>> device = Device.bundled("manila")
+        >>> fitted = mapped(ansaetze.brickwork(2), [z(0)], device)
+        >>> later = fitted.on(device.drifted("readout-shift"))
+        >>> later.circuit == fitted.circuit, later.noise == fitted.noise
+        (True, False)
+        """
+        return replace(self, noise=device.noise(self.layout))
 
 
 def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) -> Mapped:

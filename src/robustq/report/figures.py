@@ -22,6 +22,8 @@ def figures(results: Results) -> dict[str, go.Figure]:
     if noisy:
         drawn["gate-noise"] = noise(results, noisy, "gate_error", "Depolarising error per gate")
         drawn["readout-noise"] = noise(results, noisy, "readout_error", "Read-out flip probability")
+    if results.device:
+        drawn["device"] = device(results)
     if any(row.history for row in results.entrants):
         drawn["history"] = history(results)
     return drawn
@@ -59,6 +61,43 @@ def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str)
             mode="lines", line={"color": colour, "width": 1, "dash": "dash"},
         )  # fmt: skip
     _floor(figure, results)
+    return figure
+
+
+def device(results: Results) -> go.Figure:
+    """Robust accuracy over eps on the device, beside the noise-free model's; its parts on demand."""
+    figure = _empty("Perturbation budget eps", "Accuracy under attack")
+    rows = [row for row in results.entrants if row.on_device]
+    name = results.device.name if results.device else ""
+    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+        found = row.on_device
+        if found is None:
+            continue
+        eps = [0.0, *(point.eps for point in found.robust)]
+        _curve(figure, eps, [found.exact, *(p.robust for p in found.robust)], row, colour,
+               suffix=f", {name}")  # fmt: skip
+        parts = (
+            ("noise-free", "dash", [row.accuracy, *(p.robust for p in row.robust)], True),
+            (
+                "noise known",
+                "dot",
+                [found.exact, *(p.informed for p in found.robust)],
+                "legendonly",
+            ),
+            (
+                "transferred",
+                "dashdot",
+                [found.exact, *(p.transfer for p in found.robust)],
+                "legendonly",
+            ),
+        )
+        for part, dash, estimates, visible in parts:
+            figure.add_scatter(
+                x=eps, y=[e.value for e in estimates], name=f"{row.label}, {part}", mode="lines",
+                line={"color": colour, "width": 1.25, "dash": dash}, visible=visible,
+            )  # fmt: skip
+    _floor(figure, results)
+    figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     return figure
 
 

@@ -21,6 +21,10 @@ TITLES = {
                       "probability: {shots} shots (solid) and exact expectations (dashed)."),
     "reliability": ("Calibration", "When the model says it is 80 % sure, is it right 80 % of the time? "
                     "Larger dots hold more predictions."),
+    "device": ("Accuracy under attack on the device", "Share of test inputs that the device classifies "
+               "correctly and that neither attack flips: one follows the device's noisy gradients, one "
+               "brings examples made on the noise-free model (dashed: that model itself). Click the "
+               "legend for each attack alone. Bars are {confidence} intervals over inputs and seeds."),
     "history": ("Training", "Loss on the training rows and on the rows held back to choose the epoch."),
 }  # fmt: skip
 

@@ -41,7 +41,28 @@ def summary(results: Results) -> RenderableType:
     headline = Text(f"{results.verdict.level.upper()}  {results.verdict.headline}", style=style)
     lines = [Text(f"  {sentence}") for sentence in results.verdict.sentences]
     cautions = [Text(f"  note: {caveat.text}", style="dim") for caveat in results.caveats]
-    return Group(headline, *lines, table, *cautions)
+    return Group(headline, *lines, table, *_on_device(results), *cautions)
+
+
+def _on_device(results: Results) -> list[RenderableType]:
+    """The quantum entrants on the calibrated device, if there is one."""
+    from rich.table import Table
+
+    if results.device is None:
+        return []
+    title = f"On {results.device.name}, calibrated {results.device.date}"
+    eps = f"{results.reference_eps:g}"
+    table = Table(title=title, title_justify="left")
+    for name in ("model", "clean", f"{results.shots} shots", f"robust at {eps}", "noise known",
+                 "transferred", "least after drift"):  # fmt: skip
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for row in results.entrants:
+        if row.on_device:
+            found, point = row.on_device, row.on_device_at(results.reference_eps)
+            worst = min((d.exact for d in found.drift), key=lambda e: e.value, default=None)
+            cells = (found.exact, found.shots, point.robust, point.informed, point.transfer, worst)
+            table.add_row(row.label, *(_cell(e) if e else "–" for e in cells))
+    return [table]
 
 
 def _cell(estimate: Estimate) -> str:
