@@ -31,8 +31,12 @@ class QuantumClassifier(Protocol):
         """Map ``(batch, features)`` to logits ``(batch, classes)``."""
         ...
 
-    def freeze(self, noise: Any = None) -> Classifier:
-        """The same function of ``x`` with everything that does not depend on ``x`` done once."""
+    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+        """The same function of ``x`` with everything that does not depend on ``x`` done once.
+
+        ``uses`` is how many inputs it will be asked about, where that is known and small: preparing
+        has to pay.
+        """
         ...
 
     def under(

@@ -12,6 +12,8 @@ from robustq.attacks import SearchProblem
 from robustq.contracts import Attack, QuantumClassifier, Threat
 from robustq.errors import SpecError
 
+EXPECTED_STEPS = 16  # gradients an input in one inner search, roughly: is freezing worth its while?
+
 
 @dataclass(frozen=True)
 class AdversarialTraining:
@@ -38,7 +40,8 @@ class AdversarialTraining:
 
     def loss(self, model: Any, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """``weight * CE(attacked) + (1 - weight) * CE(clean)``."""
-        target = model.freeze() if isinstance(model, QuantumClassifier) else model
+        uses = len(x) * EXPECTED_STEPS
+        target = model.freeze(uses=uses) if isinstance(model, QuantumClassifier) else model
         attacked = _search(self.attack, target, x, y, self.threat, generator)
         loss = torch.nn.functional.cross_entropy(model(attacked), y)
         if self.weight < 1:

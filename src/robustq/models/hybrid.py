@@ -54,9 +54,11 @@ class HybridNet(nn.Module):
         """The circuit as ``device`` would run it, with its noise; the linear layers stay outside."""
         return self.core.fitted(device)
 
-    def freeze(self, noise: Noise | None = None) -> Callable[[Tensor], Tensor]:
+    def freeze(
+        self, noise: Noise | None = None, *, uses: int | None = None
+    ) -> Callable[[Tensor], Tensor]:
         """The same function of ``x`` with the circuit frozen."""
-        frozen = self.core.freeze(noise)
+        frozen = self.core.freeze(noise, uses=uses)
         return lambda x: self._dress(x, frozen)
 
     def under(

@@ -113,8 +113,11 @@ class QuantumNet(nn.Module):
         )  # fmt: skip
         return self.scale.to(x.dtype) * values
 
-    def freeze(self, noise: Noise | None = None) -> engine.FrozenModel:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> engine.FrozenModel:
         """The exact function of ``x`` at today's parameters, under ``noise`` (default: its own).
+
+        ``uses`` is how many inputs it will be asked about, if known (see
+        :class:`robustq.engine.FrozenModel`).
 
         >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
         >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
@@ -124,7 +127,9 @@ class QuantumNet(nn.Module):
         """
         circuit, observables, rules = self._run_as(noise or self.noise)
         scale = float(self.scale.detach())
-        return engine.FrozenModel(circuit, observables, self.theta, scale=scale, noise=rules)
+        return engine.FrozenModel(
+            circuit, observables, self.theta, scale=scale, noise=rules, uses=uses
+        )
 
     def _run_as(
         self, noise: Noise | None
