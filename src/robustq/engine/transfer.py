@@ -252,8 +252,7 @@ class _Transfer(torch.autograd.Function):
         inputs, parameters, start = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2]
         g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
-        g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
-        g_start = torch.empty(start.shape, dtype=start.dtype)
+        g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
         given = native.views(
             parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start
         )
@@ -263,22 +262,21 @@ class _Transfer(torch.autograd.Function):
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
-    inputs, parameters, start = ctx.saved_tensors
     circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
-    lowered = lower(circuit, inputs.dtype, inputs.device)
-    matrices = lowered.matrices(inputs, parameters)
-    part = ctx.by.events(lowered.pieces)
-    given = operators_of(start, circuit.qubits) if len(start) else None
-    if ctx.back:
-        assert given is not None
-        out = pauli_vectors(pull_back(given, part, matrices, circuit.qubits), circuit.qubits) / size
-    elif given is None:
-        out = pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
-    else:
-        out = pauli_vectors(push(given / size, part, matrices), circuit.qubits)
-    wanted = [t for t in ctx.saved_tensors if t.requires_grad]
-    found = iter(torch.autograd.grad(out, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in ctx.saved_tensors)
+
+    def vectors(inputs: Tensor, parameters: Tensor, start: Tensor) -> Tensor:
+        lowered = lower(circuit, inputs.dtype, inputs.device)
+        matrices = lowered.matrices(inputs, parameters)
+        part = ctx.by.events(lowered.pieces)
+        given = operators_of(start, circuit.qubits) if len(start) else None
+        if given is None:
+            return pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
+        if ctx.back:
+            pulled = pull_back(given, part, matrices, circuit.qubits)
+            return pauli_vectors(pulled, circuit.qubits) / size
+        return pauli_vectors(push(given / size, part, matrices), circuit.qubits)
+
+    return native.differentiable(vectors, ctx.saved_tensors, upstream)
 
 
 @lru_cache(maxsize=64)
