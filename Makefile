@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test fallback sanitize install check format pages docs perf clean
+comma := ,
+KERNEL_TESTS := tests/engine/test_native.py tests/engine/test_transfer.py tests/engine/test_gradients.py
+
+.PHONY: help demo test fallback sanitize race install check format pages docs perf clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,14 +35,25 @@ test: $(VENV)/.tested ## run every test
 fallback: $(VENV)/.tested ## run the core tests without the native kernel
 	ROBUSTQ_NATIVE=0 $(BIN)/python -m pytest -q -n $(WORKERS) tests/circuits tests/engine tests/attacks tests/models
 
-sanitize: $(VENV)/.tested ## run the kernel's tests under ASan and UBSan
+# $(call kernel,folder,flags,options): the kernel once more, under build/, with a sanitizer's flags
+define kernel
 	$(PIP) cmake ninja nanobind
-	$(BIN)/cmake -G Ninja -S . -B build/sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
-	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
+	$(BIN)/cmake -G Ninja -S . -B build/$(1) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_FLAGS="$(2) -fno-omit-frame-pointer" $(3) \
 	  -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
-	$(BIN)/cmake --build build/sanitize
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-	  PYTHONPATH=build/sanitize $(BIN)/python -m pytest -q -p no:xdist tests/engine/test_native.py
+	$(BIN)/cmake --build build/$(1)
+endef
+
+sanitize: $(VENV)/.tested ## run the kernel's tests under ASan and UBSan
+	$(call kernel,sanitize,-fsanitize=address$(comma)undefined)
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  PYTHONPATH=build/sanitize $(BIN)/python -m pytest -q -p no:xdist $(KERNEL_TESTS)
+
+race: $(VENV)/.tested ## run the kernel's threads under TSan
+	$(call kernel,race,-fsanitize=thread,-DROBUSTQ_BASELINE=ON)
+	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
+	  PYTHONPATH=build/race $(BIN)/python tests/kernel_race.py
 
 check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/ruff format --check src tests tools perf examples

@@ -10,3 +10,10 @@ PENNYLANE = {
     "crz": qml.CRZ, "cp": qml.ControlledPhaseShift, "rxx": qml.IsingXX, "ryy": qml.IsingYY,
     "rzz": qml.IsingZZ, "ccx": qml.Toffoli, "cswap": qml.CSWAP,
 }  # fmt: skip
+
+
+def pennylane_gate(operation, angles):
+    """Queue one of our operations, its angles given as numbers."""
+    if operation.gate in ("sdg", "tdg", "sxdg", "iswapdg"):
+        return qml.adjoint(PENNYLANE[operation.gate.removesuffix("dg")](wires=operation.qubits))
+    return PENNYLANE[operation.gate](*angles, wires=operation.qubits)

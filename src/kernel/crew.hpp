@@ -12,6 +12,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -31,7 +32,11 @@ class Crew {
     const int helpers = int(std::min<int64_t>({threads, tiles, 1024})) - 1;
     while (int(members.size()) < helpers) {
       const int number = int(members.size());
-      members.emplace_back([this, number] { serve(number); });
+      try {
+        members.emplace_back([this, number] { serve(number); });
+      } catch (const std::system_error&) {
+        break;  // no more threads to be had: those there are do it all
+      }
       members.back().detach();
     }
     failure = nullptr, task = &work, count = tiles, next = 0;

@@ -32,6 +32,7 @@ void expect(bool good, const char* what) {
 
 Plan make_angles(int qubits, int parameters, int features, Ints monomials, Numbers coefficients, Ints factors) {
   expect(1 <= qubits && qubits <= 24, "1 to 24 qubits");
+  expect(0 <= std::min(parameters, features) && std::max(parameters, features) < 1 << 30, "numbers of slots");
   expect(monomials.shape(1) == 2 && factors.shape(1) == 6, "two and six columns");
   expect(monomials.shape(0) == coefficients.shape(0), "a coefficient a monomial");
   Plan plan;

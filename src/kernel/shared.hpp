@@ -72,8 +72,10 @@ class SharedBuilder {
       for (; k < step.first + step.count && plan.factors[k].q0 == q; ++k) total += made.angles[k];
       const double sine = std::sin(total), cosine = std::cos(total);
       const bool crossed = std::fabs(sine) > std::fabs(cosine);
-      made.turns[s].push_back({T(crossed ? cosine / sine : sine / cosine), crossed, q, T(norm * norm)});
-      norm *= crossed ? sine : cosine;
+      const T slope = T(crossed ? cosine / sine : sine / cosine);
+      made.turns[s].push_back({slope, crossed, q, T(norm * norm)});
+      // The norm of what is run, which is rounded: many turns alike would drift away from the exact one.
+      norm *= std::copysign(1 / std::sqrt(1 + double(slope) * double(slope)), crossed ? sine : cosine);
     }
     return norm;
   }

@@ -54,6 +54,7 @@ class Tile : public Opening<T> {
       }
       put(r, total * norm);
     }
+    for (int32_t r = reading.diagonals; r < reading.rows; ++r) put(r, Vec<T>{});  // it may have no term
     Vec<T> total{};
     for (size_t k = 0; k < reading.term_row.size(); ++k) {
       for (size_t o = k * size, b = 0; b < size; ++b, ++o) {

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pennylane_gates import PENNYLANE
+from pennylane_gates import pennylane_gate
 from robustq import engine
 from robustq.circuits import GATES, Projector, ansaetze, encodings, pauli, per_qubit_z, z
 from robustq.engine import native, reference
@@ -68,10 +68,7 @@ def pennylane_expectations(circuit, inputs, parameters, device_name="default.qub
     def node(x):
         for o in circuit.operations:
             angles = [reference.angle_value(a, x, parameters) for a in o.angles]
-            if o.gate in ("sdg", "tdg", "sxdg", "iswapdg"):
-                qml.adjoint(PENNYLANE[o.gate.removesuffix("dg")](wires=o.qubits))
-            else:
-                PENNYLANE[o.gate](*angles, wires=o.qubits)
+            pennylane_gate(o, angles)
         return (
             qml.expval(qml.Z(0)), qml.expval(qml.Z(1) @ qml.Z(2)),
             qml.expval(qml.X(0) @ qml.Y(3) + 0.5 * (qml.Z(1) @ qml.X(2))),

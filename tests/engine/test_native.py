@@ -1,6 +1,7 @@
 """The kernel against the pure-torch path: values, gradients, threads, batches, switches, bad plans."""
 
 import os
+import resource
 import warnings
 
 import numpy as np
@@ -17,6 +18,7 @@ from robustq.engine.primitives import Relabelling, Turn, primitives
 from robustq.engine.reference import embed
 from robustq.engine.schedule import schedule
 from robustq.errors import CircuitError
+from robustq.noise import NoiseModel, Readout
 from strategies import circuits, data, everything, observables
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="no native kernel here")
@@ -212,6 +214,76 @@ def test_a_forked_child_has_a_crew_of_its_own(rng):
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_no_memory_is_an_error_not_the_end(rng):
+    """Where a thread of the kernel gets no memory, its caller hears of it and can go on."""
+    circuit = encodings.angle(19).then(ansaetze.strongly_entangling(19, layers=1))
+    small = encodings.angle(3).then(ansaetze.strongly_entangling(3, layers=1))
+    native.plan(circuit)
+    x, theta = (torch.tensor(a) for a in data(rng, circuit, 17))
+
+    def run(c):
+        return engine.expectations(
+            c, [z(0)], inputs=x[:, : c.inputs], parameters=theta[: c.parameters], method="native"
+        )
+
+    expected = run(small)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child == 0:
+        torch.set_num_threads(2)
+        run(small)
+        with open("/proc/self/statm", encoding="ascii") as pages:
+            used = int(pages.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+        try:
+            run(circuit)
+        except MemoryError:
+            os._exit(0 if torch.equal(run(small), expected) else 2)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_rows_that_read_nothing_are_zero(rng):
+    """A read-out that is wrong half the time leaves no term of a Pauli word."""
+    circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    inputs, parameters = (torch.tensor(a) for a in data(rng, circuit, 9))
+    blind = NoiseModel(readout=Readout(0.5, 0.5))
+    for _ in range(3):
+        rows = torch.full((9, 2), torch.nan, dtype=torch.float64)  # what freed memory may hold
+        del rows
+        found = engine.expectations(
+            circuit, [z(0), pauli("X", 0)], inputs=inputs, parameters=parameters, noise=blind
+        )
+        torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-15, rtol=0)
+
+
+def test_tensors_of_any_layout(rng):
+    """Strided, expanded, one row of many, and lazily negated tensors, in every mode of autograd."""
+    circuit = encodings.angle(3).then(ansaetze.brickwork(3))
+    inputs, parameters = (torch.tensor(a) for a in data(rng, circuit, 10))
+    theta = torch.complex(parameters, parameters).conj().imag  # minus the parameters, lazily
+    layouts = [inputs[::10], inputs[::2], inputs.T.contiguous().T, inputs[:1].expand(9, 3)]
+    for x in layouts:
+        plain = x.clone(memory_format=torch.contiguous_format)
+        expected = engine.expectations(circuit, [z(0)], inputs=plain, parameters=-parameters)
+        for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+            with mode():
+                found = engine.expectations(circuit, [z(0)], inputs=x, parameters=theta)
+            assert torch.equal(found, expected)
+
+
+def test_many_turns_alike_keep_the_norm():
+    """Rounding the same angle thousands of times must not add up to a state of another norm."""
+    circuit = turns_and_cnots(4, layers=300)
+    parameters = torch.full((circuit.parameters,), np.pi / 2)
+    ours, theirs = (
+        engine.expectations(circuit, [z(0)], parameters=parameters.to(dtype), method=method)
+        for dtype, method in ((torch.float32, "native"), (torch.float64, "statevector"))
+    )
+    assert float((ours - theirs).abs().max()) < 1e-5
+
+
 GOOD = {
     "qubits": 2, "opening": 0, "monomials": [[1, 0]], "coefficients": [0.5],
     "factors": [[0, 1, 1, -1, 0, 0]], "steps": [[0, 0, 0, 0, 1]], "places": [[0, 1, 2, 3]], "last": 0,
@@ -226,7 +298,8 @@ GOOD = {
         {"factors": [[0, 1, 1, 1, 0, 1]]}, {"factors": [[-1, 1, 1, -1, 0, 0]]}, {"opening": 2},
         {"factors": [[0, 1, 1, 0, 0, 0]]}, {"factors": [[0, 1, 1, -1, 1, 0]]}, {"monomials": [[2, 0]]},
         {"steps": [[0, 0, 1, 0, 1]]}, {"steps": [[0, 0, 0, 0, 2]]}, {"steps": [[0, 0, 0, -1, 1]]},
-        {"places": [[0, 1, 2, 4]]}, {"last": 1}, {"steps": [[0, 0, 0]]},
+        {"places": [[0, 1, 2, 4]]}, {"last": 1}, {"steps": [[0, 0, 0]]}, {"parameters": -1},
+        {"parameters": 2**31 - 1, "features": 2**31 - 1},
     ],
 )  # fmt: skip
 def test_bad_plans_are_refused_not_run(change):
@@ -239,5 +312,6 @@ def plan_arguments(given):
     def table(name):
         return np.array(given[name], np.int32)
 
-    return (given["qubits"], 1, 1, table("monomials"), np.array(given["coefficients"], float),
+    slots = given.get("parameters", 1), given.get("features", 1)
+    return (given["qubits"], *slots, table("monomials"), np.array(given["coefficients"], float),
             table("factors"), given["opening"], table("steps"), table("places"), given["last"])  # fmt: skip

@@ -134,6 +134,7 @@ def _native_rows(
     if noise.has_channels:
         check_memory(circuit.qubits, 16 + len(inputs), 2)
         return transfer.rows(circuit, plan, noise, inputs, parameters)
+    check_memory(circuit.qubits, max(len(inputs), native.LANES), 1)
     return native.rows(circuit, plan, inputs, parameters)
 
 

@@ -8,7 +8,7 @@ derivatives take the pure-torch path.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ except ImportError:
 
 SWITCH = "ROBUSTQ_NATIVE"
 WIDEST = 24  # qubits
+LANES = 8  # samples that take up room at least, however small the batch
 KEPT_BYTES = 2**28  # of final states, so that the way back need not run the circuit again
 
 
@@ -176,8 +177,7 @@ class _Rows(torch.autograd.Function):
         inputs, parameters, start = ctx.saved_tensors
         wanted = ctx.needs_input_grad[3]
         g_parameters = parameters.new_empty(1, len(parameters) if wanted else 0)
-        g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
-        g_start = torch.empty(start.shape, dtype=start.dtype)
+        g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
         given = views(
             parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start
         )
@@ -188,7 +188,7 @@ class _Rows(torch.autograd.Function):
 
 def views(*tensors: Tensor) -> list[np.ndarray]:
     """The tensors as contiguous arrays; NumPy's are handed over faster than torch's."""
-    return [t.detach().contiguous().numpy() for t in tensors]
+    return [t.detach().contiguous().resolve_neg().numpy() for t in tensors]
 
 
 def _room(circuit: Circuit, inputs: Tensor) -> int:
@@ -200,22 +200,28 @@ def _room(circuit: Circuit, inputs: Tensor) -> int:
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by the pure-torch path, as a graph that can be differentiated again."""
-    given = aliases(ctx.saved_tensors)
-    program = lower(ctx.circuit, given[0].dtype, given[0].device)
-    matrices = program.matrices(given[0], given[1])
-    means = m.pure_rows(run_program(ctx.circuit, program, matrices, given[2]), ctx.reading)
-    return graph_gradients(means, given, upstream)
+
+    def means(inputs: Tensor, parameters: Tensor, start: Tensor) -> Tensor:
+        program = lower(ctx.circuit, inputs.dtype, inputs.device)
+        states = run_program(ctx.circuit, program, program.matrices(inputs, parameters), start)
+        return m.pure_rows(states, ctx.reading)
+
+    return differentiable(means, ctx.saved_tensors, upstream)
 
 
-def aliases(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Views of tensors that may depend on one another, so that a derivative takes one path only."""
-    return [t.view_as(t) for t in tensors]
-
-
-def graph_gradients(
-    means: Tensor, given: Sequence[Tensor], upstream: Tensor
+def differentiable(
+    function: Callable[..., Tensor], saved: Sequence[Tensor], upstream: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Derivatives of ``means`` in those of ``given`` that want one, None for the others."""
-    wanted = [t for t in given if t.requires_grad]
-    found = iter(torch.autograd.grad(means, wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in given)
+    """Gradients of ``function`` in each of ``saved`` alone, as a graph.
+
+    One saved tensor may be made from another (amplitudes from inputs). Views of them keep that way
+    apart: autograd goes it anyway, once the gradients are handed back.
+    """
+    alone = [t.view_as(t) for t in saved]
+    wanted = [t for t in alone if t.requires_grad]
+    found = iter(
+        torch.autograd.grad(
+            function(*alone), wanted, upstream, create_graph=True, allow_unused=True
+        )
+    )
+    return tuple(next(found) if t.requires_grad else None for t in alone)

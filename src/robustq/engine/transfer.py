@@ -66,7 +66,7 @@ class _Map:
 
 @dataclass(frozen=True, eq=False)
 class Passage:
-    """The prefix or the suffix of a circuit with noise, as a plan of the kernel."""
+    """A circuit with noise, or its prefix or suffix, as a plan of the kernel."""
 
     circuit: Circuit
     noise: NoiseModel
@@ -76,7 +76,7 @@ class Passage:
     def events(self, pieces: Sequence[tuple[Ref, ...]] | None = None) -> Sequence[Event]:
         """The part's gates and channels, with references to matrices where ``pieces`` are given."""
         listed = events(self.circuit, pieces or [()] * len(self.circuit.operations), self.noise)
-        return split(listed)[self.part == "suffix"]
+        return listed if self.part == "whole" else split(listed)[self.part == "suffix"]
 
 
 @lru_cache(maxsize=512)
@@ -220,10 +220,17 @@ def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) ->
 
 
 def rows(
-    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor
-) -> Tensor:
-    """Means of the rows ``(batch, rows)``: observables back through the suffix, states through the rest."""
+    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor,
+    *, forwards: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """Means of the rows ``(batch, rows)``: observables back through the suffix, states through the rest.
+
+    With ``forwards`` the states go all the way; by default where there are fewer of them than rows.
+    """
     start = state_vectors(circuit, inputs)
+    if len(inputs) < rows_of(reading) if forwards is None else forwards:
+        state = evolve(passage(circuit, noise, "whole"), inputs, parameters, start)
+        return state @ pauli_rows(reading, inputs.dtype).T
     pulled = pulled_rows(circuit, reading, noise, parameters)
     return evolve(passage(circuit, noise, "prefix"), inputs, parameters, start) @ pulled.T
 
@@ -270,8 +277,7 @@ class _Transfer(torch.autograd.Function):
         inputs, parameters, start = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2]
         g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
-        g_inputs = torch.zeros(inputs.shape, dtype=inputs.dtype)
-        g_start = torch.empty(start.shape, dtype=start.dtype)
+        g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
         given = native.views(
             parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start
         )
@@ -281,27 +287,33 @@ class _Transfer(torch.autograd.Function):
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
-    inputs, parameters, start = tensors = native.aliases(ctx.saved_tensors)
     circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
-    lowered = lower(circuit, inputs.dtype, inputs.device)
-    matrices = lowered.matrices(inputs, parameters)
-    part = ctx.by.events(lowered.pieces)
-    given = operators_of(start, circuit.qubits) if len(start) else None
-    if ctx.back:
-        assert given is not None
-        out = pauli_vectors(pull_back(given, part, matrices, circuit.qubits), circuit.qubits) / size
-    elif given is None:
-        out = pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
-    else:
-        out = pauli_vectors(push(given / size, part, matrices), circuit.qubits)
-    return native.graph_gradients(out, tensors, upstream)
+
+    def vectors(inputs: Tensor, parameters: Tensor, start: Tensor) -> Tensor:
+        lowered = lower(circuit, inputs.dtype, inputs.device)
+        matrices = lowered.matrices(inputs, parameters)
+        part = ctx.by.events(lowered.pieces)
+        given = operators_of(start, circuit.qubits) if len(start) else None
+        if given is None:
+            return pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
+        if ctx.back:
+            pulled = pull_back(given, part, matrices, circuit.qubits)
+            return pauli_vectors(pulled / size, circuit.qubits)
+        return pauli_vectors(push(given / size, part, matrices), circuit.qubits)
+
+    return native.differentiable(vectors, ctx.saved_tensors, upstream)
+
+
+def rows_of(reading: Measurement) -> int:
+    """How many rows are read."""
+    return len(reading.diagonals) + len(reading.words)
 
 
 @lru_cache(maxsize=64)
 def pauli_rows(reading: Measurement, dtype: torch.dtype) -> Tensor:
     """The rows of a measurement as Pauli vectors ``(rows, 4**qubits)`` of a real ``dtype``."""
     size = 4**reading.qubits
-    found = np.zeros((len(reading.diagonals) + len(reading.words), size))
+    found = np.zeros((rows_of(reading), size))
     spread = reading.diagonals.reshape(-1, *[2] * reading.qubits)
     for axis in range(1, reading.qubits + 1):  # tr(diag Z...) / 2**n is a Walsh transform
         spread = np.stack([spread.take(0, axis) + spread.take(1, axis),
