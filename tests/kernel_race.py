@@ -99,14 +99,18 @@ def jobs(kernel, dtype, seed):
 def main():
     import _robustq_kernel as kernel
 
-    work = [job for k, dtype in enumerate((np.float32, np.float64)) for job in jobs(kernel, dtype, k)]
+    work = [
+        job for k, dtype in enumerate((np.float32, np.float64)) for job in jobs(kernel, dtype, k)
+    ]
     alone = [job(1) for job in work]
     assert all(np.isfinite(numbers).all() for numbers in alone)
     with ThreadPoolExecutor(THREADS) as pool:
         together = list(pool.map(lambda job: job(THREADS), work * 4))
     for expected, found in zip(alone * 4, together, strict=True):
         assert np.array_equal(expected, found)
-    print(f"{len(together)} jobs of {THREADS} callers on {THREADS} threads each: the same to the bit")
+    print(
+        f"{len(together)} jobs of {THREADS} callers on {THREADS} threads each: the same to the bit"
+    )
     return 0
 
 

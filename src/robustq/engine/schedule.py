@@ -65,10 +65,8 @@ def schedule(circuit: Circuit) -> Schedule:
     steps: list[Step] = []
     turned = 0
     for slot in _slots(rest, circuit.qubits):
-        if isinstance(slot[0], Relabelling):
-            for relabelling in slot:
-                places = places[permutation(relabelling.operation, circuit.qubits)]
-            continue
+        for relabelling in (p for p in slot if isinstance(p, Relabelling)):
+            places = places[permutation(relabelling.operation, circuit.qubits)]
         for step in _passes(slot, places):
             if step.turns and not step.batched:
                 turned += len(step.factors)

@@ -9,6 +9,7 @@ complex densities (:mod:`robustq.engine.noisy`) does the same and is what the ke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -26,6 +27,7 @@ from robustq.engine.lowering import Ref, lower
 from robustq.engine.measurement import Measurement
 from robustq.engine.noisy import Event, events, pull_back, push, push_forward, split
 from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
+from robustq.engine.statevector import initial_amplitudes
 from robustq.noise.model import NoiseModel
 
 WIDEST = 10  # qubits: a vector of 4**10 words and its lanes are 64 MiB
@@ -37,6 +39,15 @@ def fits(circuit: Circuit) -> bool:
     """Whether the kernel can run the circuit with noise: not too wide, no gate on three qubits."""
     narrow = circuit.qubits <= WIDEST and all(len(o.qubits) <= 2 for o in circuit.operations)
     return native.available() and narrow
+
+
+def copies(circuit: Circuit, batch: int, *, differentiated: bool) -> int:
+    """Densities' worth of memory, for ``check_memory``: on the way back about the root of the depth.
+
+    Every thread keeps lanes of vectors: one, or that many checkpoints and as many states between two.
+    """
+    lanes = 4 * (1 + math.isqrt(2 * len(circuit.operations)) if differentiated else 1)
+    return 16 + batch + lanes * min(torch.get_num_threads(), -(-batch // native.LANES))
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def _joins(target: _Map, qubits: tuple[int, ...], piece: _Piece) -> bool:
     """A rotation stays out of a wider map, which it would fill, and out of one of the other kind."""
     wider = len(target.qubits) > len(qubits)
     if piece.factor is None:
-        return not wider or np.count_nonzero(piece.matrix) <= 6  # a channel, not a Hadamard
+        return not wider or int(np.count_nonzero(piece.matrix)) <= 6  # a channel, not a Hadamard
     shared = not any(p.factor is not None for p in target.pieces)
     return not wider and (shared or target.batched == piece.factor.angle.has_inputs)
 
@@ -164,7 +175,7 @@ def _transfer_matrix(name: str) -> RealMatrix:
     """``R_ij = tr(P_i U P_j U^dagger) / d`` of a gate without angles."""
     unitary, words = gate(name).matrix(), _words(gate(name).qubits)
     images = unitary @ words @ unitary.conj().T
-    found = np.einsum("iab,jba->ij", words, images).real / len(unitary)
+    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(unitary)
     found[np.abs(found) < 1e-15] = 0
     return found
 
@@ -174,13 +185,13 @@ def _generator(word: str) -> RealMatrix:
     """``S`` with ``exp(-i a W) P_j exp(i a W) = cos(2a) P_j + sin(2a) sum_i S_ij P_i`` where W, P_j anticommute."""
     words, matrix = _words(len(word)), pauli_matrix(word)
     images = -0.5j * (matrix @ words - words @ matrix)
-    found = np.einsum("iab,jba->ij", words, images).real / len(matrix)
-    return np.round(found)
+    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real.round() / len(matrix)
+    return found
 
 
 @lru_cache(maxsize=4)
 def _words(qubits: int) -> NDArray[np.complex128]:
-    words = np.eye(1)[None]
+    words = np.eye(1, dtype=complex)[None]
     letters = np.stack([PAULI[letter] for letter in LETTERS])
     for _ in range(qubits):
         words = np.stack([np.kron(word, letter) for word in words for letter in letters])
@@ -193,8 +204,8 @@ def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) ->
         return matrix
     if len(qubits) == 2:  # the same two, the other way round
         return matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
-    both = (matrix, np.eye(4)) if qubits[0] == wanted[0] else (np.eye(4), matrix)
-    return np.kron(*both)
+    left, right = (matrix, np.eye(4)) if qubits[0] == wanted[0] else (np.eye(4), matrix)
+    return np.einsum("ab,cd->acbd", left, right).reshape(16, 16)
 
 
 def rows(
@@ -262,7 +273,8 @@ class _Transfer(torch.autograd.Function):
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
-    circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
+    circuit: Circuit = ctx.by.circuit
+    size = float(2**circuit.qubits)
 
     def vectors(inputs: Tensor, parameters: Tensor, start: Tensor) -> Tensor:
         lowered = lower(circuit, inputs.dtype, inputs.device)
@@ -302,7 +314,7 @@ def state_vectors(circuit: Circuit, inputs: Tensor) -> Tensor | None:
     """Pauli vectors ``(batch, 4**qubits)`` of loaded amplitudes; None for |0...0>."""
     if not circuit.amplitudes:
         return None
-    amplitudes = native.initial_amplitudes(circuit, inputs)
+    amplitudes = initial_amplitudes(circuit, inputs)
     state = torch.nn.functional.pad(amplitudes, (0, 2**circuit.qubits - circuit.amplitudes))
     density = (state[:, :, None] * state[:, None, :]).to(
         torch.complex64 if inputs.dtype == torch.float32 else torch.complex128
