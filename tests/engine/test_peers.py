@@ -179,7 +179,7 @@ def observed(peer, circuit, noise, inputs, parameters):
 @pytest.mark.parametrize("circuit_name", ["all-gates", "one-and-two"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_path_agrees_with_every_peer(circuit_name, noise_name, peer):
-    check(peer, *case(circuit_name, noise_name))
+    check_paths(peer, *case(circuit_name, noise_name))
 
 
 @pytest.mark.parametrize("peer", PEERS)
@@ -187,10 +187,10 @@ def test_every_path_agrees_with_every_peer(circuit_name, noise_name, peer):
 @pytest.mark.parametrize("circuit_name", ["narrow", "encoded-first"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_other_circuits_agree_too(circuit_name, noise_name, peer):
-    check(peer, *case(circuit_name, noise_name))
+    check_paths(peer, *case(circuit_name, noise_name))
 
 
-def check(peer, circuit, noise, inputs, parameters):
+def check_paths(peer, circuit, noise, inputs, parameters):
     theirs = observed(peer, circuit, noise, inputs, parameters)
     for dtype, tolerance in TOLERANCE.items():
         x, theta = torch.tensor(inputs, dtype=dtype), torch.tensor(parameters, dtype=dtype)

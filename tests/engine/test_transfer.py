@@ -1,5 +1,6 @@
 """The kernel for noisy circuits: random circuits, batches, checkpoints, threads, bad plans."""
 
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -168,6 +169,19 @@ def test_what_does_not_fit_is_refused(rng):
         engine.expectations(
             circuit, [z(0)], inputs=inputs, parameters=parameters, noise=NOISE, method="native"
         )
+
+
+def test_room_is_asked_for_before_it_is_taken(monkeypatch):
+    """Checkpoints of a deep circuit, and lanes that a single sample fills as eight would."""
+    module = importlib.import_module("robustq.engine.expectations")
+    monkeypatch.setattr(module, "_available_memory", lambda: 2**30)
+    deep = encodings.angle(10).then(ansaetze.strongly_entangling(10, layers=20))
+    x, theta = torch.zeros(1, 10), torch.zeros(deep.parameters, requires_grad=True)
+    with pytest.raises(CircuitError, match="GiB of free memory, got a need of"):
+        engine.expectations(deep, [z(0)], inputs=x, parameters=theta, noise=NOISE, method="native")
+    wide = encodings.angle(24)
+    with pytest.raises(CircuitError, match="GiB of free memory, got a need of"):
+        engine.expectations(wide, [z(0)], inputs=torch.zeros(1, 24), method="native")
 
 
 GOOD = {

@@ -132,7 +132,11 @@ def _native_rows(
             f"{max(len(o.qubits) for o in circuit.operations)}"
         )
     if noise.has_channels:
-        check_memory(circuit.qubits, 16 + len(inputs), 2)
+        differentiated = torch.is_grad_enabled() and (
+            inputs.requires_grad or parameters.requires_grad
+        )
+        copies = transfer.copies(circuit, len(inputs), differentiated=differentiated)
+        check_memory(circuit.qubits, copies, 2)
         return transfer.rows(circuit, plan, noise, inputs, parameters)
     check_memory(circuit.qubits, max(len(inputs), native.LANES), 1)
     return native.rows(circuit, plan, inputs, parameters)

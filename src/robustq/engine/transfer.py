@@ -9,6 +9,7 @@ complex densities (:mod:`robustq.engine.noisy`) does the same and is what the ke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -42,6 +43,15 @@ def fits(circuit: Circuit) -> bool:
 @lru_cache(maxsize=256)
 def _narrow(circuit: Circuit) -> bool:
     return all(len(o.qubits) <= 2 for o in circuit.operations)
+
+
+def copies(circuit: Circuit, batch: int, *, differentiated: bool) -> int:
+    """Densities' worth of memory, for ``check_memory``: on the way back about the root of the depth.
+
+    Every thread keeps lanes of vectors: one, or that many checkpoints and as many states between two.
+    """
+    lanes = 4 * (1 + math.isqrt(2 * len(circuit.operations)) if differentiated else 1)
+    return 16 + batch + lanes * min(torch.get_num_threads(), -(-batch // native.LANES))
 
 
 @dataclass(frozen=True)
@@ -287,7 +297,8 @@ class _Transfer(torch.autograd.Function):
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients by complex matrices in torch, as a graph that can be differentiated again."""
-    circuit, size = ctx.by.circuit, 2**ctx.by.circuit.qubits
+    circuit: Circuit = ctx.by.circuit
+    size = float(2**circuit.qubits)
 
     def vectors(inputs: Tensor, parameters: Tensor, start: Tensor) -> Tensor:
         lowered = lower(circuit, inputs.dtype, inputs.device)
