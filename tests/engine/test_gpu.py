@@ -28,7 +28,7 @@ def case(request, rng):
     return circuit, inputs, parameters
 
 
-def agree(call, inputs, parameters):
+def check_agree(call, inputs, parameters):
     """The rows and their gradients on both devices."""
     found = []
     for device in ("cpu", "cuda"):
@@ -44,7 +44,7 @@ def agree(call, inputs, parameters):
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["pure", "noisy"])
 def test_expectations_and_gradients(case, noise):
     circuit, inputs, parameters = case
-    agree(
+    check_agree(
         lambda x, t: engine.expectations(circuit, READ, inputs=x, parameters=t, noise=noise),
         inputs, parameters,
     )  # fmt: skip
@@ -53,11 +53,11 @@ def test_expectations_and_gradients(case, noise):
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["pure", "noisy"])
 def test_frozen_models(case, noise):
     circuit, inputs, parameters = case
-    agree(lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters)
+    check_agree(lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters)
 
 
 def test_fidelity_kernels(case):
     circuit, inputs, parameters = case
-    agree(
+    check_agree(
         lambda x, t: engine.fidelity_kernel(circuit, x, parameters=t.detach()), inputs, parameters
     )
