@@ -205,7 +205,8 @@ def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) ->
     if len(qubits) == 2:  # the same two, the other way round
         return matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
     left, right = (matrix, np.eye(4)) if qubits[0] == wanted[0] else (np.eye(4), matrix)
-    return np.einsum("ab,cd->acbd", left, right).reshape(16, 16)
+    widened: RealMatrix = np.einsum("ab,cd->acbd", left, right).reshape(16, 16)
+    return widened
 
 
 def rows(
