@@ -53,7 +53,9 @@ def test_expectations_and_gradients(case, noise):
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["pure", "noisy"])
 def test_frozen_models(case, noise):
     circuit, inputs, parameters = case
-    check_agree(lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters)
+    check_agree(
+        lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters
+    )
 
 
 def test_fidelity_kernels(case):

@@ -136,12 +136,12 @@ class _Frozen:
 
     @property
     def parts(self) -> tuple[list[noisy.Event], list[noisy.Event]]:
-        return _parts(self.circuit, self.noise)
+        return noisy.parts(self.circuit, self.noise)
 
     @property
     def encoder(self) -> Circuit:
         """The gates of the prefix alone, slots numbered as before."""
-        return _encoder(self.circuit, self.noise)
+        return noisy.encoder(self.circuit, self.noise)
 
     @property
     def on_cpu(self) -> bool:
@@ -156,7 +156,7 @@ class _Frozen:
         """The strategy that costs least for so many samples, preparation included."""
         found = self.costs
         if uses is not None:
-            suffix = _only(self.circuit, self.parts[1], 0)
+            suffix = noisy.only(self.circuit, self.parts[1], 0)
             prepared = cost.preparation(suffix, len(self.observables))
             found = {name: prepared[name] + uses * each for name, each in found.items()}
         return min(found, key=lambda name: found[name])
@@ -209,7 +209,9 @@ class _Frozen:
             if any(event.channel for event in suffix):
                 pulled = _pulled(self.circuit, self.plan, suffix, parameters)
             else:  # without channels one unitary serves every row
-                pulled = _conjugated(unitary(_only(self.circuit, suffix, 0), parameters), self.plan)
+                pulled = _conjugated(
+                    unitary(noisy.only(self.circuit, suffix, 0), parameters), self.plan
+                )
             mix = torch.as_tensor(self.plan.combine).to(pulled)
             self._operators[dtype] = torch.einsum("rk,rij->kij", mix, pulled)
         return self._operators[dtype]
@@ -248,28 +250,19 @@ def strategy_costs(
     return dict(_costs(circuit, len(observables), noise, native.available()))
 
 
-@lru_cache(maxsize=256)
-def _parts(circuit: Circuit, noise: NoiseModel) -> tuple[list[noisy.Event], list[noisy.Event]]:
-    pieces = lower(circuit, torch.float32, torch.device("cpu")).pieces
-    return noisy.split(noisy.events(circuit, pieces, noise))
-
-
-@lru_cache(maxsize=256)
-def _encoder(circuit: Circuit, noise: NoiseModel) -> Circuit:
-    return _only(circuit, _parts(circuit, noise)[0], circuit.amplitudes)
-
-
 def _is_product(circuit: Circuit, noise: NoiseModel) -> bool:
     """Whether the prefix is a product encoding that no channel strikes."""
-    free = not any(event.channel for event in _parts(circuit, noise)[0])
-    return free and circuit.qubits <= bloch.WIDEST and bloch.is_product(_encoder(circuit, noise))
+    free = not any(event.channel for event in noisy.parts(circuit, noise)[0])
+    return (
+        free and circuit.qubits <= bloch.WIDEST and bloch.is_product(noisy.encoder(circuit, noise))
+    )
 
 
 @lru_cache(maxsize=256)
 def _costs(circuit: Circuit, classes: int, noise: NoiseModel, fast: bool) -> dict[str, int]:
     """What every strategy that applies costs a sample; ``fast`` if the kernel can take part."""
-    encoder = _encoder(circuit, noise)
-    if any(event.channel for event in _parts(circuit, noise)[0]):
+    encoder = noisy.encoder(circuit, noise)
+    if any(event.channel for event in noisy.parts(circuit, noise)[0]):
         found = {"density": cost.density_gradient(encoder, classes)}
         if fast and circuit.qubits <= WIDEST_PAULI and transfer.fits(circuit):
             found["pauli"] = cost.transfer_gradient(encoder, classes)
@@ -293,12 +286,6 @@ def _pulled(
     dtype = torch.complex64 if parameters.dtype == torch.float32 else torch.complex128
     operators = torch.as_tensor(plan.matrices()).to(dtype).to(parameters.device)
     return noisy.pull_back(operators, suffix, matrices, circuit.qubits)
-
-
-def _only(circuit: Circuit, part: Sequence[noisy.Event], amplitudes: int) -> Circuit:
-    """The circuit with some of its gates alone, slots numbered as before."""
-    kept = tuple(event.operation for event in part if event.operation is not None)
-    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, amplitudes)
 
 
 def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -62,6 +63,30 @@ def split(listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
         else:
             suffix.append(event)
     return prefix[::-1], suffix[::-1]
+
+
+@lru_cache(maxsize=256)
+def parts(circuit: Circuit, noise: NoiseModel) -> tuple[list[Event], list[Event]]:
+    """Prefix and suffix of a circuit with noise, with references into its lowered form."""
+    pieces = lower(circuit, torch.float32, torch.device("cpu")).pieces
+    return split(events(circuit, pieces, noise))
+
+
+@lru_cache(maxsize=256)
+def encoder(circuit: Circuit, noise: NoiseModel) -> Circuit:
+    """The gates of the prefix alone, slots numbered as before."""
+    return only(circuit, parts(circuit, noise)[0], circuit.amplitudes)
+
+
+def only(circuit: Circuit, part: Sequence[Event], amplitudes: int) -> Circuit:
+    """The circuit with some of its gates alone, slots numbered as before."""
+    kept = tuple(event.operation for event in part if event.operation is not None)
+    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, amplitudes)
+
+
+def is_pure(circuit: Circuit, noise: NoiseModel) -> bool:
+    """Whether no channel strikes before the last gate that depends on the input."""
+    return not any(event.channel for event in parts(circuit, noise)[0])
 
 
 def pull_back(

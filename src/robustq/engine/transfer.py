@@ -24,12 +24,23 @@ from robustq.circuits.circuit import Circuit, Operation
 from robustq.circuits.gates import PAULI, gate, pauli_matrix
 from robustq.engine import native
 from robustq.engine.lowering import Ref, lower
-from robustq.engine.measurement import Measurement
-from robustq.engine.noisy import Event, events, pull_back, push, push_forward, split
+from robustq.engine.measurement import Measurement, quadratic_rows, real_quadratic_rows
+from robustq.engine.noisy import (
+    Event,
+    encoder,
+    events,
+    is_pure,
+    pull_back,
+    push,
+    push_forward,
+    split,
+)
 from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
+from robustq.engine.statevector import evolve as states
 from robustq.engine.statevector import initial_amplitudes
 from robustq.noise.model import NoiseModel
 
+QUADRATIC = 9  # qubits from which a pure prefix is run as states, whatever it is
 WIDEST = 10  # qubits: a vector of 4**10 words and its lanes are 64 MiB
 LETTERS = "IXYZ"
 RealMatrix = NDArray[np.float64]
@@ -237,12 +248,23 @@ def rows(
 
     With ``forwards`` the states go all the way; by default where there are fewer of them than rows.
     """
-    start = state_vectors(circuit, inputs)
     if len(inputs) < rows_of(reading) if forwards is None else forwards:
+        start = state_vectors(circuit, inputs)
         state = evolve(passage(circuit, noise, "whole"), inputs, parameters, start)
         return state @ pauli_rows(reading, inputs.dtype).T
     pulled = pulled_rows(circuit, reading, noise, parameters)
+    if is_pure(circuit, noise) and (circuit.amplitudes or circuit.qubits >= QUADRATIC):
+        return _pure_means(encoder(circuit, noise), pulled, inputs, parameters)
+    start = state_vectors(circuit, inputs)
     return evolve(passage(circuit, noise, "prefix"), inputs, parameters, start) @ pulled.T
+
+
+def _pure_means(pure: Circuit, pulled: Tensor, inputs: Tensor, parameters: Tensor) -> Tensor:
+    """``<psi|M_r|psi>`` of the states that ``pure`` prepares: ``2**n`` numbers a sample, not ``4**n``."""
+    state, operators = states(pure, inputs, parameters), operators_of(pulled, pure.qubits)
+    if all(gate(o.gate).is_real for o in pure.operations):
+        return real_quadratic_rows(state.real, operators.real)
+    return quadratic_rows(state, operators)
 
 
 def pulled_rows(
