@@ -235,7 +235,7 @@ def test_no_memory_is_an_error_not_the_end(rng):
         run(small)
         with open("/proc/self/statm", encoding="ascii") as pages:
             used = int(pages.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**22, used + 2**22))
         try:
             run(circuit)
         except MemoryError:
