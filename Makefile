@@ -42,18 +42,21 @@ define kernel
 	  -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DCMAKE_CXX_FLAGS="$(2) -fno-omit-frame-pointer" $(3) \
 	  -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
 	$(BIN)/cmake --build build/$(1)
+	@printf 'import sys\nsys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]\n' \
+	  > build/$(1)/sitecustomize.py # the editable installation would put the ordinary kernel first
+	PYTHONPATH=build/$(1):src $(BIN)/python -c 'import importlib.util as u; at = u.find_spec("_robustq_kernel").origin; assert "build/$(1)" in at, at'
 endef
 
 sanitize: $(VENV)/.tested ## run the kernel's tests under ASan and UBSan
 	$(call kernel,sanitize,-fsanitize=address$(comma)undefined)
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  PYTHONPATH=build/sanitize $(BIN)/python -m pytest -q -p no:xdist $(KERNEL_TESTS)
+	  PYTHONPATH=build/sanitize:src $(BIN)/python -m pytest -q -p no:xdist $(KERNEL_TESTS)
 
 race: $(VENV)/.tested ## run the kernel's threads under TSan
 	$(call kernel,race,-fsanitize=thread,-DROBUSTQ_BASELINE=ON)
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
-	  PYTHONPATH=build/race $(BIN)/python tests/kernel_race.py
+	  PYTHONPATH=build/race:src $(BIN)/python tests/kernel_race.py
 
 check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/ruff format --check src tests tools perf examples
