@@ -132,6 +132,18 @@ def test_threads_do_not_change_a_bit(rng):
     assert torch.equal(found[0], found[2])
 
 
+@pytest.mark.skipif(not native.available(), reason="in torch a circuit is never cheap")
+def test_a_model_asked_little_is_not_prepared(rng):
+    circuit = CIRCUITS["angle"]
+    inputs, parameters = data(rng, circuit, 5)
+    x, theta = torch.tensor(inputs), torch.tensor(parameters)
+    few = engine.FrozenModel(circuit, READ, theta, uses=5)
+    many = engine.FrozenModel(circuit, READ, theta, uses=10**9)
+    assert (few.strategy, many.strategy) == ("circuit", "bloch")
+    assert engine.FrozenModel(circuit, READ, theta).strategy == "bloch"
+    torch.testing.assert_close(few(x), many(x))
+
+
 def test_strategies_that_do_not_apply_are_refused():
     theta = torch.zeros(CIRCUITS["iqp"].parameters)
     with pytest.raises(RobustQError, match="strategy"):

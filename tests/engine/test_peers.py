@@ -81,7 +81,7 @@ def by_aer(circuit, x, theta, noise):
     """Our qubit 0 is the most significant bit and Qiskit's the least, within matrices too."""
     aer = pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed")
     from qiskit import QuantumCircuit, transpile
-    from qiskit.circuit.library import iSwapGate
+    from qiskit.circuit import library
     from qiskit.quantum_info import Kraus
 
     built, top = QuantumCircuit(circuit.qubits), circuit.qubits - 1
@@ -94,7 +94,7 @@ def by_aer(circuit, x, theta, noise):
             for name, angle in zip(("rz", "ry", "rz"), angles, strict=True):
                 getattr(built, name)(angle, *on)
         elif o.gate == "iswapdg":
-            built.append(iSwapGate().inverse(), on)
+            built.append(library.iSwapGate().inverse(), on)
         else:
             getattr(built, AER_NAMES.get(o.gate, o.gate))(*angles, *on)
         for channel, struck in noise.after(o):
@@ -219,3 +219,44 @@ def test_trajectories_agree_within_their_errors(generator, noise_name):
     )  # fmt: skip
     theirs = torch.as_tensor(observed("reference", circuit, noise, inputs, parameters))
     assert bool(((found.mean - theirs).abs() <= 4 * found.standard_error + 1e-12).all())
+
+
+@qml.qnode(qml.device("default.mixed", wires=4))
+def confused(density, word, readouts):
+    """Chances of the bits a device reports: each qubit of ``word`` rotated to Z, then misread."""
+    qml.QubitDensityMatrix(density, wires=range(4))
+    for q, letter in word:
+        if letter == "Y":
+            qml.adjoint(qml.S(q))
+        if letter in "XY":
+            qml.Hadamard(q)
+    for q, readout in enumerate(readouts):
+        kraus = []
+        for observed, prepared in np.ndindex(2, 2):
+            kraus.append(np.zeros((2, 2)))
+            kraus[-1][observed, prepared] = readout.confusion[observed][prepared] ** 0.5
+        qml.QubitChannel(kraus, wires=q)
+    return qml.probs(wires=range(4))
+
+
+def misread(observable, density, readouts):
+    """An observable's mean from misread bits, word by word, without any operator of ours."""
+    if isinstance(observable, Projector):
+        return observable.diagonal(4) @ np.asarray(confused(density, (), readouts))
+    total = 0.0
+    for c, word in observable.terms:
+        signs = z(*(q for q, _ in word)).diagonal(4) if word else np.ones(16)
+        total += c * float(signs @ np.asarray(confused(density, word, readouts)))
+    return total
+
+
+@pytest.mark.parametrize("noise_name", ["read-out", "weak"])
+def test_read_out_is_what_misread_bits_give(noise_name):
+    circuit, noise, inputs, parameters = case("one-and-two", noise_name)
+    readouts = noise.readouts_of(4)
+    densities = [by_pennylane(circuit, x, parameters, noise) for x in inputs]
+    expected = [[misread(o, rho, readouts) for o in OBSERVABLES] for rho in densities]
+    x, theta = torch.tensor(inputs), torch.tensor(parameters)
+    for path in paths(circuit, noise):
+        found = PATHS[path](circuit, x, theta, noise).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-10, err_msg=path)

@@ -137,15 +137,9 @@ def _maps(events: Sequence[Event]) -> list[_Map]:
     latest: dict[int, _Map] = {}
     for event in events:
         for qubits, piece in _pieces(event):
-            last = [latest.get(q) for q in qubits]
-            target = last[0]
-            if (
-                target is None
-                or any(other is not target for other in last)
-                or not _joins(target, qubits, piece)
-            ):
-                target = None
-            if target is None:
+            target = latest.get(qubits[0])
+            alone = target is not None and all(latest.get(q) is target for q in qubits)
+            if target is None or not alone or not _joins(target, qubits, piece):
                 target = _Map(qubits)
                 made.append(target)
             target.pieces.append(_Piece(_on(piece.matrix, qubits, target.qubits), piece.factor))
