@@ -112,6 +112,24 @@ def test_checkpoints_change_nothing(rng):
         torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-9)
 
 
+@pytest.mark.parametrize("encoding", [encodings.dense_angle(6), encodings.angle(3)])
+def test_a_pure_prefix_may_be_run_as_states(rng, monkeypatch, encoding):
+    monkeypatch.setattr(transfer, "QUADRATIC", 1)
+    circuit = encoding.then(ansaetze.hardware_efficient(3, layers=2))
+    noise = NoiseModel((Rule(Channel("amplitude-damping", 0.1), width=2),))
+    inputs, parameters = data(rng, circuit, 7)
+    found = []
+    for method in ("native", "density"):
+        leaves = [torch.tensor(a, requires_grad=True) for a in (inputs, parameters)]
+        rows = engine.expectations(
+            circuit, [z(0), pauli("XY", 0, 1)], inputs=leaves[0], parameters=leaves[1],
+            noise=noise, method=method,
+        )  # fmt: skip
+        found.append((rows.detach(), *torch.autograd.grad(rows.square().sum(), leaves)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_threads_do_not_change_a_bit(rng, deep):
     circuit = wide_and_deep() if deep else narrow(rng)
