@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustq.circuits.angles import Angle, Slot
+from robustq.circuits.angles import Angle
 from robustq.circuits.circuit import Circuit, Operation
 from robustq.circuits.gates import gate
+from robustq.engine.slots import slot_positions, slot_vector
 
 Key = tuple[bool, int]  # (depends on inputs, number of qubits)
 
@@ -105,11 +106,9 @@ class Program:
 
     def matrices(self, inputs: Tensor, parameters: Tensor) -> dict[Key, Tensor]:
         """Every bank's unitaries for ``inputs`` ``(batch, F)`` and ``parameters`` ``(P,)``."""
-        one = parameters.new_ones(1)
-        shared = torch.cat([one, parameters])[None]
-        rows = {False: shared}
+        rows = {False: slot_vector(inputs.new_zeros(1, 0), parameters)}
         if any(bank.batched for bank in self.banks.values()):
-            rows[True] = torch.cat([shared.expand(len(inputs), -1), inputs], dim=1)
+            rows[True] = slot_vector(inputs, parameters)
         return {
             key: bank.unitaries(bank.angles(rows[bank.batched])) for key, bank in self.banks.items()
         }
@@ -180,13 +179,6 @@ def _bank(
             np.stack([vectors for _, vectors in spectra]), dtype=complex_dtype, device=device
         ),
     )
-
-
-def slot_positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
-    """Indices into ``[1, theta, x]``; a missing factor is the leading one."""
-    places = [slot.number + (1 if slot.kind == "theta" else 1 + parameters) for slot in monomial]
-    padded = [*places, 0, 0]
-    return padded[0], padded[1]
 
 
 @cache

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from robustq.circuits.circuit import Circuit
 from robustq.engine import measurement as m
-from robustq.engine.lowering import lower, slot_positions
+from robustq.engine.lowering import lower
 from robustq.engine.primitives import Phase, Turn
 from robustq.engine.schedule import schedule
+from robustq.engine.slots import slot_positions
 from robustq.engine.statevector import initial_amplitudes, run_program
 
 try:

@@ -48,7 +48,7 @@ class Polynomials:
     def of(angles: Sequence[Angle], parameters: int) -> Polynomials:
         """The ``angles`` of a circuit with so many trainable slots."""
         entries = [
-            (*_positions(monomial, parameters), owner, coefficient)
+            (*slot_positions(monomial, parameters), owner, coefficient)
             for owner, angle in enumerate(angles)
             for monomial, coefficient in angle.terms
         ]
@@ -83,7 +83,8 @@ class Polynomials:
         return places[0], places[1], places[2], like.new_tensor(self.coefficient)
 
 
-def _positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
+def slot_positions(monomial: tuple[Slot, ...], parameters: int) -> tuple[int, int]:
+    """Indices into ``[1, theta, x]``; a missing factor is the leading one."""
     places = [slot.number + (1 if slot.kind == "theta" else 1 + parameters) for slot in monomial]
     padded = [*places, 0, 0]
     return padded[0], padded[1]
