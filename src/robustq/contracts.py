@@ -50,6 +50,90 @@ class QuantumClassifier(Protocol):
         ...
 
 
+@runtime_checkable
+class TamperableClassifier(Protocol):
+    """A quantum classifier whose circuit, angles and read-out can be run otherwise than trained."""
+
+    @property
+    def circuit(self) -> Any:
+        """The circuit, a :class:`robustq.circuits.Circuit`."""
+        ...
+
+    @property
+    def observables(self) -> tuple[Any, ...]:
+        """What is read."""
+        ...
+
+    @property
+    def angles(self) -> Tensor:
+        """The trained angles ``(circuit.parameters,)``."""
+        ...
+
+    def encoder_inputs(self, x: Tensor) -> Tensor:
+        """What reaches the encoder, ``(batch, circuit.inputs)``."""
+        ...
+
+    def measured(
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Any = None,
+        observables: tuple[Any, ...] | None = None,
+    ) -> Tensor:
+        """Expectations ``(batch, observables)``, differentiable in features and angles."""
+        ...
+
+    def read(self, values: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` from expectations."""
+        ...
+
+
+@runtime_checkable
+class StateClassifier(Protocol):
+    """A frozen classifier that can be asked about a state in the place of an input."""
+
+    def states(self, x: Tensor) -> Tensor:
+        """The state after the last gate that depends on the input, complex ``(batch, dimension)``."""
+        ...
+
+    def of_states(self, states: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of such states."""
+        ...
+
+
+@runtime_checkable
+class AmplitudeClassifier(Protocol):
+    """A classifier that may be a quadratic form of its features."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def forms(self, dtype: torch.dtype) -> Tensor:
+        """``Re M_k``, ``(classes, features, features)``; ModelError if it is not."""
+        ...
+
+
+@runtime_checkable
+class ShotClassifier(Protocol):
+    """A classifier that runs circuits a finite number of times."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def shots_per_answer(self) -> int:
+        """Circuit executions for the logits of one input."""
+        ...
+
+    @property
+    def shots_per_gradient(self) -> int:
+        """Further executions for the gradient at one input."""
+        ...
+
+
 class Threat(Protocol):
     """What an adversary may do to an input, as a value."""
 
@@ -79,24 +163,84 @@ class Threat(Protocol):
         ...
 
 
-class Problem(Protocol):
-    """What an attack sees: it asks, the framework answers, counts and remembers."""
+class Search(Protocol):
+    """What every attack sees, whatever it moves: it asks, the framework answers, counts, remembers."""
 
     x: Tensor
-    y: Tensor
     threat: Threat
     generator: torch.Generator
-
-    def logits(self, candidate: Tensor) -> Tensor:
-        """The model's logits ``(batch, classes)`` at the projected candidate."""
-        ...
 
     def loss(self, candidate: Tensor, kind: str = "margin") -> Tensor:
         """The loss to raise, ``(batch,)``, at the projected candidate."""
         ...
 
+    def loss_and_gradient(self, candidate: Tensor, kind: str = "margin") -> tuple[Tensor, Tensor]:
+        """:meth:`loss` and its gradient with respect to the candidate, shape of ``x``."""
+        ...
+
     def gradient(self, candidate: Tensor, kind: str = "margin") -> Tensor:
-        """The gradient of :meth:`loss` with respect to the candidate, shape of ``x``."""
+        """The gradient alone."""
+        ...
+
+
+class Problem(Search, Protocol):
+    """A search for an input of its own for each row of a batch.
+
+    Losses are ``margin`` (positive where flipped) and ``cross-entropy``, both towards the class
+    ``target`` where one is given, away from ``y`` otherwise.
+    """
+
+    y: Tensor
+
+    @property
+    def flipped(self) -> Tensor:
+        """Inputs for which a candidate was clearly misclassified, ``(batch,)`` of bool."""
+        ...
+
+    @property
+    def nearest(self) -> Tensor:
+        """The nearest flipped candidate; the clean input where there was none."""
+        ...
+
+    @property
+    def radius(self) -> Tensor:
+        """Its distance, infinite where there was none, ``(batch,)``."""
+        ...
+
+    def logits(self, candidate: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` at the projected candidate; one-hot if only labels are seen."""
+        ...
+
+    def loss(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
+        """The loss to raise, ``(batch,)``, at the projected candidate."""
+        ...
+
+    def loss_and_gradient(
+        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`loss` and its gradient with respect to the candidate, shape of ``x``."""
+        ...
+
+    def gradient(
+        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
+    ) -> Tensor:
+        """The gradient alone."""
+        ...
+
+    def jacobian(self, candidate: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(batch, classes)`` and their gradients ``(batch, classes, *features)``."""
+        ...
+
+    def forms(self) -> Tensor:
+        """The quadratic forms of an amplitude-encoded model, ``(classes, features, features)``."""
+        ...
+
+    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1) -> Tensor:
+        """Let another attack search on some rows, averaging ``samples`` answers at every question."""
+        ...
+
+    def against(self, attack: Attack, model: Classifier) -> Tensor:
+        """The strongest candidate of an attack on another model."""
         ...
 
 
@@ -123,21 +267,27 @@ class AttackResult:
     """The framework's verdict on one attack.
 
     Attributes:
-        x_adv: the best input found, inside the threat set, shape of ``x``.
+        x_adv: the strongest input found, inside the threat set, shape of ``x``.
+        nearest: the nearest input found that flips, shape of ``x``; ``x_adv`` where none does.
         correct: whether the clean input was classified correctly, ``(batch,)``.
         success: whether a *correct* input was flipped, ``(batch,)``; wrong inputs are never
             successes, and never robust either.
-        distance: size of the perturbation in the threat's norm, ``(batch,)``.
+        distance: size of the perturbation of ``x_adv`` in the threat's norm, ``(batch,)``.
+        radius: the same of ``nearest``; infinite where the attack failed, ``(batch,)``.
         queries: forward passes of one input, over the batch.
         gradients: input gradients of one input, over the batch.
+        shots: circuit executions, over the batch, where the model runs with finite shots.
     """
 
     x_adv: Tensor
+    nearest: Tensor
     correct: Tensor
     success: Tensor
     distance: Tensor
+    radius: Tensor
     queries: int
     gradients: int
+    shots: int = 0
 
     @property
     def robust(self) -> Tensor:

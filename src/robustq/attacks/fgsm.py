@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.attacks.problem import check_loss
-from robustq.contracts import Problem
+from robustq.attacks.losses import check_loss
+from robustq.contracts import Search
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class FGSM:
     def __str__(self) -> str:
         return f"FGSM, {self.loss}"
 
-    def search(self, problem: Problem) -> Tensor:
+    def search(self, problem: Search) -> Tensor:
         """One step of the whole budget."""
         direction = problem.threat.steepest(problem.gradient(problem.x, self.loss))
         return problem.x + problem.threat.eps * direction

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.contracts import Problem
+from robustq.contracts import Search
 from robustq.errors import SpecError
 
 
@@ -21,7 +21,7 @@ class Identity:
     def __str__(self) -> str:
         return "no attack"
 
-    def search(self, problem: Problem) -> Tensor:
+    def search(self, problem: Search) -> Tensor:
         """The clean input."""
         return problem.x
 
@@ -45,10 +45,10 @@ class UniformNoise:
     def __str__(self) -> str:
         return f"uniform noise, best of {self.tries}"
 
-    def search(self, problem: Problem) -> Tensor:
+    def search(self, problem: Search) -> Tensor:
         """Ask about each random point; the framework remembers the strongest."""
         candidate = problem.x
         for _ in range(self.tries):
             candidate = problem.threat.sample(problem.x, problem.generator)
-            problem.logits(candidate)
+            problem.loss(candidate)
         return candidate

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.attacks.problem import check_loss
-from robustq.contracts import Problem
+from robustq.attacks.losses import check_loss
+from robustq.contracts import Search
 from robustq.errors import SpecError
 
 
@@ -56,7 +56,7 @@ class PGD:
         again = "restart" if self.restarts == 1 else "restarts"
         return f"PGD, {self.steps} steps, {self.restarts} {again}, {self.loss}"
 
-    def search(self, problem: Problem) -> Tensor:
+    def search(self, problem: Search) -> Tensor:
         """All runs; the framework remembers the strongest candidate of any of them."""
         threat, length = problem.threat, self.step_fraction * problem.threat.eps
         candidate = problem.x
@@ -65,5 +65,5 @@ class PGD:
             for _ in range(self.steps):
                 direction = threat.steepest(problem.gradient(candidate, self.loss))
                 candidate = threat.project(candidate + length * direction, problem.x)
-            problem.logits(candidate)
+            problem.loss(candidate)
         return candidate

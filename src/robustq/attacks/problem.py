@@ -1,42 +1,60 @@
-"""The problem an attack searches, and the verdict it cannot influence.
+"""The problem an attack searches, which it can only ask about.
 
-An attack only *asks*. Every candidate it asks about is projected onto the threat set, every
-forward pass and gradient is counted, and the strongest feasible candidate seen is remembered for
-each input, so no attack can leave the budget, hide a cost, or lose a success it once saw.
+Every candidate asked about is projected onto the threat set, every forward pass and gradient is
+counted against the adversary's budget, and for each input two feasible candidates are remembered: the
+strongest seen, and the nearest of those that flipped. So no attack can leave the threat set, hide a
+cost, see more than it may, or lose a success it once saw.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from robustq.attacks.losses import loss_of, margin
 from robustq.contracts import (
+    AmplitudeClassifier,
     Attack,
-    AttackResult,
     Classifier,
-    QuantumClassifier,
+    ShotClassifier,
     Threat,
     check_logits,
 )
-from robustq.errors import DataError, ModelError, ThreatError, unknown_name
-from robustq.threats import check_inside
+from robustq.errors import ModelError
+from robustq.threats import Access
+from robustq.threats.ball import column
 
-LOSSES = ("margin", "cross-entropy")
+CLEAR = 16  # roundings of the logits that a margin must exceed to count as flipped
+
+
+class BudgetSpent(Exception):
+    """The adversary may not ask again; what was found so far counts."""
 
 
 class SearchProblem:
     """Implements :class:`robustq.contracts.Problem` for one batch."""
 
     def __init__(
-        self, model: Classifier, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
+        self,
+        model: Classifier,
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+        generator: torch.Generator,
+        access: Access | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._access = model, access or Access()
         self._x, self._y = x.detach().clone(), y.clone()
         self.x, self.y = self._x.clone(), self._y.clone()  # the attack's to read, and to spoil
         self.threat, self.generator = threat, generator
-        self._queries = self._gradients = 0
+        self._queries = self._gradients = self._shots = self._asked = self._shot = 0
         self._best = self._x.clone()
         self._best_margin = torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
+        self._nearest = self._x.clone()
+        self._radius = torch.full_like(self._best_margin, torch.inf)
 
     @property
     def queries(self) -> int:
@@ -48,40 +66,153 @@ class SearchProblem:
         """Input gradients of one input so far."""
         return self._gradients
 
+    @property
+    def shots(self) -> int:
+        """Circuit executions so far, where the model runs with finite shots."""
+        return self._shots
+
+    @property
+    def flipped(self) -> Tensor:
+        """Inputs for which a candidate was clearly misclassified, ``(batch,)`` of bool."""
+        return torch.isfinite(self._radius)
+
+    @property
+    def radius(self) -> Tensor:
+        """Distance of the nearest flipped candidate, infinite where none was, ``(batch,)``."""
+        return self._radius.clone()
+
     def logits(self, candidate: Tensor) -> Tensor:
-        """Logits at the projected candidate; remembers it if it is the strongest so far."""
+        """Logits at the projected candidate; one-hot if the adversary sees labels only."""
         with torch.no_grad():
             feasible = self._feasible(candidate)
-            logits = self._ask(feasible)
-            self._remember(feasible, margin(logits, self._y))
+            logits = self._seen(self._ask(feasible))
+            self._remember(feasible, logits)
         return logits
 
-    def loss(self, candidate: Tensor, kind: str = "margin") -> Tensor:
-        """Loss ``(batch,)`` to raise; positive margin means flipped."""
-        return _loss(kind, self.logits(candidate), self._y)
+    def loss(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
+        """Loss ``(batch,)`` to raise; a positive margin means flipped."""
+        return loss_of(kind, self.logits(candidate), self._y, target)
 
-    def gradient(self, candidate: Tensor, kind: str = "margin") -> Tensor:
-        """Gradient of the loss at the projected candidate, shape of ``x``.
+    def gradient(
+        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
+    ) -> Tensor:
+        """Gradient of the loss at the projected candidate, shape of ``x``."""
+        return self.loss_and_gradient(candidate, kind, target)[1]
+
+    def loss_and_gradient(
+        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss ``(batch,)`` and its gradient for the price of one gradient.
 
         Where a saturated softmax leaves the cross-entropy without any gradient, the margin's is
         given instead: a vanished gradient must not make an attack silently weaker.
         """
         with torch.enable_grad():
-            feasible = self._feasible(candidate).requires_grad_(True)
-            logits = self._ask(feasible)
-            self._gradients += len(feasible)
-            gradient = _input_gradient(_loss(kind, logits, self._y), feasible)
-            vanished = (gradient == 0).flatten(1).all(1)
-            if kind != "margin" and bool(vanished.any()):
-                gradient[vanished] = _input_gradient(margin(logits, self._y), feasible)[vanished]
+            feasible, logits = self._ask_for_gradient(candidate, 1)
+            loss = loss_of(kind, logits, self._y, target)
+            gradient = _input_gradient(loss, feasible)
+            if kind != "margin":
+                vanished = (gradient == 0).flatten(1).all(1)
+                if bool(vanished.any()):
+                    slope = _input_gradient(margin(logits, self._y, target), feasible)
+                    gradient[vanished] = slope[vanished]
         with torch.no_grad():
-            self._remember(feasible.detach(), margin(logits, self._y))
-        return gradient
+            self._remember(feasible.detach(), logits.detach())
+        return loss.detach(), gradient
 
-    def best(self, final: Tensor) -> Tensor:
-        """The strongest candidate seen, the search's last one included."""
-        self.logits(final)
+    def jacobian(self, candidate: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(batch, classes)`` and their gradients ``(batch, classes, *features)``.
+
+        Costs as many gradients as there are classes.
+        """
+        with torch.enable_grad():
+            feasible, logits = self._ask_for_gradient(candidate, None)
+            rows = [_input_gradient(column_of, feasible) for column_of in logits.unbind(1)]
+        with torch.no_grad():
+            self._remember(feasible.detach(), logits.detach())
+        return logits.detach(), torch.stack(rows, 1)
+
+    def forms(self) -> Tensor:
+        """``Re M_k``, ``(classes, features, features)``: logits are ``x^T M_k x / x^T x``.
+
+        Raises:
+            ModelError: unless the model loads its features as amplitudes and nothing else.
+        """
+        if (
+            not isinstance(self._model, AmplitudeClassifier)
+            or self._access.knowledge != "white-box"
+        ):
+            raise ModelError(
+                "expected a white-box model that is a quadratic form of its features (amplitude "
+                f"encoding, once), got {type(self._model).__name__}"
+            )
+        return self._model.forms(self._x.dtype)
+
+    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1) -> Tensor:
+        """Let another attack search; its findings and its costs become this problem's.
+
+        Args:
+            attack: what searches.
+            rows: bool ``(batch,)``, the inputs it works on; None for all.
+            samples: answers of a randomised model that are averaged at every question.
+
+        Returns:
+            The attack's last candidate, shape of ``x``; the clean input where it did not work.
+        """
+        kept = torch.ones_like(self._y, dtype=torch.bool) if rows is None else rows
+        final = self._x.clone()
+        if not bool(kept.any()):
+            return final
+        model = self._model if samples == 1 else Averaged(self._model, samples)
+        inner = SearchProblem(
+            model, self._x[kept], self._y[kept], self.threat, self.generator, self._access
+        )
+        inner._asked, inner._shot = self._asked, self._shot
+        try:
+            final[kept] = attack.search(inner)
+        finally:
+            self._absorb(inner, kept)
+        return final
+
+    def against(self, attack: Attack, model: Classifier) -> Tensor:
+        """The strongest candidate of an attack on another model; nothing of this one is asked."""
+        elsewhere = SearchProblem(model, self._x, self._y, self.threat, self.generator)
+        return elsewhere.best(attack)
+
+    def best(self, attack: Attack) -> Tensor:
+        """Search, and return the strongest candidate seen, the search's last one included."""
+        with contextlib.suppress(BudgetSpent):
+            self.logits(attack.search(self))
         return self._best.clone()
+
+    @property
+    def strongest(self) -> Tensor:
+        """The candidate with the largest margin, shape of ``x``."""
+        return self._best.clone()
+
+    @property
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """The inputs and labels themselves, whatever an attack did to its copies."""
+        return self._x, self._y
+
+    @property
+    def nearest(self) -> Tensor:
+        """The nearest flipped candidate; the clean input where there was none, shape of ``x``."""
+        return self._nearest.clone()
+
+    def _absorb(self, inner: SearchProblem, rows: Tensor) -> None:
+        self._queries += inner._queries
+        self._gradients += inner._gradients
+        self._shots += inner._shots
+        self._asked, self._shot = inner._asked, inner._shot
+        better = torch.zeros_like(rows)
+        better[rows] = inner._best_margin > self._best_margin[rows]
+        nearer = torch.zeros_like(rows)
+        nearer[rows] = inner._radius < self._radius[rows]
+        self._best[better] = inner._best[better[rows]]
+        self._best_margin[better] = inner._best_margin[better[rows]]
+        self._nearest[nearer] = inner._nearest[nearer[rows]]
+        self._radius[nearer] = inner._radius[nearer[rows]]
 
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._x.shape:
@@ -90,18 +221,91 @@ class SearchProblem:
             )
         return self.threat.project(candidate.detach(), self._x).detach()
 
-    def _ask(self, feasible: Tensor) -> Tensor:
-        self._queries += len(feasible)
-        return check_logits(self._model(feasible.clone()), len(feasible))
+    def _ask(self, feasible: Tensor, gradients: int = 0) -> Tensor:
+        """Logits, once the price is known to be within the budget."""
+        answers = self._model.samples if isinstance(self._model, Averaged) else 1
+        asked, shots = answers * (1 + gradients), 0
+        if isinstance(self._model, ShotClassifier):
+            shots = self._model.shots_per_answer + gradients * self._model.shots_per_gradient
+        self._check_spent(asked, shots)
+        self._asked, self._shot = self._asked + asked, self._shot + shots
+        self._queries += answers * len(feasible)
+        self._gradients += answers * gradients * len(feasible)
+        self._shots += shots * len(feasible)
+        # a copy: a model that writes to its input must not spoil what is remembered
+        given = feasible if feasible.requires_grad else feasible.clone()
+        return check_logits(self._model(given), len(feasible))
 
-    def _remember(self, feasible: Tensor, margins: Tensor) -> None:
-        better = margins > self._best_margin
-        self._best[better] = feasible[better]
-        self._best_margin[better] = margins[better].to(self._best_margin.dtype)
+    def _check_spent(self, asked: int, shots: int) -> None:
+        most, shot = self._access.queries, self._access.shots
+        if (most is not None and self._asked + asked > most) or (
+            shot is not None and self._shot + shots > shot
+        ):
+            raise BudgetSpent
+
+    def _ask_for_gradient(self, candidate: Tensor, gradients: int | None) -> tuple[Tensor, Tensor]:
+        """A candidate that requires gradients and its logits; None asks for one a class."""
+        if self._access.knowledge != "white-box":
+            raise ModelError(
+                f"expected an attack that needs no gradients, for the adversary has {self._access}"
+            )
+        feasible = self._feasible(candidate).requires_grad_(True)
+        if gradients is None:
+            logits = self._ask(feasible)
+            self._gradients += logits.shape[1] * len(feasible)
+            self._asked += logits.shape[1]
+            return feasible, logits
+        return feasible, self._ask(feasible, gradients)
+
+    def _seen(self, logits: Tensor) -> Tensor:
+        """What the adversary sees of the logits."""
+        if self._access.knowledge != "labels":
+            return logits
+        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
+
+    def _remember(self, feasible: Tensor, logits: Tensor) -> None:
+        found = margin(logits, self._y).to(self._best_margin.dtype)
+        better = found > self._best_margin
+        self._best = torch.where(column(better, feasible), feasible, self._best)
+        self._best_margin = torch.where(better, found, self._best_margin)
+        rounding = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)
+        flipped = found > rounding
+        if bool(flipped.any()):
+            distance = self.threat.distance(feasible, self._x)
+            nearer = flipped & (distance < self._radius)
+            self._nearest = torch.where(column(nearer, feasible), feasible, self._nearest)
+            self._radius = torch.where(nearer, distance, self._radius)
+
+
+class Averaged:
+    """A randomised model whose answer is the mean of several."""
+
+    def __init__(self, model: Classifier, samples: int) -> None:
+        self.model, self.samples = model, samples
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The mean logits."""
+        total = self.model(x)
+        for _ in range(self.samples - 1):
+            total = total + self.model(x)
+        return total / self.samples
+
+    @property
+    def shots_per_answer(self) -> int:
+        """Of all answers; zero for a model without shots."""
+        return self.samples * _shots(self.model, lambda m: m.shots_per_answer)
+
+    @property
+    def shots_per_gradient(self) -> int:
+        """Of all answers; zero for a model without shots."""
+        return self.samples * _shots(self.model, lambda m: m.shots_per_gradient)
+
+
+def _shots(model: Classifier, read: Callable[[ShotClassifier], int]) -> int:
+    return read(model) if isinstance(model, ShotClassifier) else 0
 
 
 def _input_gradient(losses: Tensor, x: Tensor) -> Tensor:
-    """The gradient of each input's loss, refused if there is none or it is not finite."""
     if not losses.requires_grad:
         raise ModelError(
             "expected a model with input gradients, got logits that do not depend on the input "
@@ -113,118 +317,3 @@ def _input_gradient(losses: Tensor, x: Tensor) -> Tensor:
     if not bool(torch.isfinite(gradient).all()):
         raise ModelError("expected finite input gradients, got NaN or infinity")
     return gradient
-
-
-def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """Best wrong logit minus the right one, ``(batch,)``; defined for two classes too.
-
-    >>> margin(torch.tensor([[2.0, 0.5]]), torch.tensor([0]))
-    tensor([-1.5000])
-    """
-    right = logits.gather(1, y[:, None])[:, 0]
-    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    return wrong - right
-
-
-def _loss(kind: str, logits: Tensor, y: Tensor) -> Tensor:
-    check_loss(kind)
-    if kind == "margin":
-        return margin(logits, y)
-    return torch.nn.functional.cross_entropy(logits, y, reduction="none")
-
-
-def check_loss(kind: str) -> None:
-    """Refuse a loss that attacks do not know."""
-    if kind not in LOSSES:
-        raise unknown_name("attack loss", kind, LOSSES)
-
-
-def run_attack(
-    attack: Attack,
-    model: Classifier,
-    x: Tensor,
-    y: Tensor,
-    threat: Threat,
-    *,
-    generator: torch.Generator,
-) -> AttackResult:
-    """Attack ``model`` at inputs ``x`` with labels ``y`` and give the verdict.
-
-    A quantum classifier is frozen first, so that gradients cost the same at any depth. Whether an
-    input was flipped is decided by the model itself on the final candidate, not by the attack.
-
-    Args:
-        attack: the search.
-        model: maps ``(batch, *features)`` to logits ``(batch, classes)``.
-        x: clean inputs, inside the threat's box.
-        y: labels ``(batch,)`` of int64.
-        threat: what the adversary may do.
-        generator: all of the attack's randomness.
-
-    Raises:
-        RobustQError: on data outside the box, labels out of range, a model without input gradients
-            or with non-finite logits.
-
-    >>> from robustq.attacks import FGSM
-    >>> from robustq.threats import Linf
-    >>> model = torch.nn.Linear(1, 2)
-    >>> with torch.no_grad():
-    ...     _ = model.weight.copy_(torch.tensor([[1.0], [-1.0]])), model.bias.zero_()
-    >>> x, y = torch.tensor([[0.05], [0.5]]), torch.tensor([0, 0])
-    >>> result = run_attack(FGSM(), model, x, y, Linf(0.1), generator=torch.Generator())
-    >>> result.success.tolist()
-    [True, False]
-    """
-    _check_data(x, y, threat)
-    x, y = x.detach(), y.detach()
-    clean = _clean_logits(model, x)
-    if len(y) and int(y.max()) >= clean.shape[1]:
-        raise DataError(f"expected labels in 0..{clean.shape[1] - 1}, got {int(y.max())}")
-    target = model.freeze() if isinstance(model, QuantumClassifier) else model
-    problem = SearchProblem(target, x, y, threat, generator)
-    x_adv = problem.best(attack.search(problem)) if len(x) else x.clone()
-    _check_budget(attack, threat, x_adv, x)
-    with torch.no_grad():
-        attacked = check_logits(model(x_adv.clone()), len(x))
-    correct = clean.argmax(1) == y
-    return AttackResult(
-        x_adv=x_adv,
-        correct=correct,
-        success=correct & (attacked.argmax(1) != y),
-        distance=threat.distance(x_adv, x),
-        queries=problem.queries,
-        gradients=problem.gradients,
-    )
-
-
-def _clean_logits(model: Classifier, x: Tensor) -> Tensor:
-    """Logits of the clean inputs, asked twice: a verdict on a model that answers at random is none."""
-    with torch.no_grad():
-        first, second = (check_logits(model(x.clone()), len(x)) for _ in range(2))
-    if not torch.equal(first, second):
-        raise ModelError(
-            "expected a model that answers the same twice, got different logits for the same inputs "
-            "(finite shots, or dropout in training mode): attack its exact twin, or call eval()"
-        )
-    return first
-
-
-def _check_data(x: Tensor, y: Tensor, threat: Threat) -> None:
-    if x.ndim < 2 or y.shape != (len(x),):
-        raise DataError(
-            f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and "
-            f"{tuple(y.shape)}"
-        )
-    if not x.is_floating_point():
-        raise DataError(f"expected floating-point inputs, got {x.dtype}")
-    if y.dtype != torch.int64 or (len(y) and int(y.min()) < 0):
-        raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
-    if not bool(torch.isfinite(x).all()):
-        raise DataError("expected finite inputs, got NaN or infinity")
-    check_inside(x, getattr(threat, "box", None))
-
-
-def _check_budget(attack: Attack, threat: Threat, x_adv: Tensor, x: Tensor) -> None:
-    if not bool(threat.contains(x_adv, x).all()):
-        worst = float(threat.distance(x_adv, x).max())
-        raise ThreatError(f"{attack}: expected candidates within {threat}, got distance {worst:g}")

@@ -88,6 +88,8 @@ def attack_on(
         x_adv=torch.where(moved[:, None], transfer.x_adv, informed.x_adv),
         success=informed.success | flipped,
         distance=torch.where(moved, transfer.distance, informed.distance),
+        nearest=torch.where(moved[:, None], transfer.nearest, informed.nearest),
+        radius=torch.where(moved, transfer.radius, informed.radius),
         queries=informed.queries + transfer.queries,
         gradients=informed.gradients + transfer.gradients,
     )

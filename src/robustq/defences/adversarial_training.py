@@ -55,4 +55,4 @@ def _search(
 ) -> Tensor:
     """The strongest candidate, without the clean and final passes a verdict needs."""
     problem = SearchProblem(model, x, y, threat, generator)
-    return problem.best(attack.search(problem)).detach()
+    return problem.best(attack)

@@ -5,6 +5,7 @@ from robustq.engine.explain import Explanation, explain
 from robustq.engine.frozen import STRATEGIES, FrozenModel
 from robustq.engine.kernels import fidelity_kernel, projected_kernel
 from robustq.engine.shot_gradients import shot_expectations, shot_gradient
+from robustq.engine.shot_model import ShotModel, shifted_circuits
 from robustq.engine.statevector import evolve
 from robustq.engine.trajectories import trajectory_expectations
 
@@ -13,12 +14,14 @@ __all__ = [
     "STRATEGIES",
     "Explanation",
     "FrozenModel",
+    "ShotModel",
     "evolve",
     "expectations",
     "explain",
     "fidelity_kernel",
     "projected_kernel",
     "settings",
+    "shifted_circuits",
     "shot_expectations",
     "shot_gradient",
     "trajectory_expectations",

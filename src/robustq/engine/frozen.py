@@ -22,7 +22,7 @@ from robustq.engine import measurement as m
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows, expectations
 from robustq.engine.lowering import lower
 from robustq.engine.statevector import evolve, unitary
-from robustq.errors import unknown_name
+from robustq.errors import CircuitError, ModelError, unknown_name
 from robustq.noise.model import NoiseModel
 
 # circuit: run it as it is. bloch: product encodings. quadratic: forms of the prepared pure state.
@@ -102,6 +102,39 @@ class FrozenModel:
             RobustQError: if the encoder entangles or noise strikes between its gates.
         """
         return self._model.form(self.dtype).tensor
+
+    def states(self, x: Tensor) -> Tensor:
+        """The state after the last gate that depends on the input, complex ``(batch, 2**qubits)``.
+
+        Raises:
+            CircuitError: if noise strikes before that gate, so that the state is not pure.
+        """
+        if any(event.channel for event in self._model.parts[0]):
+            raise CircuitError(
+                "expected a pure state before the read-out is pulled back, got noise between the "
+                "encoding gates"
+            )
+        return evolve(self._model.encoder, x, self._model.parameters.to(x.dtype))
+
+    def of_states(self, states: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of pure states in the place of :meth:`states`, normalised here."""
+        real = torch.float32 if states.dtype == torch.complex64 else torch.float64
+        scores = m.quadratic_rows(states, self._model.operators(real))
+        return self.scale * scores / states.abs().square().sum(1, keepdim=True)
+
+    def forms(self, dtype: torch.dtype) -> Tensor:
+        """``Re M_k`` times the scale, ``(classes, features, features)``: logits are ``x^T M_k x / x^T x``.
+
+        Raises:
+            ModelError: unless the features are loaded as amplitudes and by no gate.
+        """
+        loaded = self.circuit.amplitudes
+        if not loaded or self._model.parts[0]:
+            raise ModelError(
+                "expected features that are loaded as amplitudes and by no gate, so that the model "
+                "is a quadratic form of them"
+            )
+        return self.scale * self._model.operators(dtype).real[:, :loaded, :loaded]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``, in their dtype."""

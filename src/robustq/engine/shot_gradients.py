@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -184,6 +184,34 @@ def _table(rules: Sequence[tuple[tuple[float, float], ...]]) -> tuple[RealArray,
     return shifts, weights
 
 
+class Task(Protocol):
+    """Circuits that can be read with shots."""
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit whose derivatives are wanted."""
+        ...
+
+    @property
+    def observables(self) -> tuple[Observable, ...]:
+        """What is read."""
+        ...
+
+    @property
+    def shots(self) -> int | None:
+        """For every circuit and setting; None for exact values."""
+        ...
+
+    @property
+    def chunk(self) -> int:
+        """How many circuits to hold at once."""
+        ...
+
+    def read(self, circuit: Circuit, inputs: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and the variances of these means, each ``(batch, observables)``."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Task:
     """What to read, how noisily, how often; and how many circuits to hold at once."""
@@ -202,7 +230,7 @@ class _Task:
             reading = m.outcomes(
                 self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits)
             )
-            rows = _row_observables(self.observables, circuit.qubits)
+            rows = row_observables(self.observables, circuit.qubits)
         found = [inputs.new_zeros(0, len(rows))]
         for part in torch.split(inputs, self.chunk):
             found.append(
@@ -234,7 +262,7 @@ class _Apart(PauliSum):
 
 
 @lru_cache(maxsize=64)
-def _row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[Observable, ...]:
+def row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[Observable, ...]:
     """The rows that shots are drawn for, as observables: their frequencies carry the variance."""
     reading = m.outcomes(observables, qubits, NoiseModel().readouts_of(qubits))
     register = tuple(range(qubits))
@@ -298,13 +326,14 @@ def shot_gradient(
     >>> bool((found.inputs + torch.pi * 0.5**0.5).abs() < 4 * found.inputs_error), found.circuits, found.shots
     (True, 3, 300000)
     """
-    wrt = _wanted(circuit, wrt)
+    wrt = wanted(circuit, wrt)
     inputs, parameters = _checked(circuit, inputs, parameters)
     task = _task(circuit, observables, noise, shots, generator, chunk)
     return _shifted(task, inputs.detach(), parameters.detach(), wrt)
 
 
-def _wanted(circuit: Circuit, wrt: Sequence[str]) -> tuple[str, ...]:
+def wanted(circuit: Circuit, wrt: Sequence[str]) -> tuple[str, ...]:
+    """The names in ``wrt``, checked and sorted; CircuitError for gradients that no shift rule gives."""
     names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
     if not names or set(names) - set(SLOTS):
         raise CircuitError(f"expected wrt to hold 'inputs', 'parameters' or both, got {wrt!r}")
@@ -338,7 +367,7 @@ def check_shots(shots: int | None, generator: torch.Generator | None) -> None:
         raise CircuitError(f"expected shots >= 1 and a generator, got {shots} and {generator}")
 
 
-def _shifted(task: _Task, inputs: Tensor, parameters: Tensor, wrt: tuple[str, ...]) -> ShotGradient:
+def _shifted(task: Task, inputs: Tensor, parameters: Tensor, wrt: tuple[str, ...]) -> ShotGradient:
     """Samples in groups that fill a chunk, so that neither circuits nor Jacobians pile up."""
     plan = unfolded(task.circuit, wrt)
     group = max(1, task.chunk // len(plan.shifts))
@@ -360,7 +389,7 @@ def _shifted(task: _Task, inputs: Tensor, parameters: Tensor, wrt: tuple[str, ..
 
 
 def _group(
-    task: _Task, plan: Unfolded, inputs: Tensor, parameters: Tensor
+    task: Task, plan: Unfolded, inputs: Tensor, parameters: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Values, derivatives by every slot, and the standard errors of both, for some samples."""
     folded = plan.folded(inputs, parameters)
@@ -419,17 +448,18 @@ def shot_expectations(
     """
     inputs, parameters = _checked(circuit, inputs, parameters)
     if inputs.requires_grad and torch.is_grad_enabled():
-        _wanted(circuit, ("inputs",))
+        wanted(circuit, ("inputs",))
     task = _task(circuit, observables, noise, shots, generator, chunk)
-    sampled: Tensor = _Sampled.apply(task, inputs, parameters)  # type: ignore[no-untyped-call]
+    sampled: Tensor = SampledExpectations.apply(task, inputs, parameters)  # type: ignore[no-untyped-call]
     return sampled
 
 
-class _Sampled(torch.autograd.Function):
+class SampledExpectations(torch.autograd.Function):
     """Sampled expectations with the sampled shift rule as derivative."""
 
     @staticmethod
-    def forward(ctx: Any, task: _Task, inputs: Tensor, parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, task: Task, inputs: Tensor, parameters: Tensor) -> Tensor:
+        """Sampled expectations."""
         ctx.task = task
         ctx.save_for_backward(inputs, parameters)
         return task.read(task.circuit, inputs, parameters)[0]
@@ -437,6 +467,7 @@ class _Sampled(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+        """By the shift rule, with fresh shots."""
         flags = zip(SLOTS, ctx.needs_input_grad[1:], strict=True)
         wrt = tuple(name for name, needed in flags if needed)
         inputs, parameters = ctx.saved_tensors

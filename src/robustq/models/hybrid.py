@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from robustq.circuits import Circuit, Observable
+from robustq.engine import FrozenModel
 from robustq.models.linear import linear, new_linear
-from robustq.models.quantum import Noise, QuantumNet
+from robustq.models.quantum import Noise, QuantumNet, Sampled
 from robustq.noise import Device, Mapped
 
 
@@ -46,20 +49,50 @@ class HybridNet(nn.Module):
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""
         return self._dress(x, self.core)
 
+    def encoder_inputs(self, x: Tensor) -> Tensor:
+        """What reaches the encoder, ``(batch, circuit.inputs)``, in [0, 1]."""
+        return torch.sigmoid(linear(self.before, x))
+
     def _dress(self, x: Tensor, core: Callable[[Tensor], Tensor]) -> Tensor:
-        inner = torch.sigmoid(linear(self.before, x))
-        return linear(self.after, core(inner))
+        return linear(self.after, core(self.encoder_inputs(x)))
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit of the quantum part."""
+        return self.core.circuit
+
+    @property
+    def observables(self) -> tuple[Observable, ...]:
+        """What is read of the quantum part."""
+        return self.core.observables
+
+    @property
+    def angles(self) -> Tensor:
+        """The trained angles of the quantum part."""
+        return self.core.theta
+
+    def measured(
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Circuit | None = None,
+        observables: tuple[Observable, ...] | None = None,
+    ) -> Tensor:
+        """Expectations of another circuit, other angles, another read-out; see :class:`QuantumNet`."""
+        return self.core.measured(features, angles, circuit=circuit, observables=observables)
+
+    def read(self, values: Tensor) -> Tensor:
+        """Logits from expectations."""
+        return linear(self.after, self.core.read(values))
 
     def fitted(self, device: Device) -> Mapped:
         """The circuit as ``device`` would run it, with its noise; the linear layers stay outside."""
         return self.core.fitted(device)
 
-    def freeze(
-        self, noise: Noise | None = None, *, uses: int | None = None
-    ) -> Callable[[Tensor], Tensor]:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Dressed:
         """The same function of ``x`` with the circuit frozen."""
-        frozen = self.core.freeze(noise, uses=uses)
-        return lambda x: self._dress(x, frozen)
+        return Dressed(self, self.core.freeze(noise, uses=uses))
 
     def under(
         self,
@@ -70,6 +103,8 @@ class HybridNet(nn.Module):
     ) -> Callable[[Tensor], Tensor]:
         """The model with its circuit run as a device with this noise and these shots would."""
         core = self.core.under(noise, shots=shots, generator=generator)
+        if isinstance(core, Sampled):
+            return DressedSampled(self, core)
         return lambda x: self._dress(x, core)
 
     def config(self) -> dict[str, Any]:
@@ -83,3 +118,45 @@ class HybridNet(nn.Module):
         return cls(
             int(config["features"]), int(config["classes"]), core, generator=torch.Generator()
         )
+
+
+@dataclass(frozen=True)
+class Dressed:
+    """A hybrid whose circuit is frozen."""
+
+    model: HybridNet
+    core: FrozenModel
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)``."""
+        return self.model._dress(x, self.core)
+
+    def states(self, x: Tensor) -> Tensor:
+        """The encoded state; see :meth:`robustq.engine.FrozenModel.states`."""
+        return self.core.states(self.model.encoder_inputs(x))
+
+    def of_states(self, states: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of states in the place of :meth:`states`."""
+        return linear(self.model.after, self.core.of_states(states))
+
+
+@dataclass(frozen=True)
+class DressedSampled:
+    """A hybrid whose circuit is run with finite shots."""
+
+    model: HybridNet
+    core: Sampled
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)``, different at every call."""
+        return self.model._dress(x, self.core)
+
+    @property
+    def shots_per_answer(self) -> int:
+        """Of the circuit."""
+        return self.core.shots_per_answer
+
+    @property
+    def shots_per_gradient(self) -> int:
+        """Of the circuit."""
+        return self.core.shots_per_gradient

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -96,15 +97,50 @@ class QuantumNet(nn.Module):
         shots: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Callable[[Tensor], Tensor]:
-        """The model as a device with this noise and this many shots would run it."""
-        return lambda x: self._logits(x, noise, shots, generator)
+        """The model as a device with this noise and this many shots would run it.
+
+        With shots it has input gradients too, by the parameter-shift rule with shots of its own.
+        """
+        if shots is None:
+            return lambda x: self._logits(x, noise)
+        return Sampled(self, noise, shots, generator)
+
+    @property
+    def angles(self) -> Tensor:
+        """The trained angles ``(circuit.parameters,)``."""
+        return self.theta
+
+    def encoder_inputs(self, x: Tensor) -> Tensor:
+        """What reaches the encoder: the input itself."""
+        return x
+
+    def measured(
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Circuit | None = None,
+        observables: tuple[Observable, ...] | None = None,
+    ) -> Tensor:
+        """Expectations ``(batch, observables)`` of another circuit, other angles, another read-out.
+
+        Under the model's own noise; a circuit for a calibrated device is fitted to it.
+        """
+        run, read, rules = self._run_as(self.noise, circuit, observables)
+        return engine.expectations(
+            run, read, inputs=features, parameters=angles.to(features.dtype), noise=rules
+        )
+
+    def read(self, values: Tensor) -> Tensor:
+        """Logits from expectations."""
+        return self.scale.to(values.dtype) * values
 
     def _logits(
         self,
         x: Tensor,
         noise: Noise | None,
-        shots: int | None,
-        generator: torch.Generator | None,
+        shots: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         circuit, observables, rules = self._run_as(noise)
         values = engine.expectations(
@@ -132,13 +168,17 @@ class QuantumNet(nn.Module):
         )
 
     def _run_as(
-        self, noise: Noise | None
+        self,
+        noise: Noise | None,
+        circuit: Circuit | None = None,
+        observables: tuple[Observable, ...] | None = None,
     ) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
         """What is simulated: the circuit itself under rules, or its fit to a device."""
-        fit = self.fitted(noise) if isinstance(noise, Device) else noise
+        run, read = circuit or self.circuit, observables or self.observables
+        fit = fitted(run, read, noise) if isinstance(noise, Device) else noise
         if isinstance(fit, Mapped):
             return fit.circuit, fit.observables, fit.noise
-        return self.circuit, self.observables, fit
+        return run, read, fit
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able; noise and shots are not kept."""
@@ -155,3 +195,67 @@ class QuantumNet(nn.Module):
             [observable_from_data(o) for o in config["observables"]],
             generator=torch.Generator(),
         )
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A model as finite shots on a noisy device answer for it, with sampled input gradients.
+
+    Implements :class:`robustq.contracts.ShotClassifier`.
+
+    >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
+    >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    >>> model = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
+    >>> sampled = model.under(shots=100, generator=torch.Generator())
+    >>> sampled.shots_per_answer, sampled.shots_per_gradient
+    (100, 500)
+    """
+
+    model: QuantumNet
+    noise: Noise | None
+    shots: int
+    generator: torch.Generator | None
+
+    def __post_init__(self) -> None:
+        if self.shots < 1 or self.generator is None:
+            raise ModelError(
+                f"expected shots >= 1 and a generator, got {self.shots} and {self.generator}"
+            )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)``, different at every call."""
+        return self.model.read(self._machine(x.dtype)(x))
+
+    @cached_property
+    def _run(self) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
+        return self.model._run_as(self.noise)
+
+    def _machine(self, dtype: torch.dtype) -> engine.ShotModel:
+        if dtype not in self._machines:
+            circuit, observables, rules = self._run
+            angles = self.model.theta.detach().to(dtype)
+            assert self.generator is not None
+            self._machines[dtype] = engine.ShotModel(
+                circuit,
+                observables,
+                angles,
+                noise=rules,
+                shots=self.shots,
+                generator=self.generator,
+            )
+        return self._machines[dtype]
+
+    @cached_property
+    def _machines(self) -> dict[torch.dtype, engine.ShotModel]:
+        return {}
+
+    @property
+    def shots_per_answer(self) -> int:
+        """Shots times measurement settings."""
+        circuit, observables, _ = self._run
+        return self.shots * engine.settings(circuit, observables)
+
+    @property
+    def shots_per_gradient(self) -> int:
+        """The same for every shifted circuit and the one that is not."""
+        return self.shots_per_answer * engine.shifted_circuits(self._run[0])
