@@ -25,7 +25,7 @@ GOOD = {"data": {"name": "iris"}}
         ({"attack": {"options": {"step_size": 1}}}, "unknown attack option 'step_size'"),
         ({"attack": {"options": {"steps": 0}}}, "expected steps and restarts >= 1"),
         ({"defence": {"name": "adversarial"}}, "did you mean 'adversarial-training'"),
-        ({"threat": {"name": "l1"}}, "unknown threat 'l1'"),
+        ({"threat": {"name": "l3"}}, "unknown threat 'l3'"),
         ({"threat": {"eps": [-0.1, 0.1]}}, "expected eps >= 0 and finite, got -0.1"),
         ({"threat": {"eps": [0.2, 0.1]}}, "expected rising values > 0"),
         ({"threat": {"eps": [0.1, 0.2]}}, r"threat.reference: expected one of \[0.1, 0.2\], got 0.05"),
