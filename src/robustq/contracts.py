@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robustq.errors import ModelError
+from robustq.threats import Access
 
 
 @runtime_checkable
@@ -191,6 +192,16 @@ class Problem(Search, Protocol):
     """
 
     y: Tensor
+
+    @property
+    def access(self) -> Access:
+        """What the adversary may see."""
+        ...
+
+    @property
+    def strongest(self) -> Tensor:
+        """The candidate with the largest margin so far, shape of ``x``."""
+        ...
 
     @property
     def flipped(self) -> Tensor:

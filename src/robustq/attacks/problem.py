@@ -57,6 +57,11 @@ class SearchProblem:
         self._radius = torch.full_like(self._best_margin, torch.inf)
 
     @property
+    def access(self) -> Access:
+        """What the adversary may see, and how often."""
+        return self._access
+
+    @property
     def queries(self) -> int:
         """Forward passes of one input so far."""
         return self._queries

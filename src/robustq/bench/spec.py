@@ -109,7 +109,9 @@ class DefenceSpec(_Table):
         if resolve("defence", self.name, DEFENCES).null:
             return None
         eps = threat.reference if self.eps is None else self.eps
-        inner = ATTACKS["pgd"].make(steps=self.steps, restarts=1, step=2.0 / self.steps)
+        inner = ATTACKS["pgd"].make(
+            steps=self.steps, restarts=1, step=2.0 / self.steps, loss="cross-entropy"
+        )
         defence: Defence = DEFENCES[self.name].make(inner, threat.build(eps), weight=self.weight)
         return defence
 

@@ -43,6 +43,11 @@ class Ball:
         if any(not isinstance(k, int) or k < 0 for k in self.frozen):
             raise ThreatError(f"expected frozen features as indices >= 0, got {self.frozen}")
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every feature may move, in the same unit."""
+        return self.scale is None and not self.frozen
+
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
         """A point of the set near ``candidate``: onto the ball, then into the box.
 
@@ -82,7 +87,7 @@ class Ball:
 
     def units(self, x: Tensor) -> Tensor | None:
         """What one unit of norm is for each feature, zero where frozen; None if 1 everywhere."""
-        if self.scale is None and not self.frozen:
+        if self.is_plain:
             return None
         if x.ndim != 2:
             raise ThreatError(f"scale and frozen: expected flat features, got {tuple(x.shape)}")

@@ -1,0 +1,76 @@
+"""The optimal l2 perturbation of an amplitude-encoded model, in closed form.
+
+Such a model's logits are quadratic forms of its features, whatever stands behind the encoding, noise
+included. The nearest input on the boundary between two classes solves one secular equation
+(S-lemma: Polik & Terlaky, "A survey of the S-lemma", SIAM Review 2007); no search can do better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robustq.contracts import Problem
+from robustq.errors import SpecError, ThreatError
+from robustq.quadric import nearest_zero
+from robustq.threats import L2
+from robustq.threats.ball import column
+
+
+@dataclass(frozen=True)
+class ExactL2:
+    """The nearest input of another class, over all classes; exact where the box does not bind.
+
+    Args:
+        overshoot: how far to step over the boundary, as a fraction of the distance; None for what the
+            dtype can tell apart.
+
+    >>> print(ExactL2())
+    exact l2
+    """
+
+    overshoot: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.overshoot is not None and self.overshoot < 0:
+            raise SpecError(f"exact-l2: expected overshoot >= 0, got {self.overshoot}")
+
+    def __str__(self) -> str:
+        return "exact l2"
+
+    def search(self, problem: Problem) -> Tensor:
+        """One eigendecomposition for every pair of classes met, one root for every input.
+
+        Raises:
+            ModelError: if the model is not a quadratic form of its features.
+            ThreatError: for another threat than l2 in equal units.
+        """
+        threat = problem.threat
+        if not isinstance(threat, L2) or not threat.is_plain:
+            raise ThreatError(f"exact-l2: expected an l2 threat in equal units, got {threat}")
+        forms, x = problem.forms().double(), problem.x.double()
+        nearest, best = x.clone(), torch.full_like(x[:, 0], torch.inf)
+        for right in torch.unique(problem.y).tolist():
+            rows = (problem.y == right).nonzero()[:, 0]
+            for other in range(len(forms)):
+                if other != right:
+                    _improve(nearest, best, rows, x, forms[right] - forms[other])
+        return (x + self._stretch(problem.x.dtype, best, x) * (nearest - x)).to(problem.x)
+
+    def _stretch(self, dtype: torch.dtype, distance: Tensor, x: Tensor) -> Tensor:
+        """How much further than the boundary, enough for the flip to survive rounding."""
+        if self.overshoot is not None:
+            return torch.ones_like(x[:, :1]) * (1 + self.overshoot)
+        margin = 64 * torch.finfo(dtype).eps * torch.linalg.vector_norm(x, dim=1)
+        return column(1 + (margin / distance.clamp_min(1e-12)).clamp(max=0.01), x)
+
+
+def _improve(nearest: Tensor, best: Tensor, rows: Tensor, x: Tensor, form: Tensor) -> None:
+    """Keep the nearest zero of ``form`` for the rows that it is nearer to than what they had."""
+    values, vectors = torch.linalg.eigh((form + form.T) / 2)
+    found = nearest_zero(values, x[rows] @ vectors)
+    nearer = found.distance < best[rows]
+    nearest[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
+    best[rows[nearer]] = found.distance[nearer]
