@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 BISECTIONS = 200
+ROUNDING = 1e-13  # of the largest eigenvalue: what is less negative is not negative
 NOTHING = 1e-10  # a share of the vector below which a part counts as absent
 
 
@@ -45,7 +46,7 @@ def nearest_zero(values: Tensor, coefficients: Tensor) -> NearestZero:
     """
     weights = coefficients.abs().square()
     form = (values * weights).sum(1)
-    if values[0] >= 0:
+    if values[0] >= -ROUNDING * values.abs().max():
         return NearestZero(coefficients, torch.full_like(form, torch.inf))
     lowest = values <= values[0] * (1 - 1e-12)
     absent = (weights * lowest).sum(1) <= NOTHING**2 * weights.sum(1)

@@ -98,9 +98,8 @@ class _Pace:
     """Step lengths, and what the search has to remember to shorten them."""
 
     def __init__(self, steps: int, start: Tensor) -> None:
-        rows = {"dtype": start.dtype, "device": start.device}
-        self.share = torch.ones(len(start), **rows)  # of the first step
-        self.rises = torch.zeros(len(start), **rows)  # steps of this period that raised the loss
+        self.share = start.new_ones(len(start))  # of the first step
+        self.rises = start.new_zeros(len(start))  # steps of this period that raised the loss
         self.period, self.since = max(int(FIRST * steps), 1), 0
         self._shorter, self._shortest = max(int(SHORTER * steps), 1), max(int(SHORTEST * steps), 1)
         self.halved = torch.ones(len(start), dtype=torch.bool, device=start.device)

@@ -75,10 +75,17 @@ class ThreatSpec(_Table):
     name: str = "linf"
     eps: list[float] = Field(default_factory=lambda: list(EPS_GRID), min_length=1)
     reference: float = Field(0.05, description="the eps of the headline; one of the grid")
+    frozen: list[int] = Field(default_factory=list, description="features that cannot be changed")
+    scale: list[float] | None = Field(
+        None, description="what eps = 1 is for each feature; 1 if absent"
+    )
 
     def build(self, eps: float) -> Threat:
         """The threat at one budget."""
-        threat: Threat = resolve("threat", self.name, THREATS).make(eps, box=(0.0, 1.0))
+        threat: Threat = resolve("threat", self.name, THREATS).make(
+            eps, box=(0.0, 1.0), frozen=self.frozen,
+            scale=None if self.scale is None else tuple(self.scale),
+        )  # fmt: skip
         return threat
 
 

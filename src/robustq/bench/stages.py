@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from robustq import engine
 from robustq.attacks import UniformNoise, run_attack
+from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.spec import Spec
 from robustq.circuits import Circuit, to_svg
-from robustq.contracts import QuantumClassifier
+from robustq.contracts import AttackResult, QuantumClassifier
 from robustq.data import Dataset
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
@@ -54,7 +55,7 @@ def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str
             result = run_attack(attack, model, x[rows], y[rows], threat, generator=stream)
             level |= {"queries": result.queries, "gradients": result.gradients}
             if eps == spec.threat.reference:
-                examples = _examples(model, data, rows, result.x_adv, result.success)
+                examples = _examples(model, data, rows, result)
             alive[rows] = result.robust
         rows = random.nonzero()[:, 0]
         if len(rows):
@@ -66,25 +67,14 @@ def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str
 
 
 def _examples(
-    model: nn.Module, data: Dataset, rows: Tensor, x_adv: Tensor, success: Tensor
+    model: nn.Module, data: Dataset, rows: Tensor, result: AttackResult
 ) -> list[dict[str, Any]]:
-    """The flipped inputs that the model was surest of, before and after."""
+    """The flipped inputs that the model was surest of, before and after, by their rows in the test set."""
     x, y = data.tensors("test")
     with torch.no_grad():
-        before = torch.softmax(model(x[rows]), dim=1)
-        after = torch.softmax(model(x_adv), dim=1)
-    sure = torch.where(success, before.amax(1), torch.full_like(before[:, 0], -1.0))
-    worst = torch.argsort(sure, descending=True, stable=True)[: min(EXAMPLES, int(success.sum()))]
-    return [
-        {
-            "row": int(rows[k]), "label": int(y[rows[k]]), "predicted": int(after[k].argmax()),
-            "confidence_before": round(float(before[k].max()), 6),
-            "confidence_after": round(float(after[k].max()), 6),
-            "x": [round(v, 6) for v in x[rows[k]].tolist()],
-            "x_adv": [round(v, 6) for v in x_adv[k].tolist()],
-        }
-        for k in worst.tolist()
-    ]  # fmt: skip
+        before, after = (torch.softmax(model(z), dim=1) for z in (x[rows], result.x_adv))
+    found = AdversarialSet.of(x[rows], y[rows], result, {}).surest(before, after, EXAMPLES)
+    return [{**example, "row": int(rows[example["row"]])} for example in found]
 
 
 def noise_sweep(model: QuantumClassifier, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:

@@ -2,88 +2,140 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
+from torch import Tensor, nn
 
 from robustq import bench, stats
-from robustq.atomic import write_atomically
 from robustq.attacks import run_attack
+from robustq.attacks.catalogue import ATTACKS
+from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.spec import AttackSpec, ThreatSpec
+from robustq.bench.summary import versions
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
 from robustq.cli.specification import with_device
 from robustq.contracts import Attack, AttackResult, Threat
-from robustq.errors import SpecError
+from robustq.data import Dataset
+from robustq.errors import SpecError, unknown_name
 from robustq.models import files
 from robustq.noise import Device
+from robustq.report import shown, write_examples
 from robustq.seeding import torch_generator
+from robustq.threats import Access
+
+EXAMPLES = 12
 
 
 def attack(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
-    name: Annotated[str, typer.Option("--attack", help="Name in `robustq list attacks`.")] = "pgd",
+    name: Annotated[str, typer.Option("--attack", help="Name in `robustq list attacks`.")] = "quantum-auto",
     threat: Annotated[str, typer.Option(help="THREAT:EPS, such as linf:0.1 or l2:0.5.")] = "linf:0.05",
+    frozen: Annotated[str | None, typer.Option(help="Features that cannot be changed, names or numbers.")] = None,
+    knowledge: Annotated[str, typer.Option(help="What the attacker sees: white-box, scores, labels.")] = "white-box",
+    queries: Annotated[int | None, typer.Option(min=1, help="Most queries an input.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, for attacks that take them.")] = None,
     restarts: Annotated[int | None, typer.Option(help="Restarts, for attacks that take them.")] = None,
     device: Annotated[str | None, typer.Option(help="Attack it on this device: a name, or a .json.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the attack's randomness.")] = 0,
-    to: Annotated[Path | None, typer.Option("--out", help="Save the attacked inputs here (safetensors).")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder for the attacked inputs and the worst.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Attack a saved model on its own test data and give the verdict."""
     options = {k: v for k, v in (("steps", steps), ("restarts", restarts)) if v is not None}
     chosen = AttackSpec(name=name, options=options).build()
-    limit = _threat(threat)
+    access = Access(knowledge, queries)
+    _check_access(name, access)
+    _threat(threat, None, None)
     if to is not None:
         check_writable(to)
-    if not (model / "model.json").exists() and (model / "model" / "model.json").exists():
-        raise SpecError(f"expected a model folder, got a run folder: try {model / 'model'}")
-    metadata = files.read_json(model)["metadata"]
-    if "spec" not in metadata:
-        raise SpecError(f"{model}: expected a model saved by robustq, with its data specification")
-    spec = bench.parse(with_device(metadata["spec"], device))
-    dataset = spec.dataset()
-    x, y = dataset.tensors("test")
-    loaded = files.load(model)
-    target = spec.noise.calibrated() if device is not None else None
-    result = _attacked(loaded, target, chosen, x, y, limit, torch_generator(seed, "attack"))
-    found = _verdict(result, str(chosen), str(limit))
-    found |= {"device": target.name} if target else {}
+    target = open_target(model, device)
+    limit = _threat(threat, frozen, target.data)
+    result = _attacked(target, chosen, limit, torch_generator(seed, "attack"), access)
+    found = _verdict(result, str(chosen), str(limit), str(access))
+    found |= {"device": target.device.name} if target.device else {}
     if to is not None:
-        _save(to, x, y, result.x_adv, result.success)
-        notes().print(f"attacked inputs: {to}", soft_wrap=True)
+        _save(to, target, result, found | {"model": str(model), "seed": seed})
+        notes().print(f"adversarial set and its worst examples: {to}", soft_wrap=True)
     if as_json:
         print_json(found)
     else:
         out().print("\n".join(f"{key.replace('_', ' ')}: {_shown(v)}" for key, v in found.items()))
 
 
+@dataclass(frozen=True)
+class Target:
+    """A saved model with the data it was trained for."""
+
+    model: nn.Module
+    data: Dataset
+    device: Device | None
+
+
+def open_target(folder: Path, device: str | None = None) -> Target:
+    """The model saved in ``folder`` and its data, with a device if one is named."""
+    if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
+        raise SpecError(f"expected a model folder, got a run folder: try {folder / 'model'}")
+    metadata = files.read_json(folder)["metadata"]
+    if "spec" not in metadata:
+        raise SpecError(f"{folder}: expected a model saved by robustq, with its data specification")
+    spec = bench.parse(with_device(metadata["spec"], device))
+    calibrated = spec.noise.calibrated() if device is not None else None
+    return Target(files.load(folder), spec.dataset(), calibrated)
+
+
+def _check_access(name: str, access: Access) -> None:
+    """Refuse an attack that needs more than the attacker sees, before anything is loaded."""
+    needed = ATTACKS[name].facts["knowledge"]
+    if needed == "white-box" and access.knowledge != "white-box":
+        raise SpecError(f"attack {name!r}: expected a white-box attacker, got {access}")
+    if needed == "scores" and access.knowledge == "labels":
+        raise SpecError(f"attack {name!r}: expected an attacker who sees scores, got {access}")
+
+
 def _attacked(
-    model: torch.nn.Module, device: Device | None, attack: Attack, x: torch.Tensor, y: torch.Tensor,
-    threat: Threat, stream: torch.Generator,
-) -> AttackResult:  # fmt: skip
-    if device is None:
-        return run_attack(attack, model, x, y, threat, generator=stream)
-    if not isinstance(model, Quantum):
+    target: Target, attack: Attack, threat: Threat, stream: torch.Generator, access: Access
+) -> AttackResult:
+    x, y = target.data.tensors("test")
+    if target.device is None:
+        return run_attack(attack, target.model, x, y, threat, generator=stream, access=access)
+    if not isinstance(target.model, Quantum):
         raise SpecError("--device: expected a quantum or hybrid model, got a classical one")
-    check_fits(model, device)
-    return attack_on(model, device, attack, x, y, threat, generator=stream)
+    if access != Access():
+        raise SpecError(f"--device: expected a white-box attacker without limits, got {access}")
+    check_fits(target.model, target.device)
+    return attack_on(target.model, target.device, attack, x, y, threat, generator=stream)
 
 
-def _threat(text: str) -> Threat:
+def _threat(text: str, frozen: str | None, data: Dataset | None) -> Threat:
     name, _, eps = text.partition(":")
     try:
         value = float(eps)
     except ValueError:
         raise SpecError(f"threat: expected THREAT:EPS such as linf:0.1, got {text!r}") from None
-    return ThreatSpec(name=name).build(value)
+    held = [] if frozen is None or data is None else _indices(frozen, list(data.features))
+    return ThreatSpec(name=name, frozen=held).build(value)
 
 
-def _verdict(result: AttackResult, attack: str, threat: str) -> dict[str, Any]:
+def _indices(text: str, features: list[str]) -> list[int]:
+    """Features named by what the data calls them, or by number."""
+    found = []
+    for word in (part.strip() for part in text.split(",")):
+        if word in features:
+            found.append(features.index(word))
+        elif word.isdigit() and int(word) < len(features):
+            found.append(int(word))
+        else:
+            raise unknown_name("feature", word, features)
+    return found
+
+
+def _verdict(result: AttackResult, attack: str, threat: str, access: str) -> dict[str, Any]:
     """Rates with intervals over the test inputs (one model, so seeds are not in them)."""
     correct, robust = result.correct.double().numpy(), result.robust.double().numpy()
     rates = {
@@ -91,10 +143,11 @@ def _verdict(result: AttackResult, attack: str, threat: str) -> dict[str, Any]:
         "robust_accuracy": stats.proportion(robust),
         "attack_success_rate": stats.ratio(correct - robust, correct),
     }
-    moved = result.distance[result.success]
+    moved = result.radius[result.success]
     return {
         "attack": attack,
         "threat": threat,
+        "attacker": access,
         "inputs": len(correct),
         **{k: [round(v, 6) for v in (r.value, r.low, r.high)] for k, r in rates.items()},
         "median_distance_of_successes": float(moved.median()) if len(moved) else None,
@@ -109,10 +162,23 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _save(path: Path, *tensors: torch.Tensor) -> None:
-    from safetensors.torch import save
+def _save(folder: Path, target: Target, result: AttackResult, found: dict[str, Any]) -> None:
+    """The adversarial set, and a page with the flips that the model was surest of."""
+    data = target.data
+    x, y = data.tensors("test")
+    record = {**found, "data": dict(data.record), "versions": versions()}
+    stored = AdversarialSet.of(x, y, result, record)
+    stored.save(folder)
+    with torch.no_grad():
+        before, after = (_chances(target.model(z)) for z in (x, result.x_adv))
+    worst = stored.surest(before, after, EXAMPLES)
+    facts = {key.replace("_", " "): _shown(value) for key, value in found.items()}
+    shape = list(data.image_shape) if data.image_shape else None
+    drawn = [shown(example, data.classes, list(data.features), shape) for example in worst]
+    write_examples(
+        folder / "examples.html", drawn, title=f"Worst examples: {data.name}", facts=facts
+    )
 
-    names = ("x", "y", "x_adv", "success")
-    content = save(dict(zip(names, (t.contiguous() for t in tensors), strict=True)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
+
+def _chances(logits: Tensor) -> Tensor:
+    return torch.softmax(logits.double(), dim=1)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from robustq.atomic import write_atomically
-from robustq.bench.results import EntrantResult, Estimate, Example, Results
+from robustq.bench.results import EntrantResult, Estimate, Results
+from robustq.report.examples import shown
 from robustq.report.figures import figures
-from robustq.report.pictures import difference_png, grey_png
 
 TITLES = {
     "robustness": ("Accuracy under attack", "Share of test inputs that are classified correctly and "
@@ -99,37 +99,11 @@ def _short(row: EntrantResult) -> str:
 
 
 def _examples(results: Results) -> list[dict[str, Any]]:
-    return [_example(results, e) for e in results.examples if e.entrant == "quantum"][:4]
-
-
-def _example(results: Results, example: Example) -> dict[str, Any]:
-    """One example ready to show: three pictures for an image, signed bars otherwise."""
-    shown: dict[str, Any] = {
-        "row": example.row,
-        "label": results.classes[example.label],
-        "predicted": results.classes[example.predicted],
-        "before": percent(example.confidence_before),
-        "after": percent(example.confidence_after),
-        "pictures": [],
-        "bars": [],
-    }
-    if results.image_shape:
-        shape = results.image_shape
-        shown["pictures"] = [
-            ("input", grey_png(example.x, shape)),
-            ("change, amplified", difference_png(example.x, example.x_adv, shape)),
-            ("attacked", grey_png(example.x_adv, shape)),
-        ]
-        return shown
-    delta = [b - a for a, b in zip(example.x, example.x_adv, strict=True)]
-    largest = max(map(abs, delta)) or 1.0
-    order = sorted(range(len(delta)), key=lambda k: -abs(delta[k]))[:8]
-    shown["bars"] = [
-        {"name": results.features[k], "delta": f"{delta[k]:+.3f}", "positive": delta[k] > 0,
-         "width": round(50 * abs(delta[k]) / largest, 1)}
-        for k in sorted(order)
-    ]  # fmt: skip
-    return shown
+    return [
+        shown(e.model_dump(), results.classes, results.features, results.image_shape)
+        for e in results.examples
+        if e.entrant == "quantum"
+    ][:4]
 
 
 def _script_safe(text: str | None) -> str:
