@@ -12,11 +12,8 @@ from robustq import stats
 from robustq.audit.evidence import Evidence, Pair, Plateau
 
 ALPHA = 0.01  # how often chance alone may raise a flag
-CLEARLY = 0.05  # the attack must beat random noise at this level
-FLIPS, ROOM = (
-    5,
-    10,
-)  # below so many flips by noise, or inputs left to flip, the two cannot be told apart
+MISSED = 3  # inputs that random noise alone must flip: in few dimensions the two are almost equal
+CLEARLY = 0.05  # and the attack must still be better at this level
 RARE = 0.05  # share of inputs that may lack a gradient
 LEAK = 0.01  # share of rows that may be in another part
 HALVES_IN_TWO = 0.5  # bits a qubit: a fall that may be as slow as this is not called a plateau
