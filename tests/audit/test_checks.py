@@ -39,7 +39,9 @@ LUCKY = {
     "black-box-beats-white-box": {"blackbox": Pair(0, 3, 20, 96)},
     "fewer-steps-beat-more": {"steps": Pair(0, 3, 20, 96)},
     "noise-free-twin-weaker": {"twin": Pair(1, 5, 20, 96)},
-    "data-leakage": {"shared": {"test in train": Count(1, 100)}},
+    "data-leakage": {
+        "shared": {"test in train": Count(1, 100), "validation in train": Count(10, 100)}
+    },
     "probabilities-instead-of-logits": {"normalised": Count(99, 100)},
     "changes-in-eval-mode": {"differing": Count(100, 100), "randomised": True, "averaged": 10},
     "randomised-without-eot": {"randomised": True, "averaged": 2},
@@ -170,7 +172,7 @@ def test_every_check_has_its_paragraph(name):
     assert text.count(heading) == 1
     paragraph = text.split(heading)[1].split("\n#")[0]
     assert len(paragraph.split()) > 30
-    assert f"**{AUDITS[name].facts['level']}**" in paragraph.lower()
+    assert paragraph.lower().startswith(f"\n**{AUDITS[name].facts['level']}.**")
 
 
 def test_the_binomial_tail_is_exact():

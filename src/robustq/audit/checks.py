@@ -15,7 +15,8 @@ ALPHA = 0.01  # how often chance alone may raise a flag
 MISSED = 3  # inputs that random noise alone must flip: in few dimensions the two are almost equal
 CLEARLY = 0.05  # and the attack must still be better at this level
 RARE = 0.05  # share of inputs that may lack a gradient
-LEAK = 0.01  # share of rows that may be in another part
+LEAK = 0.01  # share of test rows that may be in another part
+HELD_LEAK = 0.1  # share of other rows: they choose an epoch, and no figure rests on them
 HALVES_IN_TWO = 0.5  # bits a qubit: a fall that may be as slow as this is not called a plateau
 
 
@@ -180,13 +181,13 @@ def _differ(counts: tuple[int, ...]) -> bool:
 
 
 def data_leakage(evidence: Evidence) -> str | None:
-    """More than one row in a hundred that is also, or almost, in another part of the data."""
+    """Test rows, one in a hundred, that are also, or almost, in another part; of other rows one in ten."""
     leaks = [
         f"{count} rows of {name.replace(' in ', ' are in ')}"
         for name, count in (evidence.shared or {}).items()
-        if count.found > LEAK * count.of
+        if count.found > count.of * (LEAK if name.startswith("test ") else HELD_LEAK)
     ]
-    return f"{', '.join(leaks)}, exactly or almost" if leaks else None
+    return f"{', '.join(leaks)}, exactly or almost, as the model sees them" if leaks else None
 
 
 def probabilities_instead_of_logits(evidence: Evidence) -> str | None:
