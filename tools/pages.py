@@ -40,7 +40,7 @@ def _row(cells: list[str]) -> str:
 
 def command_page() -> str:
     """The help of every command."""
-    names = ["assess", "train", "attack", "list", "show", "report", "doctor"]
+    names = ["assess", "train", "attack", "list", "show", "report", "audit", "doctor"]
     parts = ["# Command line\n", _help([])]
     parts += [f"## robustq {name}\n\n{_help([name])}" for name in names]
     return "\n".join(parts)
@@ -70,7 +70,7 @@ def schema_page() -> str:
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,
                results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
                results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
-               results.Verdict, results.Caveat, results.Estimate]  # fmt: skip
+               results.Verdict, results.Caveat, results.RaisedFlag, results.Estimate]  # fmt: skip
     parts += [_table(record) for record in records]
     return "\n".join(parts)
 

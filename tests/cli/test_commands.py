@@ -76,6 +76,48 @@ def test_show_and_report(folder):
     assert (folder / "again.html").read_bytes() == (folder / "run/report.html").read_bytes()
 
 
+def test_audit_judges_a_run_again(folder):
+    clean = robustq("audit", "run", cwd=folder)
+    rows = json.loads(robustq("audit", "run/results.json", "--json", cwd=folder).stdout)
+    assert {row["subject"] for row in rows} == {"QNN", "Logistic regression"}
+    assert {row["state"] for row in rows} <= {"passed", "flag", "not measured"}
+    assert clean.returncode == any(row["state"] == "flag" and row["level"] == "red" for row in rows)
+    assert "black-box-beats-white-box" in clean.stdout
+    assert "not measured: barren-plateau" in clean.stdout
+
+
+def test_audit_fails_on_a_red_flag_and_only_then(folder):
+    stored = json.loads((folder / "run/results.json").read_text())
+    red, amber = (folder / name for name in ("red.json", "amber.json"))
+    for path, change in (
+        (red, {"answers": [20, 0]}),
+        (amber, {"steps": {"first": 0, "second": 9, "both": 2, "of": 20}}),
+    ):
+        sick = json.loads(json.dumps(stored))
+        sick["entrants"] = sick["entrants"][:1]
+        healthy = {"labels": [10, 10], "answers": [11, 9], "correct": 18}
+        sick["entrants"][0]["evidence"] = healthy | change
+        path.write_text(json.dumps(sick))
+    wrong = robustq("audit", "red.json", cwd=folder)
+    assert wrong.returncode == 1
+    assert "red: QNN: the model answers class 0 for all 20 inputs" in wrong.stdout
+    look = robustq("audit", "amber.json", cwd=folder)
+    assert look.returncode == 0
+    assert "amber: QNN: the attack with all its steps flips 2 of 20" in look.stdout
+
+
+def test_audit_of_a_run_from_before_the_audit(folder):
+    stored = json.loads((folder / "run/results.json").read_text())
+    del stored["flags"]
+    for row in stored["entrants"]:
+        del row["evidence"]
+    (folder / "old.json").write_text(json.dumps(stored))
+    done = robustq("audit", "old.json", cwd=folder)
+    assert done.returncode == 0
+    assert "holds no evidence" in done.stdout
+    assert robustq("show", "old.json", cwd=folder).returncode == 0
+
+
 def test_attack_a_saved_model(folder):
     done = robustq(
         "attack", "model", "--attack", "pgd", "--threat", "l2:0.2", "--steps", "5", "--json",
@@ -122,7 +164,7 @@ def test_attack_on_a_device(folder):
     assert noisy["input_gradients"] == 2 * plain["input_gradients"]
 
 
-@pytest.mark.parametrize("kind", ["data", "models", "attacks", "defences", "threats", "encodings",
+@pytest.mark.parametrize("kind", ["data", "models", "attacks", "defences", "audits", "threats", "encodings",
                                   "ansaetze", "readouts", "devices", "drifts"])  # fmt: skip
 def test_list(kind):
     listed = json.loads(robustq("list", kind, "--json").stdout)
@@ -164,6 +206,7 @@ def test_doctor_and_version():
         (["attack", "nothing", "--threat", "linf:-1"], "eps >= 0"),
         (["attack", "nothing", "--attack", "pdg"], "did you mean 'pgd'"),
         (["show", "nowhere"], "expected a finished run"),
+        (["audit", "nowhere"], "expected a finished run"),
         (
             ["train", "--data", "iris", "--out", "broken.toml/model"],
             "expected a place that can be written",

@@ -7,7 +7,9 @@ import shutil
 import pytest
 
 from robustq import bench
+from robustq.audit import AUDITS
 from robustq.bench import read_results
+from robustq.bench.results import RaisedFlag
 from robustq.report import render, summary, write_report
 from robustq.report.pictures import difference_png, grey_png
 
@@ -39,7 +41,7 @@ def page(results, tmp_path_factory):
 def test_page_is_self_contained_and_escaped(page):
     text = page.read_text()
     own = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", own)
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", own)
     assert "<script>alert(1)" not in text
     assert "A &lt;script&gt;alert(1)&lt;/script&gt; title" in text
 
@@ -60,6 +62,52 @@ def test_page_tells_what_the_results_hold(results, page):
         "Noise resilience",
     ):
         assert f"<h2>{metric}</h2>" in text
+
+
+def flagged(results, *flags):
+    """The same results with these flags, ``(subject, id)``, raised."""
+    raised = [
+        RaisedFlag(subject=subject, id=name, level=AUDITS[name].facts["level"], message="7 < 9")
+        for subject, name in flags
+    ]
+    return results.model_copy(update={"flags": raised})
+
+
+def test_flags_stand_at_the_top_and_lead_to_their_explanation(results):
+    sick = flagged(
+        results, ("QNN", "fewer-steps-beat-more"), ("QNN", "data-leakage"), ("SVM", "data-leakage")
+    )
+    text = render(sick)
+    banner = text[text.index('<section class="panel flags red"') :].split("</section>")[0]
+    assert text.index(banner) < text.index('id="verdict"')
+    assert banner.index("<b>QNN, SVM</b>: 7 &lt; 9") < banner.index("fewer-steps-beat-more")
+    for name in ("data-leakage", "fewer-steps-beat-more"):
+        assert f'href="#check-{name}"' in banner
+        row = text[text.index(f'<tr id="check-{name}">') :].split("</tr>")[0]
+        assert AUDITS[name].facts["advice"] in row
+    amber = render(flagged(results, ("QNN", "fewer-steps-beat-more")))
+    assert 'class="panel flags amber"' in amber
+    assert "No flag was raised." in render(flagged(results))
+    assert 'id="flags"' not in render(flagged(results))
+
+
+def test_every_check_has_a_row_and_every_model_a_column(results):
+    text = render(results)
+    section = text[text.index('id="audit"') :].split("</section>")[0]
+    for name, entry in AUDITS.items():
+        assert (f'id="check-{name}"' in section) != entry.null
+    for subject in results.audited():
+        assert f"<th>{subject}</th>" in section
+    assert "QNN on manila" in results.audited()
+    assert "not measured: barren-plateau, attacked-below-certified" in section
+
+
+def test_the_terminal_shows_flags_first(results):
+    from rich.console import Console
+
+    written = io.StringIO()
+    Console(width=160, file=written).print(summary(flagged(results, ("QNN", "data-leakage"))))
+    assert written.getvalue().startswith("RED FLAG  QNN: 7 < 9 (data-leakage)")
 
 
 def test_the_device_has_a_section_when_there_is_one(results, page):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from robustq.bench.spec import Spec
@@ -83,3 +84,8 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
             f"model.options: expected other types, got {options}: {failure}"
         ) from failure
     return model
+
+
+def fit_stream(entrant: Entrant, spec: Spec, seed: int) -> torch.Generator:
+    """What the training of one seed draws from, fresh."""
+    return torch_generator(spec.seed, seed, entrant.key, "fit")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from robustq.audit import Evidence, judge
 from robustq.errors import RunError
 from robustq.stats import Interval
 
@@ -91,6 +92,7 @@ class OnDevice(_Record):
     shots: Estimate = Field(description="clean accuracy from finite shots of them")
     robust: list[DevicePoint]
     drift: list[DriftPoint]
+    evidence: Evidence | None = Field(None, description="as below, for the model on the device")
 
 
 class DeviceRecord(_Record):
@@ -155,6 +157,10 @@ class EntrantResult(_Record):
         None, description="on the calibrated device; none if classical or no device was named"
     )
 
+    evidence: Evidence | None = Field(
+        None, description="what the audit measured on the first seed; see the audit's page"
+    )
+
     def at(self, eps: float) -> RobustPoint:
         """Robustness at one budget of the grid."""
         return next(p for p in self.robust if p.eps == eps)
@@ -201,6 +207,15 @@ class Caveat(_Record):
     text: str
 
 
+class RaisedFlag(_Record):
+    """Something the audit found that makes a number suspect."""
+
+    subject: str = Field(description="the entrant's label, and the device if it is about that")
+    id: str = Field(description="a name in `robustq list audits`")
+    level: str = Field(description="red: a number is not to be trusted; amber: look again")
+    message: str
+
+
 class Results(_Record):
     """The whole of ``results.json``."""
 
@@ -226,6 +241,9 @@ class Results(_Record):
     caveats: list[Caveat]
     circuit_svg: str = Field(description="the quantum model's circuit, drawn")
     device: DeviceRecord | None = Field(None, description="the calibrated device, if one was named")
+    flags: list[RaisedFlag] = Field(
+        default_factory=list, description="what the evidence raises, in the order of the entrants"
+    )
 
     def entrant(self, key: str) -> EntrantResult:
         """The row with this key."""
@@ -234,6 +252,25 @@ class Results(_Record):
     def at_reference(self, key: str) -> RobustPoint:
         """An entrant's robustness at the reference eps."""
         return self.entrant(key).at(self.reference_eps)
+
+    def audited(self) -> dict[str, Evidence]:
+        """The evidence against each subject: entrants by label, and again on the device."""
+        found: dict[str, Evidence] = {}
+        for row in self.entrants:
+            if row.evidence is not None:
+                found[row.label] = row.evidence
+            if self.device and row.on_device and row.on_device.evidence is not None:
+                found[f"{row.label} on {self.device.name}"] = row.on_device.evidence
+        return found
+
+    def judged(self) -> Results:
+        """The same with the flags that its evidence raises."""
+        flags = [
+            RaisedFlag(subject=subject, id=flag.id, level=flag.level, message=flag.message)
+            for subject, evidence in self.audited().items()
+            for flag in judge(evidence)
+        ]
+        return self.model_copy(update={"flags": flags})
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

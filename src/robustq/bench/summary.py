@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robustq import stats
 from robustq.bench import results as r
+from robustq.bench.audited import evidence
 from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
 from robustq.bench.spec import Spec
@@ -37,6 +38,7 @@ class Outcomes:
     curve: list[dict[str, Any]]
     noise: list[dict[str, Any]]
     device: list[dict[str, Any]]
+    audit: dict[str, Any] | None
     examples: list[dict[str, Any]]
 
 
@@ -71,9 +73,10 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
         "circuit_svg": gathered[0].train[0]["circuit_svg"],
         "device": _device_record(gathered[0]),
     }
-    return r.Results(
+    found = r.Results(
         **partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial)
     )
+    return found.judged()
 
 
 def _title(entrant: Entrant, data: Dataset) -> str:
@@ -98,6 +101,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
         [_merge_level([a["curve"][k] for a in attacks]) for k in range(len(spec.threat.eps))],
         read("noise.json"),
         read("device.json"),
+        read_stage(folders[0] / "audit.json"),
         attacks[0]["examples"],
     )
 
@@ -143,6 +147,7 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
             for n, a, b, c in o.train[0].get("history", [])
         ],
         on_device=_on_device(o, spec) if o.device else None,
+        evidence=evidence(o.audit, "model"),
     )
 
 
@@ -240,6 +245,7 @@ def _on_device(o: Outcomes, spec: Spec) -> r.OnDevice:
         shots=_proportion(clean["shots"], spec),
         robust=[_device_point(o, clean["exact"], k, spec) for k in range(len(spec.threat.eps))],
         drift=drift,
+        evidence=evidence(o.audit, "device"),
     )
 
 

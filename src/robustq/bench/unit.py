@@ -15,15 +15,16 @@ from torch import nn
 
 from robustq.atomic import write_atomically
 from robustq.bench import stages
+from robustq.bench.audited import audited
 from robustq.bench.device import Quantum, on_device
-from robustq.bench.entrants import Entrant, build
+from robustq.bench.entrants import Entrant, build, fit_stream
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
 from robustq.errors import ModelFileError
 from robustq.models import fit, load, parameter_count, save
 from robustq.models.svm import RBFSVM
-from robustq.seeding import derive, torch_generator
+from robustq.seeding import derive
 
 
 @lru_cache(maxsize=2)
@@ -49,6 +50,9 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     device = spec.noise.calibrated()
     if device is not None and isinstance(model, Quantum):
         _stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
+    if seed == 0:
+        stored = (read_stage(folder / "attack.json") or {}).get("examples", [])
+        _stage(folder / "audit.json", lambda: audited(model, data, spec, entrant, stored))
     return folder.name
 
 
@@ -88,10 +92,14 @@ def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Pat
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
         record["parameters"] = model.weight.numel() + model.support.numel()
     else:
-        stream = torch_generator(spec.seed, seed, entrant.key, "fit")
         defence = spec.defence.build(spec.threat) if entrant.defended else None
         history = fit(
-            model, x, y, generator=stream, training=spec.training.build(), defence=defence
+            model,
+            x,
+            y,
+            generator=fit_stream(entrant, spec, seed),
+            training=spec.training.build(),
+            defence=defence,
         )
         record["history"] = [
             [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs

@@ -7,7 +7,6 @@ from typing import Any
 
 from robustq.bench.results import (
     Caveat,
-    DevicePoint,
     DeviceRecord,
     EntrantResult,
     OnDevice,
@@ -15,8 +14,6 @@ from robustq.bench.results import (
 )
 from robustq.bench.spec import Spec
 from robustq.data import Dataset
-
-MASKED = 0.01  # how much stronger transfer must be before the device's gradients are suspect
 
 
 def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdict:
@@ -129,7 +126,7 @@ def _device(
 def caveats(
     spec: Spec, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]
 ) -> list[Caveat]:
-    """Standing caveats, then those this run has earned."""
+    """Standing caveats, then those this run has earned; what makes a number suspect is the audit's to say."""
     found = [
         Caveat(id="empirical", text=(
             f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower "
@@ -155,9 +152,7 @@ def caveats(
     if data.record["rows"]["train"] == spec.data.train_size:
         found.append(Caveat(id="subsample", text=(
             f"Trained on a stratified sample of {spec.data.train_size} rows.")))  # fmt: skip
-    found += _matching(rows)
-    flags = [flag for row in rows for flag in _flags(row, partial)]
-    return found + flags + [flag for row in rows for flag in _device_flags(row, partial)]
+    return found + _matching(rows)
 
 
 def _noise_model(device: DeviceRecord | None) -> Caveat:
@@ -182,40 +177,3 @@ def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
             f"{wanted}."))
         for row in far if not row.defended
     ]  # fmt: skip
-
-
-def _flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
-    """Warnings about one entrant that make its figures suspect."""
-    point = row.at(partial["reference_eps"])
-    flags = []
-    if row.accuracy.value <= partial["majority"]:
-        flags.append(Caveat(id="no-better-than-majority", text=(
-            f"{row.label}: clean accuracy {_percent(row.accuracy.value)} is no better than always "
-            f"answering the commonest class; its robustness is meaningless.")))  # fmt: skip
-    if point.robust.value >= point.robust_to_noise.value:
-        flags.append(Caveat(id="attack-no-better-than-noise", text=(
-            f"{row.label}: at eps = {point.eps:g} the attack found no more than random noise of the same "
-            "size; suspect masked gradients, or an eps too small to matter.")))  # fmt: skip
-    return flags
-
-
-def _device_flags(row: EntrantResult, partial: Mapping[str, Any]) -> list[Caveat]:
-    """Warnings about one entrant on the calibrated device."""
-    if row.on_device is None:
-        return []
-    point, device = row.on_device_at(partial["reference_eps"]), partial["device"].name
-    flags = []
-    if row.on_device.exact.value <= partial["majority"]:
-        flags.append(Caveat(id="device-no-better-than-majority", text=(
-            f"{row.label} on {device}: clean accuracy {_percent(row.on_device.exact.value)} is no better "
-            "than always answering the commonest class; its robustness there is meaningless.")))  # fmt: skip
-    if point.informed.value > point.transfer.value + MASKED:
-        flags.append(_masked(row, device, point))
-    return flags
-
-
-def _masked(row: EntrantResult, device: str, point: DevicePoint) -> Caveat:
-    return Caveat(id="device-masks-gradients", text=(
-        f"{row.label} on {device}: at eps = {point.eps:g} examples made without the noise are stronger "
-        f"({_percent(point.transfer.value)} survive) than those made with it "
-        f"({_percent(point.informed.value)}); the noise hides gradients, it does not defend."))  # fmt: skip

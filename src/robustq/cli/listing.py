@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from robustq.attacks.catalogue import ATTACKS
+from robustq.audit.catalogue import AUDITS
 from robustq.catalogue import Entry
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json
@@ -27,6 +28,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "threats": THREATS,
     "attacks": ATTACKS,
     "defences": DEFENCES,
+    "audits": AUDITS,
     "channels": CHANNEL_LIST,
     "devices": DEVICES,
     "drifts": DRIFTS,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from robustq.cli import assess, attack, doctor, listing, show, train
+from robustq.cli import assess, attack, audit, doctor, listing, show, train
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
 
@@ -26,6 +26,7 @@ app.command("attack")(attack.attack)
 app.command("list")(listing.listing)
 app.command("show")(show.show)
 app.command("report")(show.report)
+app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
 
 

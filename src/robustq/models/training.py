@@ -101,7 +101,7 @@ def fit(
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
     run = _Run(model, x, y, defence, generator)
-    train, held = _hold_back(y, plan.validation, generator)
+    train, held = hold_back(y, plan.validation, generator)
     per_epoch = -(-len(train) // plan.batch_size)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * per_epoch)
@@ -132,8 +132,12 @@ def _check(x: Tensor, y: Tensor) -> None:
         raise DataError("expected finite inputs, got NaN or infinity")
 
 
-def _hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Stratified row numbers to train on and to hold back."""
+def hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Stratified row numbers to train on and to hold back; the first thing that :func:`fit` draws.
+
+    >>> [len(rows) for rows in hold_back(torch.arange(20) % 2, 0.2, torch.Generator())]
+    [16, 4]
+    """
     train, held = [], []
     for label in torch.unique(y):
         rows = (y == label).nonzero()[:, 0]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from robustq.atomic import write_atomically
+from robustq.audit import AUDITS
 from robustq.bench.results import EntrantResult, Estimate, Results
+from robustq.report.audit import states, tally, told
 from robustq.report.examples import shown
 from robustq.report.figures import figures
 
@@ -53,7 +55,9 @@ def render(results: Results) -> str:
     ]  # fmt: skip
     return environment.get_template("report.html.j2").render(
         r=results, figures=drawn, cards=cards(results), examples=_examples(results),
-        plotly=get_plotlyjs(),
+        plotly=get_plotlyjs(), flags=told(results), tally=tally(results),
+        checks={name: entry for name, entry in AUDITS.items() if not entry.null},
+        states={subject: states(found) for subject, found in results.audited().items()},
         spec=json.dumps(results.spec, indent=1),
     )  # fmt: skip
 

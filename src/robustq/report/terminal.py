@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robustq.bench.results import Estimate, Results
+from robustq.report.audit import tally, told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,6 +16,7 @@ STYLE = {
     "fragile": "bold yellow",
     "robust": "bold green",
 }
+LEVELS = {"red": "bold red", "amber": "yellow"}
 
 
 def summary(results: Results) -> RenderableType:
@@ -41,7 +43,22 @@ def summary(results: Results) -> RenderableType:
     headline = Text(f"{results.verdict.level.upper()}  {results.verdict.headline}", style=style)
     lines = [Text(f"  {sentence}") for sentence in results.verdict.sentences]
     cautions = [Text(f"  note: {caveat.text}", style="dim") for caveat in results.caveats]
-    return Group(headline, *lines, table, *_on_device(results), *cautions)
+    return Group(*_flags(results), headline, *lines, table, *_on_device(results), *cautions)
+
+
+def _flags(results: Results) -> list[RenderableType]:
+    """The audit's flags, or that it raised none."""
+    from rich.text import Text
+
+    flags = [
+        Text(
+            f"{f.level.upper()} FLAG  {', '.join(f.subjects)}: {f.message} ({f.id})",
+            LEVELS[f.level],
+        )
+        for f in told(results)
+    ]
+    clean = "no flag raised, " if results.audited() and not flags else ""
+    return [*flags, Text(f"audit: {clean}{tally(results)}", style="dim")]
 
 
 def _on_device(results: Results) -> list[RenderableType]:

@@ -7,6 +7,7 @@ from robustq.stats.calibration import (
     expected_calibration_error,
     reliability,
 )
+from robustq.stats.exact import at_least
 from robustq.stats.intervals import (
     Interval,
     difference,
@@ -16,10 +17,12 @@ from robustq.stats.intervals import (
     relative,
     wilson,
 )
+from robustq.stats.line import slope
 
 __all__ = [
     "Bin",
     "Interval",
+    "at_least",
     "bootstrap",
     "brier",
     "difference",
@@ -29,5 +32,6 @@ __all__ = [
     "ratio",
     "relative",
     "reliability",
+    "slope",
     "wilson",
 ]

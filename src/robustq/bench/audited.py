@@ -1,0 +1,73 @@
+"""The audit of one trained model: the evidence that its numbers are to be judged by.
+
+Only the first seed of each entrant is audited: the checks look for mistakes of the method, which every
+seed would share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustq.attacks import UniformNoise
+from robustq.audit import Evidence, Plan, measure, overruns
+from robustq.bench.device import Quantum
+from robustq.bench.entrants import Entrant, fit_stream
+from robustq.bench.spec import Spec
+from robustq.data import Dataset
+from robustq.models.svm import RBFSVM
+from robustq.models.training import hold_back
+from robustq.seeding import torch_generator
+
+BLACKBOX = UniformNoise(tries=200)
+
+
+def audited(
+    model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examples: Sequence[Any]
+) -> dict[str, Any]:
+    """Evidence against the model and, where a device is named, against it on the device.
+
+    ``examples`` are the stored adversarial inputs of the same model, checked once more.
+    """
+    x, y = data.tensors("test")
+    reference = spec.threat.build(spec.threat.reference)
+    curve = tuple(spec.threat.build(eps) for eps in spec.threat.eps)
+    plan = Plan(spec.attack.build(), reference, BLACKBOX, curve)
+    stream = torch_generator(spec.seed, 0, entrant.key, "audit")
+    found = measure(model, x, y, plan, train=_seen(model, data, spec, entrant), generator=stream)
+    if examples and found.overruns is not None:
+        before, after = (torch.tensor([e[key] for e in examples]) for key in ("x", "x_adv"))
+        found = replace(found, overruns=found.overruns + overruns(reference, before, after))
+    return {"model": found.to_data(), "device": _on_device(model, x, y, spec, entrant, plan)}
+
+
+def _on_device(
+    model: nn.Module, x: Tensor, y: Tensor, spec: Spec, entrant: Entrant, plan: Plan
+) -> dict[str, Any] | None:
+    """The device's model, beside its noise-free twin, at the reference eps alone."""
+    device = spec.noise.calibrated()
+    if device is None or not isinstance(model, Quantum):
+        return None
+    noisy, twin = model.freeze(model.fitted(device)), model.freeze()
+    stream = torch_generator(spec.seed, 0, entrant.key, "audit", "device")
+    brief = replace(plan, curve=())
+    return measure(noisy, x, y, brief, twin=twin, generator=stream).to_data()
+
+
+def _seen(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant) -> Mapping[str, Tensor]:
+    """The rows that training saw, split as ``fit`` split them."""
+    x, y = data.tensors("train")
+    if isinstance(model, RBFSVM):
+        return {"train": x}
+    train, held = hold_back(y, spec.training.validation, fit_stream(entrant, spec, 0))
+    return {"train": x[train], "validation": x[held]}
+
+
+def evidence(stored: Mapping[str, Any] | None, key: str) -> Evidence | None:
+    """What a unit stored under ``"model"`` or ``"device"``; None if nothing."""
+    found = (stored or {}).get(key)
+    return None if found is None else Evidence.from_data(found)
