@@ -8,9 +8,10 @@ from typing import Any
 
 from perf.chart import Series, figure
 from perf.compare import Row
+from perf.markers import inject, markers
 from perf.peers import PEERS
 
-BEGIN, END = "<!-- perf: results begin -->", "<!-- perf: results end -->"
+BEGIN, END = markers("perf")
 COMPARISONS = ("gradient", "frozen", "noisy", "noisy-frozen")
 
 
@@ -23,15 +24,6 @@ def write(results: dict[str, Any], page: Path) -> None:
         picture.write_text(figure(panels), encoding="utf-8")
         block += f"\n![Time of a call against qubits]({picture.name})\n"
     page.write_text(inject(page.read_text(encoding="utf-8"), block), encoding="utf-8")
-
-
-def inject(text: str, block: str) -> str:
-    """``text`` with ``block`` between its markers, whatever stood there before."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"expected the markers {BEGIN} and {END} in the page")
-    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"
 
 
 def markdown(results: dict[str, Any]) -> str:
