@@ -24,7 +24,7 @@ from perf.options import Options
 from perf.scenes import BOX, SUBJECTS, Scene
 from robustq.threats import Linf
 
-ROWS, SLACK = 200, 1e-6
+ROWS, SLACK, TOGETHER = 200, 1e-6, "all together"
 
 
 class OverLimit(BaseException):
@@ -92,7 +92,7 @@ def _library(name: str, library: Library, scene: Scene, limit_s: float) -> Itera
         print(f"{scene.threat}: {name}: {attack}", file=sys.stderr)
         start = time.perf_counter()
         try:
-            with _seeded(), _limit(limit_s), _quiet():
+            with seeded(), _limit(limit_s), quiet():
                 candidates = search(scene)
         except OverLimit:
             yield {"library": name, "attack": attack, "note": f"over limit ({limit_s:g} s)"}
@@ -102,7 +102,7 @@ def _library(name: str, library: Library, scene: Scene, limit_s: float) -> Itera
             found, taken = judge(scene, candidates), time.perf_counter() - start
             together, seconds = together & found.robust, seconds + taken
             yield _line(name, attack, found.robust, taken) | {"outside": found.outside}
-    yield _line(name, "all together", together, seconds)
+    yield _line(name, TOGETHER, together, seconds)
 
 
 def _line(library: str, attack: str, robust: Tensor, seconds: float) -> Row:
@@ -132,7 +132,7 @@ def _limit(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
+def seeded() -> Iterator[None]:
     """Other libraries draw from the global generators: seed them, and put them back."""
     state = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
@@ -145,7 +145,7 @@ def _seeded() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Warnings of other libraries are about them, not about us."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

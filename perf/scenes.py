@@ -65,7 +65,7 @@ class Scene:
     def classes(self) -> int:
         """Width of the logits."""
         with torch.no_grad():
-            return self.twin(self.images[:1]).shape[1]
+            return int(self.twin(self.images[:1]).shape[1])
 
 
 def _digits() -> Dataset:

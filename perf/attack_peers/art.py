@@ -47,6 +47,12 @@ def _pgd(classifier: Any, scene: Scene) -> Any:
     )  # fmt: skip
 
 
+def _deep_fool(classifier: Any, scene: Scene) -> Any:
+    from art.attacks.evasion import DeepFool
+
+    return DeepFool(classifier, max_iter=100, batch_size=ROWS, verbose=False)
+
+
 def _square(classifier: Any, scene: Scene) -> Any:
     from art.attacks.evasion import SquareAttack
 
@@ -90,4 +96,5 @@ BOTH = {
     "Square, 2000 queries": _search(_square),
     "HopSkipJump, 10 steps": _search(_hop_skip_jump),
 }
-ATTACKS = {"linf": BOTH, "l2": {**BOTH, "Carlini-Wagner, 9 x 100": _search(_carlini)}}
+LENGTH = {"Carlini-Wagner, 9 x 100": _search(_carlini), "DeepFool": _search(_deep_fool)}
+ATTACKS = {"linf": BOTH, "l2": {**BOTH, **LENGTH}}

@@ -11,12 +11,15 @@ from perf.scenes import Scene
 from robustq.threats import Linf
 
 
-def _search(**options: Any) -> Callable[[Scene], Tensor]:
+def _search(targets: bool = False, **options: Any) -> Callable[[Scene], Tensor]:
     def search(scene: Scene) -> Tensor:
         from pyautoattack import AutoAttack
 
         norm = "Linf" if isinstance(scene.threat, Linf) else "L2"
         attack = AutoAttack(scene.twin, norm=norm, eps=scene.threat.eps, seed=0, **options)
+        if targets:
+            attack.fab.n_target_classes = scene.classes - 1
+            attack.apgd_targeted.n_target_classes = scene.classes - 1
         found, _ = attack.run_standard_evaluation(scene.images, scene.y, batch_size=256)
         tensor: Tensor = found
         return tensor
@@ -26,6 +29,7 @@ def _search(**options: Any) -> Callable[[Scene], Tensor]:
 
 BOTH = {
     "standard": _search(version="standard"),
+    "standard, every other class a target": _search(targets=True, version="standard"),
     "APGD-CE": _search(version="custom", attacks=["apgd-ce"]),
     "FAB": _search(version="custom", attacks=["fab"]),
     "Square, 5000 queries": _search(version="custom", attacks=["square"]),
