@@ -59,8 +59,8 @@ race: $(VENV)/.tested ## run the kernel's threads under TSan
 	  PYTHONPATH=build/race:src $(BIN)/python tests/kernel_race.py
 
 check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
-	$(BIN)/ruff format --check src tests tools perf examples
-	$(BIN)/ruff check src tests tools perf examples
+	$(BIN)/ruff format --check src tests tools perf examples studies
+	$(BIN)/ruff check src tests tools perf examples studies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/budgets.py
@@ -68,8 +68,8 @@ check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir /tmp/robustq-site
 
 format: $(VENV)/.tested ## format and fix what can be fixed
-	$(BIN)/ruff format src tests tools perf examples
-	$(BIN)/ruff check --fix src tests tools perf examples
+	$(BIN)/ruff format src tests tools perf examples studies
+	$(BIN)/ruff check --fix src tests tools perf examples studies
 
 pages: $(VENV)/.tested ## write the generated pages of the documentation
 	$(BIN)/python tools/pages.py

@@ -2,7 +2,8 @@
 
 Subjects: gradient (inputs and parameters), frozen (inputs only, parameters fixed), noisy and
 noisy-frozen (the same with depolarising noise), kernel, memory, growth, flops; ``all`` measures everything and
-writes the results page; ``page`` writes the page from an earlier run's JSON.
+writes the results page; ``page`` writes the page from an earlier run's JSON. ``attacks`` compares attacks with those
+of other libraries and writes a page of its own, ``attacks-page`` writes it from an earlier run's JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from perf import attack_page
+from perf.attack_peers import LIBRARIES
 from perf.compare import Row, compare
 from perf.flops import flops
 from perf.growth import growth
@@ -49,9 +52,16 @@ SUBJECTS: Mapping[str, Callable[[Options], list[Row]]] = {
 }
 
 
+ATTACKS = ("attacks", "attacks-page")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, measure, print; ``all`` and ``page`` also write the page."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _chosen(arguments)
+    if chosen.subject in ATTACKS:
+        again = chosen.subject == "attacks-page"
+        print(attack_page.run(_options(chosen), store=chosen.json, page=chosen.page, again=again))
+        return
     store = chosen.json or (STORE if chosen.subject in ("all", "page") else None)
     if chosen.subject == "page":
         results = json.loads(Path(store or STORE).read_text(encoding="utf-8"))
@@ -59,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = measure(chosen.subject, _options(chosen), store)
     print(json.dumps(results, indent=1) if chosen.json == "-" else markdown(results))
     if chosen.subject in ("all", "page"):
-        write(results, chosen.page)
+        write(results, chosen.page or PAGE)
 
 
 def measure(subject: str, options: Options, store: str | None) -> dict[str, Any]:
@@ -86,13 +96,26 @@ def _options(chosen: argparse.Namespace) -> Options:
     )
 
 
+def _chosen(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    rivals = _others(LIBRARIES if chosen.subject in ATTACKS else PEERS)
+    if not {*chosen.against} <= {*rivals}:
+        parser.error(f"argument --against: for {chosen.subject} choose from {', '.join(rivals)}")
+    return chosen
+
+
+def _others(table: Mapping[str, Any]) -> list[str]:
+    return [name for name in table if name != OURS]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m perf",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", choices=[*SUBJECTS, "all", "page"])
+    parser.add_argument("subject", choices=[*SUBJECTS, "all", "page", *ATTACKS])
     parser.add_argument("--qubits", type=_positive, help="one size instead of the subject's own")
     parser.add_argument("--layers", type=_positive)
     parser.add_argument("--batch", type=_positive)
@@ -102,14 +125,15 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        choices=[name for name in PEERS if name != OURS],
-        help=f"only these peers, of {', '.join(name for name in PEERS if name != OURS)}",
+        choices=[*_others(PEERS), *_others(LIBRARIES)],
+        help=f"only these peers, of {', '.join(_others(PEERS))}, "
+        f"or for attacks of {', '.join(_others(LIBRARIES))}",
     )
     parser.add_argument(
         "--limit-s", type=float, default=240.0, help="seconds a contender may use on one workload"
     )
     parser.add_argument("--json", metavar="FILE", help="write results as JSON; - prints them")
-    parser.add_argument("--page", type=Path, default=PAGE, help="page that all and page write")
+    parser.add_argument("--page", type=Path, help="instead of the page of the documentation")
     return parser
 
 

@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import re
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ DISTRIBUTIONS = (
 )  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
+def machine(distributions: Sequence[str] = DISTRIBUTIONS) -> dict[str, Any]:
     """Versions, processor, threads, date; plain JSON."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -31,7 +32,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": {"robustq": _version("robustq") or "from source"}
-        | {name: _version(name) for name in DISTRIBUTIONS},
+        | {name: _version(name) for name in distributions},
     }
 
 

@@ -16,10 +16,10 @@ class Options:
     Attributes:
         qubits: instead of the subject's list of sizes.
         layers: instead of its depth.
-        batch: instead of its batch.
+        batch: instead of its batch, or of the rows that are attacked.
         repeats: rounds; the slow get fewer.
-        against: names of peers; empty for all of them.
-        limit_s: seconds each contender may use on one workload.
+        against: names of peers, or of libraries of attacks; empty for all of them.
+        limit_s: seconds each contender may use on one workload, or each attack on one model.
     """
 
     qubits: int | None = None

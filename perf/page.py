@@ -8,9 +8,10 @@ from typing import Any
 
 from perf.chart import Series, figure
 from perf.compare import Row
+from perf.markers import inject, markers
 from perf.peers import PEERS
 
-BEGIN, END = "<!-- perf: results begin -->", "<!-- perf: results end -->"
+BEGIN, END = markers("perf")
 COMPARISONS = ("gradient", "frozen", "noisy", "noisy-frozen")
 
 
@@ -25,32 +26,24 @@ def write(results: dict[str, Any], page: Path) -> None:
     page.write_text(inject(page.read_text(encoding="utf-8"), block), encoding="utf-8")
 
 
-def inject(text: str, block: str) -> str:
-    """``text`` with ``block`` between its markers, whatever stood there before."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"expected the markers {BEGIN} and {END} in the page")
-    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"
-
-
 def markdown(results: dict[str, Any]) -> str:
     """The whole run: machine, targets, then one table per subject."""
     rows: list[Row] = results["rows"]
-    parts = [_machine(results["machine"])] if results.get("machine") else []
+    parts = [machine_line(results["machine"])] if results.get("machine") else []
     if results.get("targets"):
-        parts.append("### Targets\n\n" + _table(list(results["targets"])))
+        parts.append("### Targets\n\n" + table(list(results["targets"])))
     for subject in dict.fromkeys(row["subject"] for row in rows):
         mine = [row for row in rows if row["subject"] == subject]
         lines = (
             [line for row in mine for line in _contenders(row)] if "contenders" in mine[0] else mine
         )
         shown = [{k: v for k, v in line.items() if k != "subject"} for line in lines]
-        parts.append(f"### {subject.capitalize()}\n\n" + _table(shown))
+        parts.append(f"### {subject.capitalize()}\n\n" + table(shown))
     return "\n\n".join(parts) + "\n"
 
 
-def _machine(found: dict[str, Any]) -> str:
+def machine_line(found: dict[str, Any]) -> str:
+    """Where, when and with what, as a sentence."""
     versions = ", ".join(f"{name} {v or 'not installed'}" for name, v in found["versions"].items())
     return (
         f"Measured {found['date']} on {found['processor']}, {found['cores']} cores, "
@@ -88,7 +81,8 @@ def _notes(found: Row, row: Row) -> list[str]:
     return notes
 
 
-def _table(lines: Sequence[Row]) -> str:
+def table(lines: Sequence[Row]) -> str:
+    """Rows as a Markdown table, the notes last."""
     columns = list(dict.fromkeys(name for line in lines for name in line))
     if "note" in columns:
         columns.append(columns.pop(columns.index("note")))

@@ -144,7 +144,7 @@ def main() -> int:
     """Print what is over budget; 1 if anything is."""
     root = Path(__file__).resolve().parent.parent
     package, tests = modules(root, ("src",)), modules(root, ("tests",))
-    rest = modules(root, ("tools", "perf", "examples"))
+    rest = modules(root, ("tools", "perf", "examples", "studies"))
     problems = [line for module in package + tests + rest for line in over_budget(module)]
     problems += [line for module in tests for line in untested(module)]
     problems += [line for module in package for line in undocumented(module)]

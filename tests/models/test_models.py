@@ -236,3 +236,42 @@ def test_one_observable_is_not_a_classifier():
     with pytest.raises(ModelError, match="observable per class"):
         QuantumNet(circuit, qnn(2, 2, generator=torch.Generator()).observables[:1],
                    generator=torch.Generator())  # fmt: skip
+
+
+def test_a_cnn_is_what_torch_would_compute(generator):
+    model = MODELS["cnn"].make(36, 3, generator=generator, channels=4).double()
+    x = torch.rand(5, 36, generator=generator, dtype=torch.float64)
+    by_hand = torch.nn.Sequential(
+        torch.nn.Unflatten(1, (1, 6, 6)), model.first, torch.nn.ReLU(), model.second,
+        torch.nn.ReLU(), torch.nn.Flatten(), model.last,
+    )  # fmt: skip
+    assert model.first.weight.shape == (4, 1, 3, 3)
+    assert model.last.in_features == 8 * 3 * 3
+    torch.testing.assert_close(model(x), by_hand(x), atol=1e-12, rtol=0)
+
+
+def test_a_cnn_is_as_precise_as_its_input(generator):
+    model = MODELS["cnn"].make(25, 2, generator=generator)
+    x = torch.rand(2, 25, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(model, (x,))
+    torch.testing.assert_close(model(x.float()).double(), model(x), atol=1e-5, rtol=1e-5)
+
+
+def test_a_cnn_sees_neighbours_where_they_are(generator):
+    """A shift by two pixels moves the second layer's maps by one; a shuffle of the pixels does not."""
+    model = MODELS["cnn"].make(256, 2, generator=generator)
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., 5:9, 5:9] = torch.rand(4, 4, generator=generator)
+    maps = [torch.relu(model.second(torch.relu(model.first(i)))) for i in (image, image.roll(2, 3))]
+    torch.testing.assert_close(maps[0].roll(1, 3)[..., 2:-1], maps[1][..., 2:-1])
+
+
+@pytest.mark.parametrize("features", [0, 8, -4])
+def test_pixels_that_make_no_square_are_refused(features):
+    with pytest.raises(ModelError, match=f"expected a square number of pixels.*got {features}"):
+        MODELS["cnn"].make(features, 2, generator=torch.Generator())
+
+
+def test_images_of_another_size_are_refused(generator):
+    with pytest.raises(ModelError, match=r"pixels of shape \(batch, 16\), got \(2, 25\)"):
+        MODELS["cnn"].make(16, 2, generator=generator)(torch.zeros(2, 25))

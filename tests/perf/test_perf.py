@@ -11,9 +11,10 @@ from perf.compare import Disagreement, check, compare, reference
 from perf.flops import forward_flops, gradient_flops, measure
 from perf.growth import fit
 from perf.kernel import MODULE
+from perf.markers import inject
 from perf.memory import memory
 from perf.options import Options
-from perf.page import BEGIN, END, inject, write
+from perf.page import BEGIN, END, write
 from perf.peers import OURS, PEERS
 from perf.targets import TARGETS, judge
 from perf.timing import quartiles

@@ -15,7 +15,7 @@ from robustq.models.catalogue import MODELS
 from robustq.seeding import torch_generator
 
 LABELS = {"qnn": "QNN", "reuploading": "Re-uploading", "hybrid": "Hybrid", "mlp": "MLP",
-          "logistic": "Logistic regression", "svm-rbf": "RBF-SVM"}  # fmt: skip
+          "logistic": "Logistic regression", "cnn": "CNN", "svm-rbf": "RBF-SVM"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Quantum, hybrid and classical classifiers, one training loop, files without pickle."""
 
 from robustq.models.classical import Perceptron
+from robustq.models.convolutional import ConvNet
 from robustq.models.files import load, parameter_count, save
 from robustq.models.hybrid import HybridNet
 from robustq.models.quantum import QuantumNet
@@ -9,6 +10,7 @@ from robustq.models.training import Epoch, History, Training, fit
 
 __all__ = [
     "RBFSVM",
+    "ConvNet",
     "Epoch",
     "History",
     "HybridNet",

@@ -15,6 +15,7 @@ from robustq.circuits import encodings
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.errors import SpecError
 from robustq.models.classical import Perceptron, matched_hidden
+from robustq.models.convolutional import ConvNet
 from robustq.models.hybrid import HybridNet
 from robustq.models.quantum import QuantumNet
 from robustq.models.svm import RBFSVM
@@ -117,6 +118,15 @@ def mlp(
     return Perceptron(features, [width], classes, generator=generator)
 
 
+def cnn(features: int, classes: int, *, generator: torch.Generator, channels: int = 8) -> ConvNet:
+    """Two convolutions on square images, the second with twice the ``channels``.
+
+    >>> cnn(256, 4, generator=torch.Generator()).config()["channels"]
+    [8, 16]
+    """
+    return ConvNet(features, (channels, 2 * channels), classes, generator=generator)
+
+
 def svm_rbf(features: int, classes: int, *, generator: torch.Generator) -> RBFSVM:
     """RBF support-vector machine, calibrated by cross-validation.
 
@@ -133,5 +143,7 @@ MODELS: Mapping[str, Entry] = {
     "hybrid": Entry(hybrid, "linear, circuit, linear", "Mari et al., Quantum 4 (2020)", {"family": "hybrid"}),
     "logistic": Entry(logistic, "multinomial logistic regression", "Cox 1958", {"family": "classical"}),
     "mlp": Entry(mlp, "one hidden layer, parameters can be matched", "Rosenblatt 1962", {"family": "classical"}),
+    "cnn": Entry(cnn, "two convolutions, on square images", "LeCun et al., Proc. IEEE 86 (1998)",
+                 {"family": "classical"}),
     "svm-rbf": Entry(svm_rbf, "support vectors, Gaussian kernel", "Cortes & Vapnik 1995", {"family": "classical"}),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from torch import nn
 from robustq.atomic import write_atomically
 from robustq.errors import ModelFileError
 from robustq.models.classical import Perceptron
+from robustq.models.convolutional import ConvNet
 from robustq.models.hybrid import HybridNet
 from robustq.models.quantum import QuantumNet
 from robustq.models.svm import RBFSVM
@@ -29,6 +30,7 @@ KINDS: Mapping[str, Any] = {
     "quantum-net": QuantumNet,
     "hybrid-net": HybridNet,
     "perceptron": Perceptron,
+    "conv-net": ConvNet,
     "svm-rbf": RBFSVM,
 }
 
