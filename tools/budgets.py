@@ -21,6 +21,7 @@ FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 # option in its signature; there is no other place for them.
 # The entry points of the engine and of the attacks name every choice.
 WIDE_SIGNATURES = (
+    "src/robustq/attacks/poisoning/verdict.py",
     "src/robustq/attacks/verdict.py",
     "src/robustq/interop/sklearn.py",
     "src/robustq/cli/",

@@ -40,7 +40,9 @@ def _row(cells: list[str]) -> str:
 
 def command_page() -> str:
     """The help of every command."""
-    names = ["assess", "train", "attack", "list", "show", "report", "audit", "doctor"]
+    from robustq.cli.main import app
+
+    names = [str(command.name) for command in app.registered_commands]
     parts = ["# Command line\n", _help([])]
     parts += [f"## robustq {name}\n\n{_help([name])}" for name in names]
     return "\n".join(parts)

@@ -8,6 +8,8 @@ import sys
 import time
 
 import pytest
+
+from robustq.cli.listing import CATALOGUES
 from safetensors.numpy import load_file
 
 from robustq.noise import Device
@@ -164,8 +166,7 @@ def test_attack_on_a_device(folder):
     assert noisy["input_gradients"] == 2 * plain["input_gradients"]
 
 
-@pytest.mark.parametrize("kind", ["data", "models", "attacks", "defences", "audits", "threats", "encodings",
-                                  "ansaetze", "readouts", "devices", "drifts"])  # fmt: skip
+@pytest.mark.parametrize("kind", CATALOGUES)
 def test_list(kind):
     listed = json.loads(robustq("list", kind, "--json").stdout)
     assert listed
@@ -173,6 +174,23 @@ def test_list(kind):
     table = robustq("list", kind)
     assert table.returncode == 0
     assert next(iter(listed)) in table.stdout
+
+
+def test_poison_the_training_data(folder):
+    given = ("poison", "spec.toml", "--budget", "0.3", "--seeds", "2")
+    done = robustq(*given, "--with", "quid", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["inputs"], found["seeds"], found["rows_touched"]) == (20, 2, 24)
+    assert [len(row) for row in found["outcomes"]["poisoned"]] == [20, 20]
+    ones = sum(row.count("1") for row in found["outcomes"]["poisoned"])
+    assert found["accuracy_poisoned"][0] == pytest.approx(ones / 40)
+    shown = robustq(
+        *given, "--with", "backdoor", "--trigger", "0:1,-1:0.5", "--target", "1", cwd=folder
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "poisoning: backdoor to class 1, features 0 at 1, -1 at 0.5" in shown.stdout
+    assert "trigger success: " in shown.stdout
 
 
 def test_doctor_and_version():
@@ -214,6 +232,13 @@ def test_doctor_and_version():
         (
             ["assess", "--data", "iris", "--out", "broken.toml/run"],
             "expected a place that can be written",
+        ),
+        (["poison", "--data", "iris", "--with", "labelflip"], "did you mean 'label-flip'"),
+        (["poison", "--data", "iris", "--budget", "2"], "expected a budget in [0, 1], got 2"),
+        (["poison", "--data", "iris", "--target", "1"], "with 'backdoor' only, got 'label-flip'"),
+        (
+            ["poison", "--data", "iris", "--with", "backdoor", "--trigger", "a"],
+            "expected FEATURE:VALUE",
         ),
         (["list", "attack"], "did you mean 'attacks'"),
     ],

@@ -9,6 +9,7 @@ import typer
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.audit.catalogue import AUDITS
+from robustq.attacks.poisoning.catalogue import POISONINGS
 from robustq.catalogue import Entry
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json
@@ -27,6 +28,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "readouts": READOUTS,
     "threats": THREATS,
     "attacks": ATTACKS,
+    "poisonings": POISONINGS,
     "defences": DEFENCES,
     "audits": AUDITS,
     "channels": CHANNEL_LIST,

@@ -18,6 +18,7 @@ from robustq.stats.intervals import (
     wilson,
 )
 from robustq.stats.line import slope
+from robustq.stats.paired import mcnemar
 
 __all__ = [
     "Bin",
@@ -27,6 +28,7 @@ __all__ = [
     "brier",
     "difference",
     "expected_calibration_error",
+    "mcnemar",
     "mean",
     "proportion",
     "ratio",
