@@ -177,7 +177,7 @@ class Greedy:
 )  # fmt: skip
 def test_the_budget_is_enforced(attack, allowed, blobs, generator):
     (x, y), before = blobs, [part.clone() for part in blobs]
-    given = dict(budget=0.1, generator=generator)
+    given = {"budget": 0.1, "generator": generator}
     if allowed:
         result = poison(attack, nearest_mean, x, y, x, y, **given)
         assert result.touched.tolist() == [max(attack.flips, attack.moves) + attack.adds]

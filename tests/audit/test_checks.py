@@ -25,7 +25,7 @@ HEALTHY = Evidence(
     randomised=False, averaged=1, vanished=Count(1, 96),
     levels=(Level(0.1, Pair(20, 0, 6, 96)), Level(0.2, Pair(50, 0, 20, 96), Pair(45, 1, 25, 96))),
     steps=Pair(2, 1, 25, 96), blackbox=Pair(15, 1, 11, 96), twin=Pair(3, 2, 22, 96),
-    overruns=Count(0, 960), certified=Count(0, 90),
+    boundless=Count(0, 100), overruns=Count(0, 960), certified=Count(0, 90),
     shared={"test in train": Count(0, 100), "validation in train": Count(1, 100)},
     plateau=Plateau(WIDTHS, LEVEL, LEVEL),
 )  # fmt: skip
@@ -58,6 +58,7 @@ GUILTY = {
     "fewer-steps-beat-more": {"steps": Pair(0, 9, 20, 96)},
     "randomised-without-eot": {"randomised": True, "averaged": 1},
     "noise-free-twin-weaker": {"twin": Pair(2, 20, 20, 96)},
+    "budget-covers-box": {"boundless": Count(1, 100)},
     "budget-overrun": {"overruns": Count(1, 960)},
     "constant-predictor": {"answers": (100, 0)},
     "below-majority": {"correct": 60},

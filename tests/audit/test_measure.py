@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from oracles import one_qubit
-from robustq.attacks import FGSM, PGD, UniformNoise, run_attack
+from robustq.attacks import EOT, FGSM, PGD, UniformNoise, run_attack
 from robustq.audit import (
     AUDITS,
     Count,
@@ -213,8 +213,21 @@ def test_a_model_that_answers_at_random(data, oracle, generator):
         measure(model.eval(), x, y, PLAN, generator=generator)
     )
     shots = oracle.under(shots=20, generator=generator)
-    found = measure(shots, x, y, replace(PLAN, randomised=True), generator=generator)
-    assert raised(found) == ["randomised-without-eot"]
+    single = measure(shots, x, y, replace(PLAN, answers=25), generator=generator)
+    assert "randomised-without-eot" in raised(single)
+    assert single.levels is not None
+    mean = replace(PLAN, answers=25, attack=EOT(PGD(steps=5, restarts=1), samples=4))
+    assert "randomised-without-eot" not in raised(measure(shots, x, y, mean, generator=generator))
+
+
+def test_a_budget_that_covers_the_box(data, oracle, generator):
+    x, y = data
+    low, high = float(x.min()), float(x.max())
+    for eps, found in ((high - low, len(x)), (0.2 * (high - low), 0)):
+        plan = Plan(FGSM(), Linf(eps, (low, high)))
+        assert measure(oracle, x, y, plan, generator=generator).boundless == Count(found, len(x))
+    free = measure(oracle, x, y, Plan(FGSM(), Linf(9.0)), generator=generator)
+    assert free.boundless == Count(0, len(x))
 
 
 def test_a_model_with_one_answer(data, generator):

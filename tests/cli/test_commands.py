@@ -8,10 +8,9 @@ import sys
 import time
 
 import pytest
-
-from robustq.cli.listing import CATALOGUES
 from safetensors.numpy import load_file
 
+from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
 
 SPEC = """

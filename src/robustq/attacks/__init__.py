@@ -9,6 +9,7 @@ from robustq.attacks.mim import MIM
 from robustq.attacks.null import Identity, UniformNoise
 from robustq.attacks.pgd import PGD
 from robustq.attacks.problem import SearchProblem
+from robustq.attacks.quantum_auto import QuantumAutoAttack
 from robustq.attacks.verdict import run_attack
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "PGD",
     "ExactL2",
     "Identity",
+    "QuantumAutoAttack",
     "SearchProblem",
     "UniformNoise",
     "margin",

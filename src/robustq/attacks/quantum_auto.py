@@ -75,6 +75,11 @@ class QuantumAutoAttack:
     QuantumAutoAttack v1 (...)
     """
 
+    @property
+    def samples(self) -> int:
+        """Answers of a randomised model that are averaged at every question."""
+        return SAMPLES
+
     def __str__(self) -> str:
         return f"QuantumAutoAttack v{VERSION} ({content_id()[:8]})"
 

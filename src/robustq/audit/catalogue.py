@@ -44,6 +44,9 @@ AUDITS: Mapping[str, Entry] = {
     "noise-free-twin-weaker": Entry(
         checks.noise_free_twin_weaker, "the noise hides gradients: the twin without it gives better examples",
         OBFUSCATED, _facts("amber", "twin", "quote what survives both attacks; claim no defence by noise")),
+    "budget-covers-box": Entry(
+        checks.budget_covers_box, "a budget as large as the box", CHECKLIST,
+        _facts("amber", "boundless", "quote an eps at which the true label of the input is still beyond doubt")),
     "budget-overrun": Entry(
         checks.budget_overrun, "adversarial inputs outside the threat set", CHECKLIST,
         _facts("red", "overruns", "discard the figure; mend the threat's projection")),

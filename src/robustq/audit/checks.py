@@ -140,6 +140,14 @@ def changes_in_eval_mode(evidence: Evidence) -> str | None:
     )
 
 
+def budget_covers_box(evidence: Evidence) -> str | None:
+    """The adversary may replace some inputs by any other: eps limits nothing there."""
+    boundless = evidence.boundless
+    if not boundless or not boundless.found:
+        return None
+    return f"for {boundless} inputs the whole box lies within the budget, so that any input is allowed"
+
+
 def budget_overrun(evidence: Evidence) -> str | None:
     """An adversarial input that lies outside the threat set."""
     over = evidence.overruns

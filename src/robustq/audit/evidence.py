@@ -116,6 +116,7 @@ class Evidence:
         blackbox: the attack (first) against one that sees answers only (second).
         twin: the attack that follows the noisy gradients (first) against examples made on the noise-free
             twin (second), both judged by the noisy model.
+        boundless: inputs whose whole box lies within the budget.
         overruns: adversarial inputs outside the threat set.
         certified: inputs flipped inside their certified radius.
         shared: rows of one part of the data that are, almost or exactly, in another; by "test in train".
@@ -137,6 +138,7 @@ class Evidence:
     steps: Pair | None = None
     blackbox: Pair | None = None
     twin: Pair | None = None
+    boundless: Count | None = None
     overruns: Count | None = None
     certified: Count | None = None
     shared: Mapping[str, Count] | None = None

@@ -10,10 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from robustq.attacks import UniformNoise, margin, run_attack
+from robustq.attacks import EOT, QuantumAutoAttack, UniformNoise, margin, run_attack
 from robustq.audit.evidence import Count, Evidence, Level, Pair
 from robustq.audit.leakage import shared_rows
 from robustq.contracts import (
+    AmplitudeClassifier,
     Attack,
     AttackResult,
     Classifier,
@@ -22,6 +23,7 @@ from robustq.contracts import (
     check_logits,
 )
 from robustq.errors import DataError, ThreatError
+from robustq.threats.ball import Ball
 from robustq.threats.box import inside
 
 FLAT = 1e-6  # of the gradient that the logits' own scale calls for
@@ -38,7 +40,8 @@ class Plan:
         threat: the threat of the headline.
         blackbox: an attack without gradients to set beside it; none if absent.
         curve: threats with rising eps, for the eps curve; only ``threat`` if empty.
-        randomised: whether the model is meant to answer at random.
+        answers: how many answers make one verdict; more than one declares that the model answers at
+            random.
         most: correct inputs to search at, drawn at random; the counts of answers use every input.
 
     >>> from robustq.attacks import PGD
@@ -51,7 +54,7 @@ class Plan:
     threat: Threat
     blackbox: Attack | None = None
     curve: tuple[Threat, ...] = ()
-    randomised: bool = False
+    answers: int = 1
     most: int = 100
 
     def __post_init__(self) -> None:
@@ -74,8 +77,8 @@ def measure(
 ) -> Evidence:
     """Everything that can be measured on a live model.
 
-    A model that answers differently twice, was declared random, or has no input gradient is not
-    attacked: what was found until then is the evidence.
+    A model that answers differently twice without being declared random, gives probabilities, or has
+    no input gradient is not attacked: what was found until then is the evidence.
 
     Args:
         model: the classifier whose numbers are audited; the noisy one, if there is a ``twin``.
@@ -102,12 +105,14 @@ def measure(
     found = replace(
         _answers(logits, y),
         differing=_differing(logits, again),
-        randomised=plan.randomised,
-        averaged=1,  # run_attack asks once
+        randomised=plan.answers > 1,
+        averaged=_averages(plan.attack),
+        boundless=_boundless(plan.threat, x),
         shared=None if train is None else shared_rows({**train, "test": x}),
     )
-    if plan.randomised or (found.differing and found.differing.found):
-        return found
+    differs = found.differing is not None and found.differing.found > 0
+    if (differs and plan.answers == 1) or _looks_normalised(model, found):
+        return found  # nothing that an attack could say would count
     rows = (logits.argmax(1) == y).nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator)[: plan.most].to(rows.device)]
     if not len(rows):
@@ -116,8 +121,29 @@ def measure(
     if flat is None:
         return replace(found, vanished=Count(len(rows), len(rows)))
     return _searched(
-        replace(found, vanished=flat), plan, _Searches(model, x[rows], y[rows], generator), twin
+        replace(found, vanished=flat),
+        plan,
+        _Searches(model, x[rows], y[rows], generator, plan.answers),
+        twin,
     )
+
+
+def _averages(attack: Attack) -> int:
+    """How many answers the attack takes the mean of."""
+    return attack.samples if isinstance(attack, EOT | QuantumAutoAttack) else 1
+
+
+def _boundless(threat: Threat, x: Tensor) -> Count | None:
+    if not isinstance(threat, Ball):
+        return None
+    return Count(int(threat.covers_box(x).sum()), len(x))
+
+
+def _looks_normalised(model: Classifier, found: Evidence) -> bool:
+    """Whether the outputs look like probabilities and the model is none that reads expectations."""
+    rows = found.normalised
+    ours = isinstance(model, QuantumClassifier | AmplitudeClassifier)
+    return rows is not None and rows.found == rows.of and not ours
 
 
 def _answers(logits: Tensor, y: Tensor) -> Evidence:
@@ -161,8 +187,11 @@ def _vanished(model: Classifier, x: Tensor, y: Tensor) -> Count | None:
 class _Searches:
     """Runs searches on the same correct inputs and counts what leaves the budget."""
 
-    def __init__(self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator) -> None:
+    def __init__(
+        self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator, answers: int
+    ) -> None:
         self.model, self.x, self.y, self.generator = model, x, y, generator
+        self.answers = answers
         self.over = Count(0, 0)
 
     def flips(self, attack: Attack, threat: Threat) -> Tensor:
@@ -171,7 +200,9 @@ class _Searches:
 
     def run(self, model: Classifier, attack: Attack, threat: Threat) -> AttackResult:
         """The framework's verdict, on this model."""
-        result = run_attack(attack, model, self.x, self.y, threat, generator=self.generator)
+        result = run_attack(
+            attack, model, self.x, self.y, threat, generator=self.generator, answers=self.answers
+        )
         self.over += overruns(threat, self.x, result.x_adv)
         return result
 
@@ -241,13 +272,14 @@ def inside_certified(result: AttackResult, radius: Tensor) -> Count:
     >>> x = torch.zeros(2, 1)
     >>> hit = torch.tensor([True, False])
     >>> result = AttackResult(x_adv=x, correct=~hit | hit, success=hit,
-    ...                       distance=torch.tensor([0.1, 0.0]), queries=0, gradients=0)
+    ...                       nearest=x, distance=torch.tensor([0.1, 0.0]),
+    ...                       radius=torch.tensor([0.1, torch.inf]), queries=0, gradients=0)
     >>> inside_certified(result, torch.tensor([0.2, 0.2]))
     Count(found=1, of=2)
     """
-    if radius.shape != result.distance.shape:
+    if radius.shape != result.radius.shape:
         raise DataError(
-            f"expected a radius for each input {tuple(result.distance.shape)}, got {tuple(radius.shape)}"
+            f"expected a radius for each input {tuple(result.radius.shape)}, got {tuple(radius.shape)}"
         )
-    refuted = result.success & (result.distance < radius * (1 - SLACK))
+    refuted = result.success & (result.radius < radius * (1 - SLACK))
     return Count(int(refuted.sum()), int((radius > 0).sum()))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from robustq.errors import ThreatError
-from robustq.threats.box import Box, check_box, check_eps, clip, describe, inside, rounding
+from robustq.threats.box import Box, bounds, check_box, check_eps, clip, describe, inside, rounding
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,14 @@ class Ball:
         slack = rounding(x) / min(self.scale or (1.0,))
         slack = slack * self._norm(torch.ones_like(x))
         return (self.distance(candidate, x) <= self.eps + slack) & inside(candidate, self.box)
+
+    def covers_box(self, x: Tensor) -> Tensor:
+        """Whether the whole box lies in the ball, so that eps limits nothing, ``(batch,)``."""
+        if self.box is None or self.frozen:
+            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        low, high = bounds(self.box, x)
+        corner = torch.where(x - low > high - x, low, high)
+        return self.distance(corner, x) <= self.eps
 
     def units(self, x: Tensor) -> Tensor | None:
         """What one unit of norm is for each feature, zero where frozen; None if 1 everywhere."""
