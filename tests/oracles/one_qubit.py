@@ -21,12 +21,25 @@ def model(weights, bias, generator):
 
 
 def radius(weights, bias, points, norm):
-    """Exact radius of each point, ``(batch,)``; ``norm`` is ``"linf"`` or ``"l2"``."""
+    """Exact radius of each point, ``(batch,)``; ``norm`` is ``"linf"``, ``"l2"`` or ``"l1"``."""
     w = torch.tensor(weights, dtype=torch.float64)
     phase = points.double() @ w + bias
     away = torch.remainder(phase - math.pi / 2, math.pi)
     gap = torch.minimum(away, math.pi - away)
-    return gap / (w.abs().sum() if norm == "linf" else w.norm())
+    return gap / {"linf": w.abs().sum(), "l2": w.norm(), "l1": w.abs().max()}[norm]
+
+
+def optimum(weights, bias, points, norm):
+    """The nearest point of the boundary that attains :func:`radius`, shape of ``points``."""
+    w = torch.tensor(weights, dtype=torch.float64)
+    phase = points.double() @ w + bias
+    away = torch.remainder(phase - math.pi / 2, math.pi)
+    turn = torch.where(away < math.pi / 2, -away, math.pi - away)
+    largest = torch.nn.functional.one_hot(w.abs().argmax(), len(w)).double()
+    direction = {
+        "linf": w.sign() / w.abs().sum(), "l2": w / (w @ w), "l1": largest / (largest @ w)
+    }[norm]  # fmt: skip
+    return points + turn[:, None] * direction
 
 
 def label(weights, bias, points):
