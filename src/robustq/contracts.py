@@ -246,8 +246,22 @@ class Problem(Search, Protocol):
         """The quadratic forms of an amplitude-encoded model, ``(classes, features, features)``."""
         ...
 
-    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1) -> Tensor:
-        """Let another attack search on some rows, averaging ``samples`` answers at every question."""
+    def ask(self, inputs: Tensor) -> Tensor:
+        """Logits at inputs that may lie outside the threat set; only those inside are remembered."""
+        ...
+
+    def run(
+        self,
+        attack: Attack,
+        rows: Tensor | None = None,
+        *,
+        samples: int = 1,
+        keep: bool = True,
+    ) -> Tensor:
+        """Let another attack search on some rows, averaging ``samples`` answers at every question.
+
+        Unless ``keep``, only its costs count, not what it found on the way.
+        """
         ...
 
     def against(self, attack: Attack, model: Classifier) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from robustq.attacks.pgd import PGD
 from robustq.contracts import Attack, Problem
 from robustq.errors import SpecError
 
@@ -21,12 +22,11 @@ class EOT:
         attack: what searches.
         samples: answers, and gradients, averaged at every question.
 
-    >>> from robustq.attacks.pgd import PGD
     >>> print(EOT(PGD(steps=10, restarts=1), samples=8))
     EOT of 8 answers: PGD, 10 steps, 1 restart, margin
     """
 
-    attack: Attack
+    attack: Attack = PGD(steps=20, restarts=1)
     samples: int = 8
 
     def __post_init__(self) -> None:

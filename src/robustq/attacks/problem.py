@@ -26,6 +26,7 @@ from robustq.contracts import (
 from robustq.errors import ModelError
 from robustq.threats import Access
 from robustq.threats.ball import column
+from robustq.threats.box import clip
 
 CLEAR = 16  # roundings of the logits that a margin must exceed to count as flipped
 
@@ -98,6 +99,22 @@ class SearchProblem:
         """Loss ``(batch,)`` to raise; a positive margin means flipped."""
         return loss_of(kind, self.logits(candidate), self._y, target)
 
+    def ask(self, inputs: Tensor) -> Tensor:
+        """Logits at inputs that may lie outside the threat set; one-hot if only labels are seen.
+
+        Nobody can keep an adversary from asking about any input of the box. What lies outside the
+        threat set is answered, counted and forgotten.
+        """
+        if inputs.shape != self._x.shape:
+            raise ModelError(
+                f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}"
+            )
+        with torch.no_grad():
+            asked = clip(inputs.detach().clone(), getattr(self.threat, "box", None))
+            logits = self._seen(self._ask(asked))
+            self._remember(asked, logits, self.threat.contains(asked, self._x))
+        return logits
+
     def gradient(
         self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
     ) -> Tensor:
@@ -153,13 +170,21 @@ class SearchProblem:
             )
         return self._model.forms(self._x.dtype)
 
-    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1) -> Tensor:
+    def run(
+        self,
+        attack: Attack,
+        rows: Tensor | None = None,
+        *,
+        samples: int = 1,
+        keep: bool = True,
+    ) -> Tensor:
         """Let another attack search; its findings and its costs become this problem's.
 
         Args:
             attack: what searches.
             rows: bool ``(batch,)``, the inputs it works on; None for all.
             samples: answers of a randomised model that are averaged at every question.
+            keep: whether its findings count, or only its last candidate, once that is asked about.
 
         Returns:
             The attack's last candidate, shape of ``x``; the clean input where it did not work.
@@ -176,7 +201,7 @@ class SearchProblem:
         try:
             final[kept] = attack.search(inner)
         finally:
-            self._absorb(inner, kept)
+            self._absorb(inner, kept, keep)
         return final
 
     def against(self, attack: Attack, model: Classifier) -> Tensor:
@@ -205,11 +230,13 @@ class SearchProblem:
         """The nearest flipped candidate; the clean input where there was none, shape of ``x``."""
         return self._nearest.clone()
 
-    def _absorb(self, inner: SearchProblem, rows: Tensor) -> None:
+    def _absorb(self, inner: SearchProblem, rows: Tensor, keep: bool) -> None:
         self._queries += inner._queries
         self._gradients += inner._gradients
         self._shots += inner._shots
         self._asked, self._shot = inner._asked, inner._shot
+        if not keep:
+            return
         better = torch.zeros_like(rows)
         better[rows] = inner._best_margin > self._best_margin[rows]
         nearer = torch.zeros_like(rows)
@@ -268,8 +295,9 @@ class SearchProblem:
             return logits
         return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
 
-    def _remember(self, feasible: Tensor, logits: Tensor) -> None:
+    def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
         found = margin(logits, self._y).to(self._best_margin.dtype)
+        found = found if allowed is None else found.masked_fill(~allowed, -torch.inf)
         better = found > self._best_margin
         self._best = torch.where(column(better, feasible), feasible, self._best)
         self._best_margin = torch.where(better, found, self._best_margin)
