@@ -49,7 +49,9 @@ def test_the_exact_radius_is_met_without_gradients(name, box, kind, batch, gener
     attack, knowledge = ATTACKS[name]
     reach = 1.25 * float(exact[0])
     hit, missed = (
-        run_attack(attack, model, x, y, kind(eps, box), generator=generator, access=Access(knowledge))
+        run_attack(
+            attack, model, x, y, kind(eps, box), generator=generator, access=Access(knowledge)
+        )
         for eps in (reach, 0.999 * float(exact[0]))
     )
     assert hit.success.all()
@@ -264,7 +266,10 @@ def test_spsa_moves_states(generator):
         return torch.stack([torch.full_like(found, 0.3), found], 1)
 
     y = torch.zeros(1).long()
-    for eps, flips in ((0.2, True), (0.05, False)):  # sqrt(eps) is the amplitude that can be reached
+    for eps, flips in (
+        (0.2, True),
+        (0.05, False),
+    ):  # sqrt(eps) is the amplitude that can be reached
         found = run_attack(SPSA(), model, x, y, Fidelity(eps), generator=generator)
         assert bool(found.success) == flips
 

@@ -166,12 +166,16 @@ def test_the_foot_is_the_nearest_point_of_the_hyperplane_in_the_box(order, rng):
         slope, low, high = rng.normal(size=n), -rng.random(n), rng.random(n)
         gain = 0.7 * np.maximum(slope * low, slope * high).sum() * rng.random()
         room = (torch.tensor(low)[None], torch.tensor(high)[None])
-        z = foot(torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order)
+        z = foot(
+            torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order
+        )
         z = z[0].numpy()
         assert slope @ z == pytest.approx(gain)
         assert (z >= low - 1e-12).all()
         assert (z <= high + 1e-12).all()
-        assert np.linalg.norm(z, order) == pytest.approx(least(order, slope, gain, low, high), rel=1e-5)
+        assert np.linalg.norm(z, order) == pytest.approx(
+            least(order, slope, gain, low, high), rel=1e-5
+        )
 
 
 def least(order, slope, gain, low, high):
@@ -180,7 +184,9 @@ def least(order, slope, gain, low, high):
     bounds = [*zip(low, high, strict=True), *[(0, None)] * slacks]
     limits = [{"type": "eq", "fun": lambda v: slope @ v[:n] - gain}]
     if slacks:
-        limits.append({"type": "ineq", "fun": lambda v: np.concatenate([v[n:] - v[:n], v[n:] + v[:n]])})
+        limits.append(
+            {"type": "ineq", "fun": lambda v: np.concatenate([v[n:] - v[:n], v[n:] + v[:n]])}
+        )
     cost = (lambda v: v @ v) if order == 2 else (lambda v: v[n:].sum())
     corner = np.where(slope > 0, high, low)
     start = np.concatenate([corner * gain / (slope @ corner), np.ones(slacks)])

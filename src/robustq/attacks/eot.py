@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -26,7 +26,7 @@ class EOT:
     EOT of 8 answers: PGD, 10 steps, 1 restart, margin
     """
 
-    attack: Attack = PGD(steps=20, restarts=1)
+    attack: Attack = field(default_factory=lambda: PGD(steps=20, restarts=1))
     samples: int = 8
 
     def __post_init__(self) -> None:

@@ -25,8 +25,7 @@ from robustq.attacks.pgd import PGD
 from robustq.attacks.square import Square
 from robustq.contracts import Attack, Problem
 from robustq.errors import ModelError
-from robustq.threats import L2, Linf
-from robustq.threats.l1 import L1
+from robustq.threats import L0, L1, L2, Linf
 
 VERSION = 1
 SAMPLES = 16  # answers averaged at every question to a randomised model
@@ -58,9 +57,9 @@ MEMBERS = (
     Member(APGD(steps=50, restarts=2, loss="cross-entropy")),
     Member(APGD(steps=50, loss="margin", targets=9), classes=3),
     Member(FAB(), norms=(Linf, L2, L1)),
-    Member(FMN()),
+    Member(FMN(), norms=(Linf, L2, L1, L0)),
     Member(APGD(steps=100, restarts=5, loss="margin")),
-    Member(Square(), gradients=False),
+    Member(Square(queries=1000), norms=(Linf, L2, L1), gradients=False),
 )
 
 

@@ -145,7 +145,9 @@ def budget_covers_box(evidence: Evidence) -> str | None:
     boundless = evidence.boundless
     if not boundless or not boundless.found:
         return None
-    return f"for {boundless} inputs the whole box lies within the budget, so that any input is allowed"
+    return (
+        f"for {boundless} inputs the whole box lies within the budget, so that any input is allowed"
+    )
 
 
 def budget_overrun(evidence: Evidence) -> str | None:
