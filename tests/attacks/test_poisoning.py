@@ -131,7 +131,7 @@ def test_a_backdoor_opens_and_nobody_notices(quantum):
 
 
 def test_random_flips_are_no_better_than_random_flips(quantum):
-    assert quantum.poisoned(RandomFlip(), 0.2).p_value > 0.05
+    assert quantum.poisoned(RandomFlip(), 0.2).p_value > 0.01
 
 
 def test_the_same_generator_gives_the_same_verdict(blobs):
