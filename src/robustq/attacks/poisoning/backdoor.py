@@ -25,10 +25,10 @@ class Backdoor:
         target: the class that triggered inputs shall get.
 
     >>> Backdoor().trigger(torch.zeros(1, 4)).tolist()
-    [[0.0, 0.0, 1.0, 1.0]]
+    [[1.0, 0.0, 0.0, 1.0]]
     """
 
-    values: tuple[tuple[int, float], ...] = ((-2, 1.0), (-1, 1.0))
+    values: tuple[tuple[int, float], ...] = ((0, 1.0), (-1, 1.0))
     target: int = 0
 
     def __post_init__(self) -> None:
