@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from robustq.attacks import PGD, UniformNoise, run_attack
+from robustq.attacks import PGD, QuantumAutoAttack, UniformNoise, run_attack
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.contracts import Attack
 from robustq.data import load, prepare
@@ -30,8 +30,8 @@ from robustq.threats import Linf
 
 # The columns of the tables; a further attack is a further line.
 ATTACKS: Mapping[str, Attack] = {
-    "BIM, 10 steps": PGD(steps=10, restarts=1, step=0.1),
-    "PGD, 100 steps, 5 restarts": PGD(steps=100, restarts=5, loss="margin"),
+    "BIM, 10 steps": PGD(steps=10, restarts=1, step=0.1, loss="cross-entropy"),
+    "QuantumAutoAttack": QuantumAutoAttack(),
     "uniform noise": UniformNoise(tries=1),
 }
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "published.md"

@@ -8,13 +8,14 @@ from functools import partial
 from torch import Tensor
 
 from perf.scenes import Scene
-from robustq.attacks import PGD, run_attack
+from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.contracts import Attack
 from robustq.seeding import torch_generator
 
 OURS: Mapping[str, Attack] = {
-    "PGD 100 x 5, cross-entropy": PGD(steps=100, restarts=5),
+    "PGD 100 x 5, cross-entropy": PGD(steps=100, restarts=5, loss="cross-entropy"),
     "PGD 100 x 5, margin": PGD(steps=100, restarts=5, loss="margin"),
+    "QuantumAutoAttack": QuantumAutoAttack(),
 }
 
 

@@ -111,8 +111,8 @@ def measure(
         shared=None if train is None else shared_rows({**train, "test": x}),
     )
     differs = found.differing is not None and found.differing.found > 0
-    if (differs and plan.answers == 1) or _looks_normalised(model, found):
-        return found  # nothing that an attack could say would count
+    if differs and plan.answers == 1:
+        return found
     rows = (logits.argmax(1) == y).nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator)[: plan.most].to(rows.device)]
     if not len(rows):
@@ -120,6 +120,8 @@ def measure(
     flat = _vanished(model, x[rows], y[rows])
     if flat is None:
         return replace(found, vanished=Count(len(rows), len(rows)))
+    if _looks_normalised(model, found):
+        return replace(found, vanished=flat)
     return _searched(
         replace(found, vanished=flat),
         plan,

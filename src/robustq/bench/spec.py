@@ -284,6 +284,9 @@ def _check_values(spec: Spec) -> None:
     spec.attack.build()
     if ATTACKS[spec.attack.name].null:
         raise SpecError(f"attack.name: expected an attack that tries, got {spec.attack.name!r}")
+    check_meant_for(spec.attack.name, spec.threat.name)
+    if "model" in ATTACKS[spec.attack.name].facts:
+        raise SpecError(f"attack.name: expected an attack on any model, got {spec.attack.name!r}")
     if len(set(spec.baselines.names)) != len(spec.baselines.names):
         raise SpecError(f"baselines.names: expected different names, got {spec.baselines.names}")
     spec.defence.build(spec.threat)
@@ -314,6 +317,19 @@ def _check_noise(noise: NoiseSpec) -> None:
         raise SpecError(f"noise.drift: expected different names, got {drift}")
     if noise.calibrated() is None and drift:
         raise SpecError(f"noise.drift: expected a noise.device to drift, got none for {drift}")
+
+
+def check_meant_for(attack: str, threat: str) -> None:
+    """Refuse an attack that cannot search a threat.
+
+    >>> check_meant_for("ddn", "linf")
+    Traceback (most recent call last):
+        ...
+    robustq.errors.SpecError: attack 'ddn': expected a threat of l2, got 'linf'
+    """
+    known = ATTACKS[attack].facts["threat"]
+    if known != "any" and threat not in known.split(", "):
+        raise SpecError(f"attack {attack!r}: expected a threat of {known}, got {threat!r}")
 
 
 def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from robustq.attacks import run_attack
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
-from robustq.bench.spec import AttackSpec, ThreatSpec
+from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
 from robustq.bench.summary import versions
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
@@ -52,6 +52,7 @@ def attack(
     access = Access(knowledge, queries)
     _check_access(name, access)
     _threat(threat, None, None)
+    check_meant_for(name, threat.partition(":")[0])
     if to is not None:
         check_writable(to)
     target = open_target(model, device)

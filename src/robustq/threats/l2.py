@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from robustq.threats.ball import Ball, column, unit_noise, unit_radius
+from robustq.threats.box import clip
+
+ROUNDS = 8  # of the search for the share of a change that the box and the budget leave
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,28 @@ class L2(Ball):
     >>> L2(1.0).project(torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2))
     tensor([[0.6000, 0.8000]])
     """
+
+    def project(self, candidate: Tensor, x: Tensor) -> Tensor:
+        """The nearest point of the ball within the box, ``clip(x + s delta)``, up to the last rounds.
+
+        Shrinking onto the ball and clipping afterwards would waste much of the budget of an image, whose
+        pixels lie on the box's edges. Length over ``s`` falls with ``s``, so that no round overshoots.
+        """
+        found = super().project(candidate, x)
+        if self.box is None or self.eps == 0:
+            return found
+        units = self.units(x)
+        delta = candidate - x if units is None else torch.where(units > 0, candidate - x, 0)
+        full = super().distance(candidate if units is None else x + delta, x)
+        tiny = torch.finfo(x.dtype).tiny
+        share = (self.eps / full.clamp_min(tiny)).clamp(max=1)
+        for _ in range(ROUNDS):
+            length = super().distance(found, x)
+            if bool(((length > 0.999 * self.eps) | (share == 1)).all()):
+                break
+            share = (share * self.eps / length.clamp_min(tiny)).clamp(max=1)
+            found = clip(x + column(share, x) * delta, self.box)
+        return found
 
     def _shrink(self, delta: Tensor) -> Tensor:
         length = length_of(delta).clamp_min(torch.finfo(delta.dtype).tiny)
