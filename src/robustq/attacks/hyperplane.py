@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 
-def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
+def foot(
+    start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float
+) -> Tensor:
     """The point ``z`` nearest to ``start`` with ``slope . (z - start) = gain`` and ``z`` in the box.
 
     Where the box ends before the hyperplane, its furthest corner that way. Exact: each feature moves
