@@ -16,7 +16,22 @@ from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
 from robustq.threats import L2, Linf
 
-REAL = [n for n, e in ATTACKS.items() if e.facts["knowledge"] == "white-box" and not e.null]
+# Those that look for the radius itself, and those that see less, are held to it in files of their own.
+ELSEWHERE = {"carlini-wagner", "ddn", "deepfool", "fab", "fmn"}
+NORMS = {"linf": Linf, "l2": L2}
+MEANT = [
+    (name, kind)
+    for name, entry in ATTACKS.items()
+    for norm, kind in NORMS.items()
+    if entry.facts["threat"] == "any" or norm in entry.facts["threat"].split(", ")
+    if "model" not in entry.facts
+]
+REAL = [
+    (name, kind)
+    for name, kind in MEANT
+    if not (ATTACKS[name].null or name in ELSEWHERE)
+    if ATTACKS[name].facts["knowledge"] == "white-box" and name != "universal"
+]
 FEW = {"square": {"queries": 50}, "spsa": {"steps": 2}, "transfer": {"queries": 4, "steps": 5},
        "hopskipjump": {"steps": 2}, "universal": {"steps": 5}}  # fmt: skip
 BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-math.pi, math.pi)}
@@ -38,9 +53,8 @@ def points(box, count, generator):
     return (low + high) / 2 + 0.2 * (high - low) * drawn[off][:count]
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(("name", "kind"), REAL)
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("kind", [Linf, L2])
 @pytest.mark.parametrize("noisy", [False, True], ids=["pure", "noisy"])
 def test_attacks_meet_the_exact_radius(name, box, kind, noisy, generator):
     """Success at 1.25 times the exact radius, and none below it."""
@@ -67,9 +81,8 @@ def test_attacks_meet_the_exact_radius(name, box, kind, noisy, generator):
         assert not missed.success.any()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(("name", "threat"), MEANT)
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("threat", [Linf, L2])
 @pytest.mark.parametrize("batch", [1, 3, 64])
 def test_budgets_are_never_exceeded(name, box, threat, batch, generator):
     circuit = encodings.angle(3, scale=1.0).then(ansaetze.strongly_entangling(3, layers=2))

@@ -1,6 +1,7 @@
 """The minimum-norm attacks against exact radii: angles (every norm) and amplitudes (l2)."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import SpecError, ThreatError
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
-from robustq.threats import L0, L1, L2, Access, Fidelity, Linf
+from robustq.threats import L0, L1, L2, Access, Knobs, Linf
 
 BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-math.pi, math.pi)}
 KINDS = {"l0": L0, "l1": L1, "l2": L2, "linf": Linf}
@@ -25,6 +26,10 @@ ATTACKS_OF = {
 }  # fmt: skip
 MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].facts["threat"].split(", ")]
 CLOSE = [(name, norm) for name, norm in MEANT if norm != "l0"]
+SETTINGS = [
+    ("none", 64, False), ("none", 1, True), ("unit", 64, True), ("unit", 3, False),
+    ("signed", 64, False), ("signed", 1, False), ("angles", 64, True), ("angles", 3, True),
+]  # fmt: skip
 BASE = (1.3, -0.7, 0.4)
 
 
@@ -58,10 +63,9 @@ def assert_near(radius, exact):
 
 
 @pytest.mark.parametrize(("name", "norm"), CLOSE)
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("noisy", [False, True], ids=["pure", "noisy"])
-@pytest.mark.parametrize("batch", [1, 3, 64])
-def test_angles_meet_the_exact_radius(name, norm, box, noisy, batch, generator):
+@pytest.mark.parametrize(("box", "batch", "noisy"), SETTINGS)
+def test_angles_meet_the_exact_radius(name, norm, box, batch, noisy, generator):
+    box = BOXES[box]
     weights, bias, model = angle_oracle(box, generator, noisy)
     x = angle_points(weights, bias, box, norm, batch, generator)
     y = one_qubit.label(weights, bias, x)
@@ -74,8 +78,8 @@ def test_angles_meet_the_exact_radius(name, norm, box, noisy, batch, generator):
     assert_near(found.radius, exact)
 
 
-@pytest.mark.parametrize(("name", "norm"), CLOSE)
-def test_the_oracles_optimum_is_where_its_radius_says(name, norm, generator):
+@pytest.mark.parametrize("norm", ORDERS)
+def test_the_oracles_optimum_is_where_its_radius_says(norm, generator):
     weights, bias, _ = angle_oracle(None, generator)
     x = 4 * torch.randn(50, 3, generator=generator, dtype=torch.float64)
     moved = one_qubit.optimum(weights, bias, x, norm) - x
@@ -245,9 +249,10 @@ def test_other_threats_are_refused(name, generator):
     model = one_qubit.model((1.0,), 0.0, generator)
     x, y = torch.tensor([[0.3]]), torch.tensor([0])
     meant = ATTACKS[name].facts["threat"].split(", ")
-    others = [KINDS[norm](1) for norm in KINDS if norm not in meant] + [Fidelity(0.1)]
-    for threat in others[:-1]:
-        with pytest.raises(ThreatError, match=f"expected an {' or '.join(meant)} threat, got l"):
+    others = [kind(1) for norm, kind in KINDS.items() if norm not in meant]
+    for threat in [*others, Knobs(0.1)]:
+        message = f"expected an {' or '.join(meant)} threat, got {re.escape(str(threat))}"
+        with pytest.raises(ThreatError, match=message):
             run_attack(ATTACKS_OF[name], model, x, y, threat, generator=generator)
 
 
@@ -260,9 +265,8 @@ class Saturated(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("name", "norm"), MEANT)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_saturated_models_are_no_trouble(name, norm, dtype, generator):
-    x = torch.full((4, 3), -0.5, dtype=dtype)
+def test_saturated_models_are_no_trouble(name, norm, generator):
+    x = torch.full((4, 3), -0.5)
     x[0] = 0.166
     y = torch.zeros(4).long()
     threat = KINDS[norm](3, (-1.0, 1.0))
@@ -286,6 +290,19 @@ def test_pixels_on_the_edges_of_their_box(name, norm, generator):
         ATTACKS["pgd"].make(), plain, x, y, Linf(1.0, (0.0, 1.0)), generator=generator
     ).success
     assert (found.success | ~reachable).all()
+
+
+@pytest.mark.parametrize(("name", "norm"), MEANT)
+def test_no_budget_and_inputs_that_are_wrong_or_on_the_boundary(name, norm, generator):
+    """Of three inputs the first is right, the second wrong, and the third ties (class 0 then)."""
+    model = lambda x: torch.stack([x.sum(1), -x.sum(1)], 1)  # noqa: E731
+    x, y = torch.tensor([[0.5, 0.1], [-0.5, 0.1], [0.0, 0.0]]), torch.zeros(3).long()
+    for eps, flipped in ((0, [False, False, False]), (1, [True, False, True])):
+        threat = KINDS[norm](eps)
+        found = run_attack(ATTACKS_OF[name], model, x, y, threat, generator=generator)
+        assert found.correct.tolist() == [True, False, True]
+        assert found.success.tolist() == flipped
+        assert threat.contains(found.x_adv, x).all()
 
 
 @pytest.mark.parametrize("name", ATTACKS_OF)

@@ -52,7 +52,7 @@ class CarliniWagner:
     def search(self, problem: Problem) -> Tensor:
         """The binary search for ``c``; raises ThreatError unless the threat is an l2 ball."""
         moves = Moves.of(problem, L2)
-        reach = length_of(opening(moves))[:, None]
+        reach = _or_one(length_of(opening(moves)))[:, None]
         weight = torch.full_like(reach, 4.0)  # twice what a straight boundary asks for
         least, most = torch.zeros_like(reach), torch.full_like(reach, torch.inf)
         for _ in range(self.searches):
@@ -68,8 +68,7 @@ class CarliniWagner:
         chart = _Chart.of(moves)
         scale = chart.scale * moves.low.shape[1] ** 0.5
         adam = Adam(chart.origin)
-        unit = moves.margin(torch.zeros_like(moves.low)).abs()[:, None]
-        unit = unit.clamp_min(torch.finfo(unit.dtype).tiny)
+        unit = _or_one(moves.margin(torch.zeros_like(moves.low)).abs())[:, None]
         flipped = torch.zeros_like(reach, dtype=torch.bool)
         for k in range(self.steps):
             cooled = 0.01 + 0.99 * (1 + math.cos(math.pi * k / self.steps)) / 2
@@ -80,6 +79,11 @@ class CarliniWagner:
             pull = 2 * delta / reach - torch.where(out, 0, weight * slope * reach / unit)
             adam.step(pull * chart.slope(adam.point), self.step * cooled * reach / scale)
         return flipped
+
+
+def _or_one(values: Tensor) -> Tensor:
+    """What to divide by where an input is flipped, or on the boundary, from the start."""
+    return torch.where(values > 0, values, 1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def alone(moves: Moves) -> None:
     _, slope = moves.slope(torch.zeros_like(moves.low))
     width = moves.high - moves.low
     count = min(TRIED, slope.shape[1])
-    for feature in torch.split((slope.abs() * width).topk(count, dim=1).indices, 1, dim=1):
+    for feature in (slope.abs() * width).topk(count, dim=1).indices.T[:, :, None]:
         for value in torch.linspace(0, 1, VALUES).tolist():
             if bool((moves.problem.radius <= 1).all()):
                 return
@@ -32,7 +32,7 @@ def prune(moves: Moves) -> Tensor:
     delta = moves.nearest
     changed = int((delta != 0).sum(1).max())
     ranks = torch.where(delta != 0, delta.abs(), torch.inf).argsort(1)[:, : min(changed, TRIED)]
-    for feature in torch.split(ranks, 1, dim=1):
+    for feature in ranks.T[:, :, None]:
         trial = delta.scatter(1, feature, 0)
         delta = torch.where(moves.margin(trial)[:, None] > 0, trial, delta)
     return delta
