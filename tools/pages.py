@@ -40,7 +40,7 @@ def _row(cells: list[str]) -> str:
 
 def command_page() -> str:
     """The help of every command."""
-    names = ["assess", "train", "attack", "list", "show", "report", "doctor"]
+    names = ["assess", "train", "attack", "transfer", "list", "show", "report", "doctor"]
     parts = ["# Command line\n", _help([])]
     parts += [f"## robustq {name}\n\n{_help([name])}" for name in names]
     return "\n".join(parts)
@@ -64,7 +64,8 @@ def schema_page() -> str:
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec]  # fmt: skip
+              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec,
+              spec.TransferSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,

@@ -48,7 +48,7 @@ def render(results: Results) -> str:
     words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots)}
     drawn = [
         {"id": name, "title": TITLES[name][0], "text": TITLES[name][1].format(**words),
-         "json": _script_safe(figure.to_json())}
+         "json": script_safe(figure.to_json())}
         for name, figure in figures(results).items()
     ]  # fmt: skip
     return environment.get_template("report.html.j2").render(
@@ -132,6 +132,6 @@ def _example(results: Results, example: Example) -> dict[str, Any]:
     return shown
 
 
-def _script_safe(text: str | None) -> str:
+def script_safe(text: str | None) -> str:
     """JSON that can stand inside a script element whatever names the data holds."""
     return (text or "").replace("<", "\\u003c")
