@@ -66,7 +66,8 @@ def schema_page() -> str:
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec]  # fmt: skip
+              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec,
+              spec.TransferSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,

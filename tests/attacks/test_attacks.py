@@ -33,7 +33,7 @@ REAL = [
     if ATTACKS[name].facts["knowledge"] == "white-box" and name != "universal"
 ]
 FEW = {"square": {"queries": 50}, "spsa": {"steps": 2}, "transfer": {"queries": 4, "steps": 5},
-       "hopskipjump": {"steps": 2}, "universal": {"steps": 5}}  # fmt: skip
+       "hopskipjump": {"steps": 2}, "universal": {"steps": 15, "restarts": 1}}  # fmt: skip
 BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-math.pi, math.pi)}
 BASE = (1.3, -0.7, 0.4)
 
@@ -66,7 +66,7 @@ def test_attacks_meet_the_exact_radius(name, box, kind, noisy, generator):
     y = one_qubit.label(weights, bias, x)
     norm = "linf" if kind is Linf else "l2"
     exact = one_qubit.radius(weights, bias, x, norm)
-    attack = ATTACKS[name].make()
+    attack = ATTACKS[name].make(**FEW.get(name, {}))
     assert len(x) == 6
     for k in range(len(x)):
         reach = 1.25 * float(exact[k])

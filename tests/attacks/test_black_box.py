@@ -62,11 +62,11 @@ def test_the_exact_radius_is_met_without_gradients(name, box, kind, batch, gener
 
 def test_l1_is_searched_too(generator):
     """The exact radius in l1 is the distance along the feature with the largest weight."""
-    weights, bias, x = level_points((0.0, 1.0), 32, generator)
+    weights, bias, x = level_points((0.0, 1.0), 8, generator)
     model = one_qubit.model(weights, bias, generator).double()
     y = one_qubit.label(weights, bias, x)
     exact = 0.15 / max(map(abs, weights))
-    for attack in (Square(queries=200), SPSA()):
+    for attack in (Square(queries=100), SPSA(steps=10)):
         hit, missed = (
             run_attack(attack, model, x, y, L1(eps, (0.0, 1.0)), generator=generator,
                        access=Access("scores"))
@@ -183,12 +183,12 @@ def cancer():
 @pytest.mark.parametrize("kind", [Linf, L2])
 def test_square_comes_near_pgd_and_beats_noise_on_real_data(cancer, kind, generator):
     model, x, y = cancer
-    threat = kind(0.1 if kind is Linf else 0.18, (0.0, 1.0))
+    threat = kind(0.1 if kind is Linf else 0.15, (0.0, 1.0))
     square = run_attack(
-        Square(queries=300), model, x, y, threat, generator=generator, access=Access("scores")
+        Square(queries=150), model, x, y, threat, generator=generator, access=Access("scores")
     )
     pgd, noise = (
-        run_attack(a, model, x, y, threat, generator=generator) for a in (PGD(), UniformNoise(300))
+        run_attack(a, model, x, y, threat, generator=generator) for a in (PGD(), UniformNoise(50))
     )
     assert square.correct.double().mean() > 0.85
     assert abs(float(square.robust.double().mean() - pgd.robust.double().mean())) < 0.05
@@ -202,13 +202,13 @@ def better(first, second):
     return binomtest(alone, max(1, alone + other), 0.5, alternative="greater").pvalue
 
 
-@pytest.mark.parametrize("answers", [1, 5])
+@pytest.mark.parametrize("answers", [1, 3])
 def test_hard_labels_of_a_finite_shot_victim(cancer, answers, generator):
-    """Two hundred shots, labels only: still far more flips than the best of as many random points."""
-    model, x, y = (part[:60] if isinstance(part, torch.Tensor) else part for part in cancer)
+    """Two hundred shots, labels only: more flips than random points, by majority of fifteen answers."""
+    model, x, y = cancer
     victim = model.under(shots=200, generator=torch.Generator().manual_seed(3))
-    threat, access = Linf(0.1, (0.0, 1.0)), Access("labels", queries=400 * answers)
-    attack = HopSkipJump(steps=4, answers=answers)
+    threat, access = Linf(0.12, (0.0, 1.0)), Access("labels", queries=300 * answers)
+    attack = HopSkipJump(steps=4, tries=42, answers=answers)
     hop, noise = (
         run_attack(a, victim, x, y, threat, generator=generator, access=access, answers=15)
         for a in (attack, UniformNoise(40))
@@ -216,7 +216,7 @@ def test_hard_labels_of_a_finite_shot_victim(cancer, answers, generator):
     assert hop.queries <= access.queries * len(x)
     assert hop.shots == hop.queries * victim.shots_per_answer
     assert hop.gradients == 0
-    assert better(hop, noise) < 0.05
+    assert better(hop, noise) < 0.02
 
 
 def test_images_change_in_squares(generator):

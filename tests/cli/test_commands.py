@@ -119,6 +119,16 @@ def test_audit_of_a_run_from_before_the_audit(folder):
     assert robustq("show", "old.json", cwd=folder).returncode == 0
 
 
+def test_transfer_prints_what_it_writes(folder):
+    done = robustq(
+        "transfer", "spec.toml", "--models", "qnn,logistic", "--workers", "1", "--out", "matrix",
+        "--json", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((folder / "matrix/transfer.json").read_text())
+    assert "Whose adversarial inputs fool whom" in (folder / "matrix/transfer.html").read_text()
+
+
 def test_attack_a_saved_model(folder):
     done = robustq(
         "attack", "model", "--attack", "pgd", "--threat", "l2:0.2", "--steps", "5", "--json",
@@ -217,6 +227,7 @@ def test_doctor_and_version():
         (["assess", "broken.toml"], "unknown key 'trainin': did you mean 'training'"),
         (["assess", "negative.toml"], "expected eps >= 0 and finite, got -0.1"),
         (["assess", "--data", "mnist"], "ROBUSTQ_DATA_DIR"),
+        (["transfer", "--data", "iris", "--models", "qnn,mpl"], "did you mean 'mlp'"),
         (["train", "--data", "iris", "--entrant", "quantm"], "did you mean 'quantum'"),
         (["attack", "nothing"], "expected a saved model"),
         (["attack", "nothing", "--threat", "linf"], "expected THREAT:EPS"),

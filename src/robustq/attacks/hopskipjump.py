@@ -27,7 +27,8 @@ class HopSkipJump:
     l-inf.
 
     A model that answers at random is asked ``answers`` times at every question and the majority of the
-    labels decides: averaging scores would see more than labels.
+    labels decides: averaging scores would see more than labels. The last candidate goes on from the
+    boundary to the rim of the threat set, where such a model flips most surely.
 
     Args:
         steps: walks to the boundary.
@@ -45,7 +46,7 @@ class HopSkipJump:
     probes: int = 16
     tries: int = 24
     bisections: int = 10
-    probe: float = 0.1
+    probe: float = 0.3
     answers: int = 1
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class HopSkipJump:
         return f"HopSkipJump, {self.steps} steps of {self.probes} probes and more{again}"
 
     def search(self, problem: Problem) -> Tensor:
-        """The flipped side of the boundary; the clean input where no start flipped."""
+        """Beyond the boundary, at the rim of the threat set; the clean input where no start flipped."""
         flip, found = self._start(problem)
         if not bool(found.any()):
             return flip
@@ -70,7 +71,7 @@ class HopSkipJump:
             away = problem.threat.steepest(self._normal(problem, flip, probes))
             flip = self._jump(problem, flip, away, step)
             flip = self._to_boundary(problem, flip)
-        return flip
+        return _to_the_rim(problem, flip)
 
     def _flips(self, problem: Problem, inputs: Tensor) -> Tensor:
         """Whether most answers are wrong, bool ``(batch,)``."""
@@ -81,7 +82,7 @@ class HopSkipJump:
 
     def _start(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """A flipped input for each row, and whether there is one."""
-        start, found = problem.x, self._flips(problem, problem.x)
+        start, found = problem.x, torch.zeros_like(problem.y, dtype=torch.bool)
         for attempt in range(self.tries):
             if bool(found.all()):
                 break
@@ -131,6 +132,13 @@ class HopSkipJump:
                 break
             length = torch.where(landed, 0, length / 2)
         return flip
+
+
+def _to_the_rim(problem: Problem, flip: Tensor) -> Tensor:
+    """As far in the direction of ``flip`` as the budget allows."""
+    length = problem.threat.distance(flip, problem.x)
+    longer = problem.threat.eps / length.clamp_min(torch.finfo(flip.dtype).tiny)
+    return problem.x + column(torch.where(length > 0, longer, 1), flip) * (flip - problem.x)
 
 
 def _unboxed(threat: Threat) -> Threat:

@@ -298,7 +298,8 @@ class SearchProblem:
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
         found = margin(logits, self._y).to(self._best_margin.dtype)
         found = found if allowed is None else found.masked_fill(~allowed, -torch.inf)
-        better = found > self._best_margin
+        # of equals the last: labels alone make all flips equal, and the search's end is its choice
+        better = (found >= self._best_margin) & torch.isfinite(found)
         self._best = torch.where(column(better, feasible), feasible, self._best)
         self._best_margin = torch.where(better, found, self._best_margin)
         rounding = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)

@@ -13,7 +13,7 @@ from robustq.attacks.counts import check_counts
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
 from robustq.threats import L1, L2, Linf
-from robustq.threats.ball import Ball, column
+from robustq.threats.ball import Ball, column, unit_noise
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # questions of the paper's 10,000
 TINY = 1e-30
@@ -26,9 +26,10 @@ class Square:
 
     A block is a window of neighbouring features (going round at the end), or a square of the last two
     axes of images. It covers ``share`` of the features at first and is halved on the paper's schedule,
-    down to one feature. In l-inf the block jumps to one side of the ball; in l2 and l1 it takes the
-    budget that is unused and that of a second block. Knows nothing but scores; of labels alone it learns
-    nothing before the first flip.
+    down to one feature. In l-inf the block jumps to one side of the ball. In l2 and l1 a random pattern is
+    added to it with the budget that is unused and that of a second block, which is emptied half of the
+    time (always, with a fixed pattern, in the paper, whose images have more features than budget). Of
+    labels alone it learns nothing before the first flip.
 
     Args:
         queries: questions about each input.
@@ -90,14 +91,16 @@ def _signs(shape: Sequence[int], problem: Problem) -> Tensor:
 def _redrawn(problem: Problem, moved: Tensor, blocks: list[Tensor], power: float) -> Tensor:
     """The change with the first block redrawn, in units of the threat."""
     block, other = blocks
-    # one sign for the whole block (of each channel), as in the paper
-    alike = min(2, moved.ndim - 1)
-    signs = _signs((*moved.shape[: moved.ndim - alike], *[1] * alike), problem)
     if power == math.inf:
+        # one sign for the whole block (of each channel), as in the paper
+        alike = min(2, moved.ndim - 1)
+        signs = _signs((*moved.shape[: moved.ndim - alike], *[1] * alike), problem)
         return torch.where(block, problem.threat.eps * signs, moved)
     kept = torch.where(block | other, 0, moved)
     budget = (problem.threat.eps**power - (kept.abs() ** power).flatten(1).sum(1)).clamp_min(0)
-    pattern = _scaled(torch.where(block, signs, 0), 2) + _scaled(torch.where(block, moved, 0), 2)
+    emptied = other & ~block & (_signs((len(moved), *[1] * (moved.ndim - 1)), problem) > 0)
+    drawn = torch.where(block, unit_noise(moved, problem.generator), 0)
+    pattern = _scaled(drawn, 2) + _scaled(torch.where(emptied, 0, moved - kept), 2)
     return kept + column(budget ** (1 / power), moved) * _scaled(pattern, power)
 
 

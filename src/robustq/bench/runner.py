@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,7 +52,7 @@ def assess(
     data = spec.dataset()
     units = [(entrant, seed) for seed in range(spec.seeds) for entrant in entrants(spec)]
     _try_out(spec, data.x_train.shape[1], len(data.classes), {entrant for entrant, _ in units})
-    with _claimed(run, spec):
+    with claimed(run, spec):
         started = time.monotonic()
         _run_units(spec, run, units, workers, progress or (lambda *_: None))
         results = summarise(run, spec, data)
@@ -72,7 +74,7 @@ def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) ->
 
 
 @contextmanager
-def _claimed(run: Path, spec: Spec) -> Iterator[None]:
+def claimed(run: Path, spec: Spec) -> Iterator[None]:
     """Hold the folder for this process and this specification."""
     content = {"spec": spec.model_dump(), "versions": versions()}
     mine = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
@@ -100,19 +102,47 @@ def _run_units(
     spec: Spec, run: Path, units: list[tuple[Entrant, int]], workers: int | None, progress: Progress
 ) -> None:
     text = spec.model_dump_json()
-    count = min(len(units), workers or os.cpu_count() or 1)
+    jobs = [
+        Job(
+            f"{entrant.label}, seed {seed}",
+            run_unit,
+            (text, entrant, seed, unit_folder(run, entrant, seed)),
+        )
+        for entrant, seed in units
+    ]
+    in_processes([jobs], workers, progress)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call for a worker process, and what to tell when it is done."""
+
+    label: str
+    work: Callable[..., str]
+    arguments: tuple[Any, ...]
+
+
+def in_processes(rounds: list[list[Job]], workers: int | None, progress: Progress) -> None:
+    """Do the jobs of each round, one round after the other, in worker processes of one thread each.
+
+    Raises:
+        RunError: if a worker died; what is done is kept.
+    """
+    total, done = sum(map(len, rounds)), 0
+    count = min(max(map(len, rounds)), workers or os.cpu_count() or 1)
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
     )
     try:
-        futures: dict[Future[str], str] = {}
-        for entrant, seed in units:
-            future = pool.submit(run_unit, text, entrant, seed, unit_folder(run, entrant, seed))
-            futures[future] = f"{entrant.label}, seed {seed}"
-        progress("starting", 0, len(units))
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            progress(futures[future], done, len(units))
+        for jobs in rounds:
+            futures: dict[Future[str], str] = {}
+            for job in jobs:
+                futures[pool.submit(job.work, *job.arguments)] = job.label
+            if not done:
+                progress("starting", 0, total)
+            for done, future in enumerate(as_completed(futures), start=done + 1):  # noqa: B020
+                future.result()
+                progress(futures[future], done, total)
     except BrokenProcessPool as failure:
         raise RunError(
             "a worker process died (killed, or out of memory); what is done is kept: run the same "

@@ -154,6 +154,14 @@ class BaselineSpec(_Table):
     defended: bool = Field(True, description="also train a defended twin of the matched mlp")
 
 
+class TransferSpec(_Table):
+    """Whose adversarial inputs are tried on whom."""
+
+    models: list[str] | None = Field(
+        None, description="names in `robustq list models`; chosen from the data if absent"
+    )
+
+
 class Spec(_Table):
     """A whole assessment."""
 
@@ -169,6 +177,7 @@ class Spec(_Table):
     defence: DefenceSpec = DefenceSpec()
     noise: NoiseSpec = NoiseSpec()
     baselines: BaselineSpec = BaselineSpec()
+    transfer: TransferSpec = TransferSpec()
 
     @property
     def content_id(self) -> str:
@@ -291,7 +300,10 @@ def _check_values(spec: Spec) -> None:
         raise SpecError(f"baselines.names: expected different names, got {spec.baselines.names}")
     spec.defence.build(spec.threat)
     spec.training.build()
-    for name in (spec.model.name, *spec.baselines.names):
+    chosen = spec.transfer.models or []
+    if len(set(chosen)) != len(chosen):
+        raise SpecError(f"transfer.models: expected different names, got {chosen}")
+    for name in (spec.model.name, *spec.baselines.names, *chosen):
         resolve("model", name, MODELS)
     for name in spec.baselines.names:
         if MODELS[name].facts["family"] != "classical":

@@ -40,23 +40,24 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     """
     spec, data = Spec.model_validate_json(spec_json), _dataset(spec_json)
     folder.mkdir(parents=True, exist_ok=True)
-    model = _trained(spec, data, entrant, seed, folder)
+    model = trained(spec, data, entrant, seed, folder)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    _stage(folder / "clean.json", lambda: stages.clean(model, data))
-    _stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
+    stage(folder / "clean.json", lambda: stages.clean(model, data))
+    stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
     if isinstance(model, QuantumClassifier):
-        _stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
+        stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
     device = spec.noise.calibrated()
     if device is not None and isinstance(model, Quantum):
-        _stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
+        stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
     if seed == 0:
         stored = (read_stage(folder / "attack.json") or {}).get("examples", [])
-        _stage(folder / "audit.json", lambda: audited(model, data, spec, entrant, stored))
+        stage(folder / "audit.json", lambda: audited(model, data, spec, entrant, stored))
     return folder.name
 
 
-def _stage(path: Path, work: Callable[[], dict[str, Any]]) -> None:
+def stage(path: Path, work: Callable[[], dict[str, Any]]) -> None:
+    """Do the work unless the file holds what it made, and write that with its seal."""
     if read_stage(path) is None:
         content = work()
         sealed = {"sha256": _seal(content), "content": content}
@@ -77,7 +78,7 @@ def _seal(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path) -> nn.Module:
+def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path) -> nn.Module:
     """The trained model: from its files, or trained now and saved.
 
     ``train.json`` is written after the model's files, so it marks them complete.
@@ -110,7 +111,7 @@ def _trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Pat
     }  # fmt: skip
     save(model, folder, metadata=metadata)
     (folder / "train.json").unlink(missing_ok=True)
-    _stage(folder / "train.json", lambda: record)
+    stage(folder / "train.json", lambda: record)
     return model.eval()
 
 

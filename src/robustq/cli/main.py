@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from robustq.cli import assess, attack, audit, doctor, listing, poison, show, train
+from robustq.cli import assess, attack, audit, doctor, listing, poison, show, train, transfer
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
+app.command("transfer")(transfer.transfer)
 app.command("poison")(poison.poison)
 app.command("list")(listing.listing)
 app.command("show")(show.show)

@@ -3,5 +3,9 @@
 from robustq.report.examples import shown, write_examples
 from robustq.report.page import render, write_report
 from robustq.report.terminal import summary
+from robustq.report.transfer import render_transfer, transfer_table, write_transfer
 
-__all__ = ["render", "shown", "summary", "write_examples", "write_report"]
+__all__ = [
+    "render", "render_transfer", "shown", "summary", "transfer_table", "write_examples", "write_report",
+    "write_transfer",
+]  # fmt: skip

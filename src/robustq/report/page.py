@@ -50,7 +50,7 @@ def render(results: Results) -> str:
     words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots)}
     drawn = [
         {"id": name, "title": TITLES[name][0], "text": TITLES[name][1].format(**words),
-         "json": _script_safe(figure.to_json())}
+         "json": script_safe(figure.to_json())}
         for name, figure in figures(results).items()
     ]  # fmt: skip
     return environment.get_template("report.html.j2").render(
@@ -110,6 +110,6 @@ def _examples(results: Results) -> list[dict[str, Any]]:
     ][:4]
 
 
-def _script_safe(text: str | None) -> str:
+def script_safe(text: str | None) -> str:
     """JSON that can stand inside a script element whatever names the data holds."""
     return (text or "").replace("<", "\\u003c")

@@ -1,0 +1,88 @@
+"""The schema of ``transfer.json``: whose adversarial inputs fool whom, in counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from robustq.errors import RunError
+
+SCHEMA: Literal["robustq-transfer-1"] = "robustq-transfer-1"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Player(_Record):
+    """A model that makes adversarial inputs, or meets them, or both."""
+
+    key: str
+    label: str
+    family: str = Field(description="quantum, hybrid, classical, or none for random noise")
+    parameters: int
+    correct: list[int] = Field(description="clean inputs classified correctly, for each seed")
+
+
+class Cell(_Record):
+    """One source against one target."""
+
+    source: str
+    target: str
+    flipped: list[int] = Field(description="of those below, flipped by the source; for each seed")
+    correct: list[int] = Field(description="inputs the target classifies correctly, for each seed")
+    low: float = Field(description="of the interval of flipped over correct, seeds x inputs")
+    high: float
+
+    @property
+    def rate(self) -> float:
+        """Flipped over correct, all seeds together."""
+        return sum(self.flipped) / max(1, sum(self.correct))
+
+
+class Matrix(_Record):
+    """The whole of ``transfer.json``."""
+
+    schema_version: Literal["robustq-transfer-1"] = SCHEMA
+    title: str
+    versions: dict[str, str]
+    spec: dict[str, Any]
+    spec_sha256: str
+    data: dict[str, Any]
+    threat: str
+    attack: str
+    confidence: float
+    inputs: int
+    seeds: int
+    sources: list[Player]
+    targets: list[Player]
+    cells: list[Cell] = Field(description="row by row: sources in order, targets within")
+
+    def cell(self, source: str, target: str) -> Cell:
+        """The cell of two keys."""
+        return next(c for c in self.cells if (c.source, c.target) == (source, target))
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+
+
+def read_matrix(run: Path) -> Matrix:
+    """The checked matrix of a finished transfer run.
+
+    Raises:
+        RunError: if it is missing, unfinished, or of another schema.
+    """
+    path = run / "transfer.json" if run.is_dir() else run
+    try:
+        return Matrix.model_validate_json(path.read_bytes())
+    except OSError as failure:
+        hint = " (unfinished: run the same transfer command again)" if run.is_dir() else ""
+        raise RunError(f"expected a transfer run, but {path} cannot be read{hint}") from failure
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
