@@ -40,7 +40,7 @@ def _row(cells: list[str]) -> str:
 
 def command_page() -> str:
     """The help of every command."""
-    names = ["assess", "train", "attack", "list", "show", "report", "doctor"]
+    names = ["assess", "train", "attack", "tamper", "list", "show", "report", "doctor"]
     parts = ["# Command line\n", _help([])]
     parts += [f"## robustq {name}\n\n{_help([name])}" for name in names]
     return "\n".join(parts)

@@ -8,17 +8,16 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from robustq import bench, stats
+from robustq import stats
 from robustq.atomic import write_atomically
 from robustq.attacks import run_attack
 from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.spec import AttackSpec, ThreatSpec
-from robustq.cli.console import notes, out, print_json
+from robustq.cli.console import notes, print_json, print_lines
 from robustq.cli.paths import check_writable
-from robustq.cli.specification import with_device
+from robustq.cli.saved import saved
 from robustq.contracts import Attack, AttackResult, Threat
 from robustq.errors import SpecError
-from robustq.models import files
 from robustq.noise import Device
 from robustq.seeding import torch_generator
 
@@ -40,17 +39,10 @@ def attack(
     limit = _threat(threat)
     if to is not None:
         check_writable(to)
-    if not (model / "model.json").exists() and (model / "model" / "model.json").exists():
-        raise SpecError(f"expected a model folder, got a run folder: try {model / 'model'}")
-    metadata = files.read_json(model)["metadata"]
-    if "spec" not in metadata:
-        raise SpecError(f"{model}: expected a model saved by robustq, with its data specification")
-    spec = bench.parse(with_device(metadata["spec"], device))
-    dataset = spec.dataset()
-    x, y = dataset.tensors("test")
-    loaded = files.load(model)
-    target = spec.noise.calibrated() if device is not None else None
-    result = _attacked(loaded, target, chosen, x, y, limit, torch_generator(seed, "attack"))
+    kept = saved(model, device)
+    x, y = kept.x, kept.y
+    target = kept.spec.noise.calibrated() if device is not None else None
+    result = _attacked(kept.model, target, chosen, x, y, limit, torch_generator(seed, "attack"))
     found = _verdict(result, str(chosen), str(limit))
     found |= {"device": target.name} if target else {}
     if to is not None:
@@ -59,7 +51,7 @@ def attack(
     if as_json:
         print_json(found)
     else:
-        out().print("\n".join(f"{key.replace('_', ' ')}: {_shown(v)}" for key, v in found.items()))
+        print_lines(found)
 
 
 def _attacked(
@@ -101,12 +93,6 @@ def _verdict(result: AttackResult, attack: str, threat: str) -> dict[str, Any]:
         "forward_passes": result.queries,
         "input_gradients": result.gradients,
     }
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _save(path: Path, *tensors: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from robustq.attacks.catalogue import ATTACKS
+from robustq.attacks.tampering.catalogue import TAMPERINGS
 from robustq.catalogue import Entry
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json
@@ -26,6 +27,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "readouts": READOUTS,
     "threats": THREATS,
     "attacks": ATTACKS,
+    "tamperings": TAMPERINGS,
     "defences": DEFENCES,
     "channels": CHANNEL_LIST,
     "devices": DEVICES,

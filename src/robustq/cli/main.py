@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from robustq.cli import assess, attack, doctor, listing, show, train
+from robustq.cli import assess, attack, doctor, listing, show, tamper, train
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
+app.command("tamper")(tamper.tamper)
 app.command("list")(listing.listing)
 app.command("show")(show.show)
 app.command("report")(show.report)

@@ -16,6 +16,7 @@ from robustq.stats.intervals import (
     relative,
     wilson,
 )
+from robustq.stats.paired import mcnemar
 
 __all__ = [
     "Bin",
@@ -24,6 +25,7 @@ __all__ = [
     "brier",
     "difference",
     "expected_calibration_error",
+    "mcnemar",
     "mean",
     "proportion",
     "ratio",
