@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -37,6 +38,8 @@ class Crosstalk:
     at_most: int | None = None
 
     def __post_init__(self) -> None:
+        if self.couplings is not None:
+            object.__setattr__(self, "couplings", _pairs(self.couplings))
         self.threat(None)  # refuses an impossible budget now
 
     def threat(self, model: TamperableClassifier | None) -> Knobs:
@@ -45,21 +48,31 @@ class Crosstalk:
 
     def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
         """The model with a ZZ rotation on every coupling after every layer."""
-        circuit, pairs = model.circuit, self._pairs(model.circuit.qubits)
+        circuit, pairs = model.circuit, self._on(model.circuit.qubits)
         driven = [op("rzz", i, j, angles=[theta(circuit.parameters + k)])
                   for k, (i, j) in enumerate(pairs)]  # fmt: skip
         operations = [o for layer in layers(circuit) for o in (*layer, *driven)]
         names = [f"ZZ on {i}, {j}" for i, j in pairs]
         return rewritten(model, x, extended(circuit, operations, len(pairs)), names)
 
-    def _pairs(self, qubits: int) -> Couplings:
-        pairs = ring_pairs(qubits) if self.couplings is None else tuple(self.couplings)
-        fit = all(len({*p}) == 2 and min(p) >= 0 and max(p) < qubits for p in pairs)
-        if not pairs or not fit:
+    def _on(self, qubits: int) -> Couplings:
+        pairs = ring_pairs(qubits) if self.couplings is None else self.couplings
+        if not pairs or max(map(max, pairs)) >= qubits:
             raise CircuitError(
-                f"crosstalk: expected couplings of different qubits in 0..{qubits - 1}, got {pairs}"
+                f"crosstalk: expected couplings of qubits in 0..{qubits - 1}, got {pairs}"
             )
         return pairs
+
+
+def _pairs(couplings: Any) -> Couplings:
+    """Couplings as tuples, lists taken too."""
+    try:
+        pairs = tuple((int(i), int(j)) for i, j in couplings)
+    except TypeError as failure:
+        raise CircuitError(f"crosstalk: expected pairs of qubits, got {couplings!r}") from failure
+    if not pairs or any(i == j or min(i, j) < 0 for i, j in pairs):
+        raise CircuitError(f"crosstalk: expected pairs of different qubits >= 0, got {pairs}")
+    return pairs
 
 
 def ring_pairs(qubits: int) -> Couplings:

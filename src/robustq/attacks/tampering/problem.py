@@ -47,9 +47,9 @@ def errors(logits: Tensor, labels: Tensor, kind: str, spread: float) -> Tensor:
 
 
 def spread_of(logits: Tensor, labels: Tensor) -> float:
-    """The typical size of a margin at rest, which makes :func:`errors` neither flat nor steep."""
-    typical = float(margin(logits, labels).abs().mean())
-    return max(typical, torch.finfo(logits.dtype).eps)
+    """Half the typical size of a margin at rest, which makes :func:`errors` neither flat nor steep."""
+    half = float(margin(logits, labels).abs().mean()) / 2
+    return max(half, torch.finfo(logits.dtype).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class SharedProblem:
             return self._goal.reached(self._surface.logits(self._best[0]))
 
     def __getattr__(self, name: str) -> NoReturn:
-        if not name.startswith("_") and hasattr(Problem, name):
+        if name in Problem.__annotations__ or hasattr(Problem, name):
             raise ModelError(
                 "expected an attack that asks for losses and gradients only, since settings are "
                 f"shared by all inputs; got one that asks for {name!r}"

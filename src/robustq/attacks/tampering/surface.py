@@ -11,6 +11,9 @@ from torch import Tensor
 
 from robustq.circuits import Circuit, Operation
 from robustq.contracts import Search, TamperableClassifier, Threat
+from robustq.errors import ModelError
+
+WAITING = 1000  # roundings that gates at angle zero may make in an expectation
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +64,22 @@ def surface(names: Sequence[str], like: Tensor, logits: Callable[[Tensor], Tenso
 def rewritten(
     model: TamperableClassifier, x: Tensor, circuit: Circuit, names: Sequence[str]
 ) -> Surface:
-    """The model with another circuit, whose further trainable slots are the settings."""
+    """The model with another circuit, whose further trainable slots are the settings.
+
+    Raises:
+        ModelError: if gates that wait at angle zero change what is read, as they do under gate noise.
+    """
     features = model.encoder_inputs(x).detach()
     angles = model.angles.detach().to(features)
+    with torch.no_grad():
+        waiting = torch.cat([angles, angles.new_zeros(len(names))])
+        change = model.measured(features, waiting, circuit=circuit)
+        change = change - model.measured(features, angles)
+    if float(change.abs().max() if len(x) else 0) > WAITING * torch.finfo(features.dtype).eps:
+        raise ModelError(
+            "expected a model without gate noise, which would strike inserted gates that only wait; "
+            "tamper with its noise-free twin"
+        )
 
     def logits(settings: Tensor) -> Tensor:
         full = torch.cat([angles, settings])
