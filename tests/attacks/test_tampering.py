@@ -100,7 +100,7 @@ BEATEN = [
         ParameterDrift(0.3, "l2"), GateInsertion(0.1, None), EncodingMismatch(0.1, 0.05),
         ReadoutTamper(0.1), UniversalUnitary(0.3),
     )),
-    ("wide", GateRemoval(3)),
+    ("wide", GateRemoval(4)),
 ]  # fmt: skip
 
 
@@ -508,7 +508,6 @@ def test_bad_trojans_are_named(small, generator):
         lambda: Crosstalk(0.1, couplings=3),
         lambda: UniversalUnitary(float("nan")),
         lambda: CircuitTrojan(0, ()),
-        lambda: Greedy(exchanges=-1),
         lambda: Greedy(loss="mse"),
     ],
 )

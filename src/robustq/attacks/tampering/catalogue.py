@@ -47,7 +47,7 @@ TAMPERINGS: Mapping[str, Entry] = {
 SEARCHES: Mapping[str, Entry] = {
     "pgd-restarts": Entry(many_starts, "short ascents from many starts", "Madry et al., ICLR 2018",
                           {"knowledge": "white-box", "cost": "steps x restarts gradients"}),
-    "greedy": Entry(Greedy, "the best switch, one at a time; then exchanges",
+    "greedy": Entry(Greedy, "one switch at a time, the best one",
                     "Nemhauser et al., Math. Prog. 14 (1978)",
                     {"knowledge": "scores", "cost": "switches x rounds forwards"}),
 }  # fmt: skip
