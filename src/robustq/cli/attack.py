@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from torch import Tensor, nn
+from torch import Tensor
 
-from robustq import bench, stats
+from robustq import stats
 from robustq.attacks import run_attack
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
 from robustq.bench.summary import versions
-from robustq.cli.console import notes, out, print_json
+from robustq.cli.console import in_words, notes, print_json, print_lines
 from robustq.cli.paths import check_writable
-from robustq.cli.specification import with_device
+from robustq.cli.saved import Saved, saved
 from robustq.contracts import Attack, AttackResult, Threat
 from robustq.data import Dataset
 from robustq.errors import SpecError, unknown_name
-from robustq.models import files
 from robustq.noise import Device
 from robustq.report import shown, write_examples
 from robustq.seeding import torch_generator
@@ -55,39 +53,19 @@ def attack(
     check_meant_for(name, threat.partition(":")[0])
     if to is not None:
         check_writable(to)
-    target = open_target(model, device)
-    limit = _threat(threat, frozen, target.data)
-    result = _attacked(target, chosen, limit, torch_generator(seed, "attack"), access)
+    kept = saved(model, device)
+    target = kept.spec.noise.calibrated() if device is not None else None
+    limit = _threat(threat, frozen, kept.data)
+    result = _attacked(kept, target, chosen, limit, torch_generator(seed, "attack"), access)
     found = _verdict(result, str(chosen), str(limit), str(access))
-    found |= {"device": target.device.name} if target.device else {}
+    found |= {"device": target.name} if target else {}
     if to is not None:
-        _save(to, target, result, found | {"model": str(model), "seed": seed})
+        _save(to, kept, result, found | {"model": str(model), "seed": seed})
         notes().print(f"adversarial set and its worst examples: {to}", soft_wrap=True)
     if as_json:
         print_json(found)
     else:
-        out().print("\n".join(f"{key.replace('_', ' ')}: {_shown(v)}" for key, v in found.items()))
-
-
-@dataclass(frozen=True)
-class Target:
-    """A saved model with the data it was trained for."""
-
-    model: nn.Module
-    data: Dataset
-    device: Device | None
-
-
-def open_target(folder: Path, device: str | None = None) -> Target:
-    """The model saved in ``folder`` and its data, with a device if one is named."""
-    if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
-        raise SpecError(f"expected a model folder, got a run folder: try {folder / 'model'}")
-    metadata = files.read_json(folder)["metadata"]
-    if "spec" not in metadata:
-        raise SpecError(f"{folder}: expected a model saved by robustq, with its data specification")
-    spec = bench.parse(with_device(metadata["spec"], device))
-    calibrated = spec.noise.calibrated() if device is not None else None
-    return Target(files.load(folder), spec.dataset(), calibrated)
+        print_lines(found)
 
 
 def _check_access(name: str, access: Access) -> None:
@@ -100,17 +78,18 @@ def _check_access(name: str, access: Access) -> None:
 
 
 def _attacked(
-    target: Target, attack: Attack, threat: Threat, stream: torch.Generator, access: Access
-) -> AttackResult:
-    x, y = target.data.tensors("test")
-    if target.device is None:
-        return run_attack(attack, target.model, x, y, threat, generator=stream, access=access)
-    if not isinstance(target.model, Quantum):
+    kept: Saved, device: Device | None, attack: Attack, threat: Threat, stream: torch.Generator,
+    access: Access,
+) -> AttackResult:  # fmt: skip
+    x, y = kept.test
+    if device is None:
+        return run_attack(attack, kept.model, x, y, threat, generator=stream, access=access)
+    if not isinstance(kept.model, Quantum):
         raise SpecError("--device: expected a quantum or hybrid model, got a classical one")
     if access != Access():
         raise SpecError(f"--device: expected a white-box attacker without limits, got {access}")
-    check_fits(target.model, target.device)
-    return attack_on(target.model, target.device, attack, x, y, threat, generator=stream)
+    check_fits(kept.model, device)
+    return attack_on(kept.model, device, attack, x, y, threat, generator=stream)
 
 
 def _threat(text: str, frozen: str | None, data: Dataset | None) -> Threat:
@@ -157,23 +136,16 @@ def _verdict(result: AttackResult, attack: str, threat: str, access: str) -> dic
     }
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _save(folder: Path, target: Target, result: AttackResult, found: dict[str, Any]) -> None:
+def _save(folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any]) -> None:
     """The adversarial set, and a page with the flips that the model was surest of."""
-    data = target.data
-    x, y = data.tensors("test")
+    data, (x, y) = kept.data, kept.test
     record = {**found, "data": dict(data.record), "versions": versions()}
     stored = AdversarialSet.of(x, y, result, record)
     stored.save(folder)
     with torch.no_grad():
-        before, after = (_chances(target.model(z)) for z in (x, result.x_adv))
+        before, after = (_chances(kept.model(z)) for z in (x, result.x_adv))
     worst = stored.surest(before, after, EXAMPLES)
-    facts = {key.replace("_", " "): _shown(value) for key, value in found.items()}
+    facts = {key.replace("_", " "): in_words(value) for key, value in found.items()}
     shape = list(data.image_shape) if data.image_shape else None
     drawn = [shown(example, data.classes, list(data.features), shape) for example in worst]
     write_examples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,21 @@ def notes() -> Console:
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(content, indent=1))
+
+
+def print_lines(content: Mapping[str, Any]) -> None:
+    """One line a key on standard output; a list of three numbers is a rate with its interval."""
+    lines = (f"{key.replace('_', ' ')}: {in_words(value)}" for key, value in content.items())
+    out().print("\n".join(lines), highlight=False, markup=False)
+
+
+def in_words(value: Any) -> str:
+    """A value for a reader; a list of three numbers is a rate with its interval."""
+    if isinstance(value, list):
+        return f"{100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}]"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {change:+.4g}" for name, change in value.items()) or "nothing"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.poisoning.catalogue import POISONINGS
 from robustq.audit.catalogue import AUDITS
+from robustq.attacks.tampering.catalogue import TAMPERINGS
 from robustq.catalogue import Entry
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json
@@ -29,6 +30,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "threats": THREATS,
     "attacks": ATTACKS,
     "poisonings": POISONINGS,
+    "tamperings": TAMPERINGS,
     "defences": DEFENCES,
     "audits": AUDITS,
     "channels": CHANNEL_LIST,

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from robustq.cli import assess, attack, audit, doctor, listing, poison, show, train, transfer
+from robustq.cli import (
+    assess, attack, audit, doctor, listing, poison, show, tamper, train, transfer,
+)  # fmt: skip
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
 
@@ -24,6 +26,7 @@ app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("transfer")(transfer.transfer)
+app.command("tamper")(tamper.tamper)
 app.command("poison")(poison.poison)
 app.command("list")(listing.listing)
 app.command("show")(show.show)

@@ -8,9 +8,11 @@ from robustq.threats.l1 import L1
 from robustq.threats.l2 import L2
 from robustq.threats.linf import Linf
 from robustq.threats.poisoning import Poisoning
+from robustq.threats.rates import Rates
 from robustq.threats.states import Fidelity, Sphere, TraceDistance
+from robustq.threats.switches import Switches
 
 __all__ = [
-    "L0", "L1", "L2", "Access", "Box", "Fidelity", "Knobs", "Linf", "Poisoning", "Sphere", "TraceDistance",
-    "check_inside",
+    "L0", "L1", "L2", "Access", "Box", "Fidelity", "Knobs", "Linf", "Poisoning", "Rates", "Sphere", "Switches",
+    "TraceDistance", "check_inside",
 ]  # fmt: skip

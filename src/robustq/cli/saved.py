@@ -1,0 +1,49 @@
+"""A saved model with the test data it was trained for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from robustq import bench
+from robustq.cli.specification import with_device
+from robustq.data import Dataset
+from robustq.errors import SpecError
+from robustq.models import files
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What ``robustq train`` left in a folder.
+
+    Attributes:
+        model: the trained model.
+        spec: what it was trained by.
+        data: what it was trained for.
+    """
+
+    model: torch.nn.Module
+    spec: bench.Spec
+    data: Dataset
+
+    @property
+    def test(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Test inputs ``(rows, features)`` and their labels."""
+        return self.data.tensors("test")
+
+
+def saved(folder: Path, device: str | None = None) -> Saved:
+    """The model of ``folder``; its specification may be given another device.
+
+    Raises:
+        SpecError: if the folder is that of a run, or its model has no data specification.
+    """
+    if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
+        raise SpecError(f"expected a model folder, got a run folder: try {folder / 'model'}")
+    metadata = files.read_json(folder)["metadata"]
+    if "spec" not in metadata:
+        raise SpecError(f"{folder}: expected a model saved by robustq, with its data specification")
+    spec = bench.parse(with_device(metadata["spec"], device))
+    return Saved(files.load(folder), spec, spec.dataset())
