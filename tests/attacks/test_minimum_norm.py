@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from oracles import amplitude, one_qubit
 from robustq.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool, run_attack
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.hyperplane import foot
+from robustq.attacks.nearest.hyperplane import foot
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import SpecError, ThreatError
 from robustq.models import QuantumNet

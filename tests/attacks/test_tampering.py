@@ -426,7 +426,9 @@ def test_switches_are_drawn_at_random(generator):
 def test_mcnemar_against_the_binomial():
     first = [True] * 9 + [False] * 4 + [True] * 5
     second = [True] * 3 + [False] * 6 + [True] * 4 + [True] * 5
-    assert stats.mcnemar(first, second) == pytest.approx(binomtest(6, 10, alternative="greater").pvalue)
+    assert stats.mcnemar(first, second) == pytest.approx(
+        binomtest(6, 10, alternative="greater").pvalue
+    )
     assert stats.mcnemar([True, False], [True, False]) == 1.0
     with pytest.raises(DataError, match="equal shape"):
         stats.mcnemar([True], [True, False])

@@ -1,17 +1,17 @@
 """Attacks: the author supplies the search, :func:`run_attack` the verdict."""
 
 from robustq.attacks.apgd import APGD
-from robustq.attacks.carlini_wagner import CarliniWagner
-from robustq.attacks.ddn import DDN
-from robustq.attacks.deepfool import DeepFool
 from robustq.attacks.eot import EOT
 from robustq.attacks.exact import ExactL2
-from robustq.attacks.fab import FAB
 from robustq.attacks.fgsm import FGSM
-from robustq.attacks.fmn import FMN
 from robustq.attacks.hopskipjump import HopSkipJump
 from robustq.attacks.losses import margin
 from robustq.attacks.mim import MIM
+from robustq.attacks.nearest.carlini_wagner import CarliniWagner
+from robustq.attacks.nearest.ddn import DDN
+from robustq.attacks.nearest.deepfool import DeepFool
+from robustq.attacks.nearest.fab import FAB
+from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.null import Identity, UniformNoise
 from robustq.attacks.pgd import PGD
 from robustq.attacks.problem import SearchProblem

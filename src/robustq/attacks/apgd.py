@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
+from robustq.attacks.options import check_counts
 from robustq.contracts import Problem, Search
-from robustq.errors import SpecError
 from robustq.threats.ball import column
 
 MOMENTUM = 0.75  # share of the new direction in a step
@@ -41,10 +41,9 @@ class APGD:
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        if self.steps < 2 or self.restarts < 1 or self.targets < 0:
-            raise SpecError(
-                f"apgd: expected steps >= 2, restarts >= 1 and targets >= 0, got {self!r}"
-            )
+        check_counts("apgd", 2, steps=self.steps)
+        check_counts("apgd", restarts=self.restarts)
+        check_counts("apgd", 0, targets=self.targets)
 
     def __str__(self) -> str:
         again = "restart" if self.restarts == 1 else "restarts"

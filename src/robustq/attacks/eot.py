@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from robustq.attacks.options import check_counts
 from robustq.attacks.pgd import PGD
 from robustq.contracts import Attack, Problem
-from robustq.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class EOT:
     samples: int = 8
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise SpecError(f"eot: expected samples >= 1, got {self.samples}")
+        check_counts("eot", samples=self.samples)
 
     def __str__(self) -> str:
         return f"EOT of {self.samples} answers: {self.attack}"

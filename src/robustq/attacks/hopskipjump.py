@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.attacks.counts import check_counts
+from robustq.attacks.options import check_counts
 from robustq.contracts import Problem, Threat
 from robustq.errors import SpecError
 from robustq.threats import Linf
@@ -50,7 +50,14 @@ class HopSkipJump:
     answers: int = 1
 
     def __post_init__(self) -> None:
-        check_counts("hopskipjump", self, "steps", "probes", "tries", "bisections", "answers")
+        check_counts(
+            "hopskipjump",
+            steps=self.steps,
+            probes=self.probes,
+            tries=self.tries,
+            bisections=self.bisections,
+            answers=self.answers,
+        )
         if not 0 < self.probe < 1:
             raise SpecError(f"hopskipjump: expected probe in (0, 1), got {self.probe}")
         if self.answers % 2 == 0:

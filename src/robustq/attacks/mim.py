@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
+from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Search
 from robustq.errors import SpecError
 from robustq.threats.ball import column
@@ -36,8 +37,10 @@ class MIM:
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        if self.steps < 1 or self.decay < 0 or (self.step is not None and self.step <= 0):
-            raise SpecError(f"mim: expected steps >= 1, step > 0 and decay >= 0, got {self!r}")
+        check_counts("mim", steps=self.steps)
+        check_rates("mim", step=1.0 if self.step is None else self.step)
+        if not self.decay >= 0:
+            raise SpecError(f"mim: expected decay >= 0, got {self.decay}")
 
     def __str__(self) -> str:
         return f"MIM, {self.steps} steps, {self.loss}"

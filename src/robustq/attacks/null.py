@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from robustq.attacks.options import check_counts
 from robustq.contracts import Search
-from robustq.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class UniformNoise:
     tries: int = 10
 
     def __post_init__(self) -> None:
-        if self.tries < 1:
-            raise SpecError(f"uniform-noise: expected tries >= 1, got {self.tries}")
+        check_counts("uniform-noise", tries=self.tries)
 
     def __str__(self) -> str:
         return f"uniform noise, best of {self.tries}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
+from robustq.attacks.options import check_counts
 from robustq.contracts import Search
 from robustq.errors import SpecError
 
@@ -36,15 +37,7 @@ class PGD:
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        if not isinstance(self.steps, int) or not isinstance(self.restarts, int):
-            raise SpecError(
-                f"pgd: expected steps and restarts as whole numbers, got {self.steps!r} and "
-                f"{self.restarts!r}"
-            )
-        if self.steps < 1 or self.restarts < 1:
-            raise SpecError(
-                f"pgd: expected steps and restarts >= 1, got {self.steps} and {self.restarts}"
-            )
+        check_counts("pgd", steps=self.steps, restarts=self.restarts)
         if self.step is not None and self.step <= 0:
             raise SpecError(f"pgd: expected step > 0 (a fraction of eps), got {self.step}")
 

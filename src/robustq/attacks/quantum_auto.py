@@ -19,8 +19,8 @@ from torch import Tensor
 
 from robustq.attacks.apgd import APGD
 from robustq.attacks.exact import ExactL2
-from robustq.attacks.fab import FAB
-from robustq.attacks.fmn import FMN
+from robustq.attacks.nearest.fab import FAB
+from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.pgd import PGD
 from robustq.attacks.square import Square
 from robustq.contracts import Attack, Problem

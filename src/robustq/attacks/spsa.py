@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.counts import check_counts
 from robustq.attacks.losses import check_loss
+from robustq.attacks.options import check_counts
 from robustq.contracts import Search
 from robustq.errors import SpecError
 from robustq.threats.ball import column, unit_noise
@@ -41,7 +41,7 @@ class SPSA:
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        check_counts("spsa", self, "steps", "directions")
+        check_counts("spsa", steps=self.steps, directions=self.directions)
         for name in ("step", "probe"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

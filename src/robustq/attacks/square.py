@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.counts import check_counts
+from robustq.attacks.options import check_counts
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
 from robustq.threats import L1, L2, Linf
@@ -46,7 +46,7 @@ class Square:
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_counts("square", self, "queries")
+        check_counts("square", queries=self.queries)
         if not 0 < self.share <= 1:
             raise SpecError(f"square: expected a share in (0, 1], got {self.share}")
 

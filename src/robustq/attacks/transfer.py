@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from robustq.attacks.counts import check_counts
+from robustq.attacks.options import check_counts
 from robustq.attacks.pgd import PGD
 from robustq.contracts import Attack, Classifier, Problem, QuantumClassifier
 from robustq.errors import SpecError
@@ -45,7 +45,7 @@ class Transfer:
     steps: int = 300
 
     def __post_init__(self) -> None:
-        check_counts("transfer", self, "queries", "hidden", "steps")
+        check_counts("transfer", queries=self.queries, hidden=self.hidden, steps=self.steps)
         if not 0 < self.reach < float("inf"):
             raise SpecError(f"transfer: expected reach > 0 (in threat sets), got {self.reach}")
 

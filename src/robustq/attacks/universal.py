@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.attacks.counts import check_counts
+from robustq.attacks.options import check_counts
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
 from robustq.threats.ball import Ball
@@ -41,7 +41,7 @@ class Universal:
     clip: float = 9.0
 
     def __post_init__(self) -> None:
-        check_counts("universal", self, "steps", "restarts")
+        check_counts("universal", steps=self.steps, restarts=self.restarts)
         if not self.clip > 0:
             raise SpecError(f"universal: expected clip > 0, got {self.clip}")
 

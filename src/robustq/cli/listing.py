@@ -9,8 +9,8 @@ import typer
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.poisoning.catalogue import POISONINGS
-from robustq.audit.catalogue import AUDITS
 from robustq.attacks.tampering.catalogue import TAMPERINGS
+from robustq.audit.catalogue import AUDITS
 from robustq.catalogue import Entry
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json

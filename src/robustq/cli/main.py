@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from robustq.cli import (
-    assess, attack, audit, doctor, listing, poison, show, tamper, train, transfer,
+    assess,
+    attack,
+    audit,
+    doctor,
+    listing,
+    poison,
+    show,
+    tamper,
+    train,
+    transfer,
 )  # fmt: skip
 from robustq.cli.console import notes
 from robustq.errors import RobustQError

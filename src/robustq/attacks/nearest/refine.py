@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robustq.attacks.hyperplane import foot
-from robustq.attacks.moves import Moves
+from robustq.attacks.nearest.hyperplane import foot
+from robustq.attacks.nearest.moves import Moves
 
 SCAN = 20  # distances tried on a path, each RATIO times the one before
 RATIO = 1.5  # a slab that a sine flips is thrice as far at its end as at its beginning

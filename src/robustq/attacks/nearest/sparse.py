@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustq.attacks.moves import Moves
+from robustq.attacks.nearest.moves import Moves
 
 TRIED = 16  # features looked at one by one
 VALUES = 8  # of each feature tried alone

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.moves import Moves
+from robustq.attacks.nearest.moves import Moves
+from robustq.attacks.nearest.refine import opening, slide
 from robustq.attacks.options import check_counts, check_rates
-from robustq.attacks.refine import opening, slide
 from robustq.contracts import Problem
 from robustq.threats import L2
 from robustq.threats.l2 import length_of

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.moves import Moves
+from robustq.attacks.nearest.moves import Moves
+from robustq.attacks.nearest.refine import opening, slide
+from robustq.attacks.nearest.sparse import alone, prune
 from robustq.attacks.options import check_counts, check_rates
-from robustq.attacks.refine import opening, slide
-from robustq.attacks.sparse import alone, prune
 from robustq.contracts import Problem
 from robustq.threats import L0, L1, L2, Linf
 from robustq.threats.ball import Ball
