@@ -7,8 +7,8 @@ import torch
 from scipy.optimize import brentq
 
 from robustq.attacks import PGD, Identity, run_attack
-from robustq.attacks.tampering import ExactState, StateView
-from robustq.attacks.tampering.state import nearest
+from robustq.attacks.exact import ExactState, nearest_flip
+from robustq.attacks.tampering import StateView
 from robustq.circuits import Circuit, ansaetze, encodings, op, per_qubit_z, x, z
 from robustq.errors import CircuitError, ModelError
 from robustq.models import QuantumNet
@@ -121,6 +121,12 @@ def test_a_view_answers_as_the_model_does(generator):
     flat, forms = states.flatten(1), view.forms(torch.float64)
     torch.testing.assert_close(forms, forms.mT)
     torch.testing.assert_close(torch.einsum("bi,kij,bj->bk", flat, forms, flat), model(data))
+
+
+def nearest(state, form):
+    """Of unit length, where ``form`` falls to zero."""
+    found = nearest_flip(torch.stack([form, 0 * form]), state, torch.tensor([0]))
+    return found / found.norm()
 
 
 def test_the_hard_case(generator):

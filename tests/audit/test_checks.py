@@ -24,7 +24,7 @@ HEALTHY = Evidence(
     labels=(60, 40), answers=(58, 42), correct=96, normalised=Count(0, 100), differing=Count(0, 100),
     randomised=False, averaged=1, vanished=Count(1, 96),
     levels=(Level(0.1, Pair(20, 0, 6, 96)), Level(0.2, Pair(50, 0, 20, 96), Pair(45, 1, 25, 96))),
-    steps=Pair(2, 1, 25, 96), blackbox=Pair(15, 1, 11, 96), twin=Pair(3, 2, 22, 96),
+    steps=Pair(2, 1, 25, 96), blackbox=Pair(15, 1, 11, 96), ensemble=Pair(0, 1, 26, 96), twin=Pair(3, 2, 22, 96),
     boundless=Count(0, 100), overruns=Count(0, 960), certified=Count(0, 90),
     shared={"test in train": Count(0, 100), "validation in train": Count(1, 100)},
     plateau=Plateau(WIDTHS, LEVEL, LEVEL),
@@ -38,6 +38,7 @@ LUCKY = {
     },
     "black-box-beats-white-box": {"blackbox": Pair(0, 3, 20, 96)},
     "fewer-steps-beat-more": {"steps": Pair(0, 3, 20, 96)},
+    "ensemble-beats-attack": {"ensemble": Pair(0, 5, 20, 96)},
     "noise-free-twin-weaker": {"twin": Pair(1, 5, 20, 96)},
     "data-leakage": {
         "shared": {"test in train": Count(1, 100), "validation in train": Count(10, 100)}
@@ -57,6 +58,7 @@ GUILTY = {
     "black-box-beats-white-box": {"blackbox": Pair(1, 12, 20, 96)},
     "fewer-steps-beat-more": {"steps": Pair(0, 9, 20, 96)},
     "randomised-without-eot": {"randomised": True, "averaged": 1},
+    "ensemble-beats-attack": {"ensemble": Pair(0, 9, 20, 96)},
     "noise-free-twin-weaker": {"twin": Pair(2, 20, 20, 96)},
     "budget-covers-box": {"boundless": Count(1, 100)},
     "budget-overrun": {"overruns": Count(1, 960)},

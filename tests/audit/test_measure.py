@@ -67,7 +67,9 @@ class Detached(Saturated):
 def test_a_healthy_model_trips_nothing_and_everything_is_measured(data, oracle, generator):
     x, y = data
     train = {"train": torch.rand(200, 3, generator=generator)}
-    found = measure(oracle, x, y, PLAN, train=train, twin=oracle, generator=generator)
+    found = measure(
+        oracle, x, y, replace(PLAN, ensemble=True), train=train, twin=oracle, generator=generator
+    )
     result = run_attack(PGD(), oracle, x, y, Linf(0.3), generator=generator)
     exact = one_qubit.radius(WEIGHTS, BIAS, x, "linf").float()
     found = replace(found, certified=inside_certified(result, exact))

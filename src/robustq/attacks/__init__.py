@@ -2,7 +2,7 @@
 
 from robustq.attacks.apgd import APGD
 from robustq.attacks.eot import EOT
-from robustq.attacks.exact import ExactL2
+from robustq.attacks.exact import ExactL2, ExactState
 from robustq.attacks.fgsm import FGSM
 from robustq.attacks.hopskipjump import HopSkipJump
 from robustq.attacks.losses import margin
@@ -24,6 +24,6 @@ from robustq.attacks.verdict import run_attack
 
 __all__ = [
     "APGD", "DDN", "EOT", "FAB", "FGSM", "FMN", "MIM", "PGD", "SPSA", "CarliniWagner", "DeepFool", "ExactL2",
-    "HopSkipJump", "Identity", "QuantumAutoAttack", "SearchProblem", "Square", "Transfer", "UniformNoise",
-    "Universal", "margin", "run_attack",
+    "ExactState", "HopSkipJump", "Identity", "QuantumAutoAttack", "SearchProblem", "Square", "Transfer",
+    "UniformNoise", "Universal", "margin", "run_attack",
 ]  # fmt: skip

@@ -50,14 +50,10 @@ class ExactL2:
         threat = problem.threat
         if not isinstance(threat, L2) or not threat.is_plain:
             raise ThreatError(f"exact-l2: expected an l2 threat in equal units, got {threat}")
-        forms, x = problem.forms().double(), problem.x.double()
-        nearest, best = x.clone(), torch.full_like(x[:, 0], torch.inf)
-        for right in torch.unique(problem.y).tolist():
-            rows = (problem.y == right).nonzero()[:, 0]
-            for other in range(len(forms)):
-                if other != right:
-                    _improve(nearest, best, rows, x, forms[right] - forms[other])
-        return (x + self._stretch(problem.x.dtype, best, x) * (nearest - x)).to(problem.x)
+        x = problem.x.double()
+        edge = nearest_flip(problem.forms().double(), x, problem.y)
+        length = torch.linalg.vector_norm(edge - x, dim=1)
+        return (x + self._stretch(problem.x.dtype, length, x) * (edge - x)).to(problem.x)
 
     def _stretch(self, dtype: torch.dtype, distance: Tensor, x: Tensor) -> Tensor:
         """How much further than the boundary, enough for the flip to survive rounding."""
@@ -65,6 +61,53 @@ class ExactL2:
             return torch.ones_like(x[:, :1]) * (1 + self.overshoot)
         margin = 64 * torch.finfo(dtype).eps * torch.linalg.vector_norm(x, dim=1)
         return column(1 + (margin / distance.clamp_min(1e-12)).clamp(max=0.01), x)
+
+
+@dataclass(frozen=True)
+class ExactState:
+    """The nearest state of another class, for :class:`robustq.attacks.tampering.StateView`.
+
+    Guan, Fang & Ying (CAV 2021) pose it as a semidefinite programme; one quadratic constraint needs none.
+
+    Args:
+        beyond: how far behind the boundary, as a share of the way.
+
+    >>> print(ExactState())
+    exact state
+    """
+
+    beyond: float = 1e-6
+
+    def __str__(self) -> str:
+        return "exact state"
+
+    def search(self, problem: Problem) -> Tensor:
+        """The boundary's nearest state, a little further, and a little further still for float32."""
+        states = problem.x.double().flatten(1)
+        edge = nearest_flip(problem.forms().double(), states, problem.y)
+        candidate = problem.x
+        for further in (self.beyond, 1e3 * self.beyond):
+            moved = edge + further * (edge - states)
+            candidate = moved.reshape(problem.x.shape).to(problem.x)
+            problem.logits(candidate)
+        return candidate
+
+
+def nearest_flip(forms: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """For each row the nearest vector at which another class draws level, ``(batch, size)``; float64.
+
+    Args:
+        forms: one a class, ``(classes, size, size)``.
+        x: rows ``(batch, size)``; left as they are where no other class can be reached.
+        y: their classes.
+    """
+    nearest, best = x.clone(), torch.full_like(x[:, 0], torch.inf)
+    for right in torch.unique(y).tolist():
+        rows = (y == right).nonzero()[:, 0]
+        for other in range(len(forms)):
+            if other != right:
+                _improve(nearest, best, rows, x, forms[right] - forms[other])
+    return nearest
 
 
 def _improve(nearest: Tensor, best: Tensor, rows: Tensor, x: Tensor, form: Tensor) -> None:

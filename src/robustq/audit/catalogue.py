@@ -38,6 +38,10 @@ AUDITS: Mapping[str, Entry] = {
     "fewer-steps-beat-more": Entry(
         checks.fewer_steps_beat_more, "an attack that gets worse by trying longer", CHECKLIST,
         _facts("amber", "steps", "shorter steps, or more restarts")),
+    "ensemble-beats-attack": Entry(
+        checks.ensemble_beats_attack, "a stronger attack than the one the figures were made with",
+        "Croce & Hein, ICML 2020",
+        _facts("amber", "ensemble", "make the figures with quantum-auto")),
     "randomised-without-eot": Entry(
         checks.randomised_without_eot, "a random model attacked through single answers", OBFUSCATED,
         _facts("red", "randomised averaged", "average answers and gradients over the randomness")),

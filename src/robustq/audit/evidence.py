@@ -114,6 +114,7 @@ class Evidence:
         levels: the attack at every eps, rising, each a search of its own.
         steps: the attack (first) against itself with fewer steps (second).
         blackbox: the attack (first) against one that sees answers only (second).
+        ensemble: the attack (first) against QuantumAutoAttack (second).
         twin: the attack that follows the noisy gradients (first) against examples made on the noise-free
             twin (second), both judged by the noisy model.
         boundless: inputs whose whole box lies within the budget.
@@ -137,6 +138,7 @@ class Evidence:
     levels: tuple[Level, ...] | None = None
     steps: Pair | None = None
     blackbox: Pair | None = None
+    ensemble: Pair | None = None
     twin: Pair | None = None
     boundless: Count | None = None
     overruns: Count | None = None

@@ -42,6 +42,7 @@ class Plan:
         curve: threats with rising eps, for the eps curve; only ``threat`` if empty.
         answers: how many answers make one verdict; more than one declares that the model answers at
             random.
+        ensemble: whether to run QuantumAutoAttack beside the attack.
         most: correct inputs to search at, drawn at random; the counts of answers use every input.
 
     >>> from robustq.attacks import PGD
@@ -55,6 +56,7 @@ class Plan:
     blackbox: Attack | None = None
     curve: tuple[Threat, ...] = ()
     answers: int = 1
+    ensemble: bool = False
     most: int = 100
 
     def __post_init__(self) -> None:
@@ -227,6 +229,9 @@ def _searched(
         pairs["steps"] = searches.pair(flipped, searches.flips(short, plan.threat))
     if plan.blackbox is not None:
         pairs["blackbox"] = searches.pair(flipped, searches.flips(plan.blackbox, plan.threat))
+    if plan.ensemble and not isinstance(plan.attack, QuantumAutoAttack):
+        strongest = searches.flips(QuantumAutoAttack(), plan.threat)
+        pairs["ensemble"] = searches.pair(flipped, strongest)
     if twin is not None:
         candidates = searches.run(twin, plan.attack, plan.threat).x_adv
         with torch.no_grad():

@@ -13,17 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks import UniformNoise
-from robustq.audit import Evidence, Plan, measure, overruns
+from robustq.attacks import Square, UniformNoise
+from robustq.attacks.catalogue import ATTACKS
+from robustq.audit import Evidence, Plan, Plateau, gradient_variance, measure, overruns
 from robustq.bench.device import Quantum
 from robustq.bench.entrants import Entrant, fit_stream
-from robustq.bench.spec import Spec
+from robustq.bench.spec import Spec, register
 from robustq.data import Dataset
+from robustq.models.catalogue import MODELS
 from robustq.models.svm import RBFSVM
 from robustq.models.training import hold_back
 from robustq.seeding import torch_generator
 
-BLACKBOX = UniformNoise(tries=200)
+BLACKBOX = Square(queries=200)
+DRAWS = 40  # random models a width, for the variance of gradients
 
 
 def audited(
@@ -36,12 +39,16 @@ def audited(
     x, y = data.tensors("test")
     reference = spec.threat.build(spec.threat.reference)
     curve = tuple(spec.threat.build(eps) for eps in spec.threat.eps)
-    plan = Plan(spec.attack.build(), reference, BLACKBOX, curve)
+    norms = ATTACKS["square"].facts["threat"].split(", ")
+    blackbox = BLACKBOX if spec.threat.name in norms else UniformNoise(tries=200)
+    plan = Plan(spec.attack.build(), reference, blackbox, curve, ensemble=True)
     stream = torch_generator(spec.seed, 0, entrant.key, "audit")
     found = measure(model, x, y, plan, train=_seen(model, data, spec, entrant), generator=stream)
     if examples and found.overruns is not None:
         before, after = (torch.tensor([e[key] for e in examples]) for key in ("x", "x_adv"))
         found = replace(found, overruns=found.overruns + overruns(reference, before, after))
+    if entrant.key == "quantum":
+        found = replace(found, plateau=_plateau(spec, len(data.classes)))
     return {"model": found.to_data(), "device": _on_device(model, x, y, spec, entrant, plan)}
 
 
@@ -54,8 +61,32 @@ def _on_device(
         return None
     noisy, twin = model.freeze(model.fitted(device)), model.freeze()
     stream = torch_generator(spec.seed, 0, entrant.key, "audit", "device")
-    brief = replace(plan, curve=())
+    brief = replace(plan, curve=(), ensemble=False)
     return measure(noisy, x, y, brief, twin=twin, generator=stream).to_data()
+
+
+def _plateau(spec: Spec, classes: int) -> Plateau:
+    """How the gradients of the model under test shrink over four widths of the same architecture."""
+    first = max(2, classes)  # a qubit a class is the most that a read-out takes
+    stream = torch_generator(spec.seed, 0, "audit", "plateau")
+    return gradient_variance(
+        lambda width, generator: _of_width(spec, classes, width, generator),
+        range(first, first + 8, 2), draws=DRAWS, generator=stream,
+    )  # fmt: skip
+
+
+def _of_width(
+    spec: Spec, classes: int, width: int, generator: torch.Generator
+) -> tuple[nn.Module, Tensor]:
+    """The model on so many qubits, as it starts to learn, and a uniform input."""
+    options, features = dict(spec.model.options), width
+    if spec.model.name == "qnn":
+        encoding = options.get("encoding", "angle")
+        features = next(f for f in range(1, 2**width + 1) if register(encoding, f) == width)
+    else:
+        options["qubits"] = width
+    model = MODELS[spec.model.name].make(features, classes, generator=generator, **options)
+    return model, torch.rand(1, features, generator=generator)
 
 
 def _seen(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant) -> Mapping[str, Tensor]:

@@ -249,7 +249,7 @@ def completed(spec: Spec, raw: RawData) -> Spec:
     if spec.model.name == "qnn":
         options.setdefault("encoding", "amplitude" if raw.kind == "image" else "angle")
         options.setdefault("layers", 6 if options["encoding"] == "amplitude" else 3)
-        qubits = _qubits(options["encoding"], features or raw.x_train[0].size)
+        qubits = register(options["encoding"], features or raw.x_train[0].size)
         fits = len(raw.classes) <= min(4, qubits)
         options.setdefault("readout", "per-qubit-z" if fits else "basis-groups")
     return spec.model_copy(
@@ -266,7 +266,7 @@ def _with_drift(noise: NoiseSpec) -> NoiseSpec:
     return noise.model_copy(update={"drift": list(DRIFTS)}) if absent else noise
 
 
-def _qubits(encoding: str, features: int) -> int:
+def register(encoding: str, features: int) -> int:
     """Width of the register that an encoding makes of so many features."""
     return int(resolve("encoding", encoding, ENCODINGS).make(features).qubits)
 
