@@ -164,6 +164,17 @@ def test_the_table_shows_rates_with_intervals(run):
     assert "random noise" in text
 
 
+def test_a_model_that_learnt_nothing_is_named(run):
+    matrix = run[1]
+    assert matrix.majority == int(matrix.spec["data"]["test_size"] * 0.625)  # 25 of 40 are benign
+    lazy = matrix.targets[2].model_copy(update={"correct": [25, 25], "label": "Sleeper"})
+    alert = lazy.model_copy(update={"correct": [25, 26]})
+    for player, named in ((lazy, True), (alert, False)):
+        other = matrix.model_copy(update={"targets": [player]})
+        assert (player in other.idle) == named
+        assert ("commonest class: Sleeper" in render_transfer(other)) == named
+
+
 @pytest.mark.parametrize("name", ["iris", "digits"])
 def test_players_are_chosen_from_the_data(name):
     spec = bench.parse({"data": {"name": name}})

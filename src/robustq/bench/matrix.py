@@ -28,7 +28,11 @@ class Player(_Record):
 
 
 class Cell(_Record):
-    """One source against one target."""
+    """One source against one target.
+
+    >>> Cell(source="qnn", target="mlp", flipped=[3, 1], correct=[10, 10], low=0.1, high=0.4).rate
+    0.2
+    """
 
     source: str
     target: str
@@ -56,6 +60,7 @@ class Matrix(_Record):
     attack: str
     confidence: float
     inputs: int
+    majority: int = Field(description="inputs of the commonest test class")
     seeds: int
     sources: list[Player]
     targets: list[Player]
@@ -64,6 +69,11 @@ class Matrix(_Record):
     def cell(self, source: str, target: str) -> Cell:
         """The cell of two keys."""
         return next(c for c in self.cells if (c.source, c.target) == (source, target))
+
+    @property
+    def idle(self) -> list[Player]:
+        """Targets that are no better than always answering the commonest class, seeds averaged."""
+        return [t for t in self.targets if sum(t.correct) <= self.seeds * self.majority]
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

@@ -44,7 +44,11 @@ NOISE = "noise"  # the source that is no model
 
 @dataclass(frozen=True)
 class Seat:
-    """One row and column: a trained model, noise-free or on the specification's device."""
+    """One row and column: a trained model, noise-free or on the specification's device.
+
+    >>> Seat(Entrant("quantum", "qnn"), on_device=True).key
+    'qnn-on-device'
+    """
 
     entrant: Entrant
     on_device: bool = False
@@ -246,7 +250,8 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> Matrix:
         title=spec.title or f"Transfer on {data.name}{few}", versions=versions(),
         spec=spec.model_dump(), spec_sha256=spec.content_id, data=dict(data.record),
         threat=str(spec.threat.build(spec.threat.reference)), attack=str(spec.attack.build()),
-        confidence=spec.confidence, inputs=len(data.x_test), seeds=spec.seeds,
+        confidence=spec.confidence, inputs=len(data.x_test),
+        majority=int(np.bincount(data.y_test).max()), seeds=spec.seeds,
         sources=sources, targets=targets,
         cells=[_cell(s.key, t.key, outcomes, spec) for s in sources for t in targets],
     )  # fmt: skip

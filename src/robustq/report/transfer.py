@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SCALE = [[0.0, "#f7fbff"], [0.5, "#6baed6"], [1.0, "#08306b"]]  # one hue, light to dark
 
+IDLE = "No better than always answering the commonest class: {names}. Read nothing into their rows and columns."
+
 
 def write_transfer(matrix: Matrix, path: Path) -> None:
     """Write the page to ``path``, atomically."""
@@ -33,13 +35,17 @@ def render_transfer(matrix: Matrix) -> str:
     )  # fmt: skip
     environment.filters["percent"] = percent
     return environment.get_template("transfer.html.j2").render(
-        m=matrix, span=span, figure=script_safe(heat_map(matrix).to_json()), plotly=get_plotlyjs(),
+        m=matrix, span=span, idle=IDLE, figure=script_safe(heat_map(matrix).to_json()), plotly=get_plotlyjs(),
         spec=json.dumps(matrix.spec, indent=1),
     )  # fmt: skip
 
 
 def span(cell: Cell) -> str:
-    """The interval of a cell, in percent."""
+    """The interval of a cell, in percent.
+
+    >>> span(Cell(source="qnn", target="mlp", flipped=[2], correct=[9], low=0.063, high=0.547))
+    '6.3 – 54.7'
+    """
     return f"{100 * cell.low:.1f} – {100 * cell.high:.1f}"
 
 
@@ -70,7 +76,9 @@ def heat_map(matrix: Matrix) -> go.Figure:
 
 def transfer_table(matrix: Matrix) -> RenderableType:
     """The matrix for the terminal."""
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     title = f"{matrix.title}: inputs flipped, of those the target gets right; {matrix.threat}"
     table = Table(title=title, title_justify="left")
@@ -80,4 +88,7 @@ def transfer_table(matrix: Matrix) -> RenderableType:
     for source in matrix.sources:
         row = [matrix.cell(source.key, target.key) for target in matrix.targets]
         table.add_row(source.label, *(f"{100 * c.rate:.1f} [{span(c)}]" for c in row))
-    return table
+    if not matrix.idle:
+        return table
+    names = ", ".join(target.label for target in matrix.idle)
+    return Group(table, Text(f"  note: {IDLE.format(names=names)}", style="dim"))
