@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from safetensors.numpy import load_file
 
+from robustq.bench.adversarial import AdversarialSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
 
@@ -84,7 +84,7 @@ def test_audit_judges_a_run_again(folder):
     assert {row["state"] for row in rows} <= {"passed", "flag", "not measured"}
     assert clean.returncode == any(row["state"] == "flag" and row["level"] == "red" for row in rows)
     assert "black-box-beats-white-box" in clean.stdout
-    assert "not measured: barren-plateau" in clean.stdout
+    assert "not measured: noise-free-twin-weaker, attacked-below-certified" in clean.stdout
 
 
 def test_audit_fails_on_a_red_flag_and_only_then(folder):
@@ -132,14 +132,21 @@ def test_transfer_prints_what_it_writes(folder):
 def test_attack_a_saved_model(folder):
     done = robustq(
         "attack", "model", "--attack", "pgd", "--threat", "l2:0.2", "--steps", "5", "--json",
-        "--out", "adv.safetensors", cwd=folder,
+        "--out", "adversarial", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     value, low, high = found["robust_accuracy"]
     assert low <= value <= high
-    saved = load_file(folder / "adv.safetensors")
-    assert saved["x"].shape == saved["x_adv"].shape == (found["inputs"], 3)
+    kept = AdversarialSet.load(folder / "adversarial")
+    assert kept.tensors["x"].shape == kept.tensors["x_adv"].shape == (found["inputs"], 3)
+    assert int(kept.tensors["success"].sum()) == round(
+        found["attack_success_rate"][0] * int(kept.tensors["correct"].sum())
+    )
+    assert kept.manifest["attack"] == "PGD, 5 steps, 3 restarts, margin"
+    assert kept.manifest["data"]["name"] == "iris"
+    page = (folder / "adversarial/examples.html").read_text()
+    assert page.count('<div class="example">') == min(12, int(kept.tensors["success"].sum()))
     text = robustq("attack", "model", "--attack", "identity", cwd=folder)
     assert "attack success rate: 0.0 %" in text.stdout
 
@@ -165,8 +172,27 @@ def test_assess_on_a_device_and_show_it(folder):
     assert stored["entrants"][0]["on_device"]["drift"]
 
 
+def test_attackers_who_see_less(folder):
+    """Scores only, a budget, and frozen features by name or number; the default is the ensemble."""
+    asked = ("--knowledge", "scores", "--queries", "40", "--frozen", "0", "--json")
+    done = robustq("attack", "model", "--attack", "square", "--threat", "linf:0.2", *asked,
+                   "--out", "few", cwd=folder)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["attacker"] == "scores only, at most 40 queries an input"
+    assert found["forward_passes"] <= 40 * found["inputs"]
+    assert found["input_gradients"] == 0
+    kept = AdversarialSet.load(folder / "few").tensors
+    assert (kept["x_adv"] == kept["x"])[:, 0].all()
+    default = json.loads(
+        robustq("attack", "model", "--threat", "linf:0.2", "--json", cwd=folder).stdout
+    )
+    assert default["attack"].startswith("QuantumAutoAttack v1 (")
+    assert default["robust_accuracy"][0] <= found["robust_accuracy"][0]
+
+
 def test_attack_on_a_device(folder):
-    given = ("attack", "model", "--steps", "3", "--restarts", "1", "--json")
+    given = ("attack", "model", "--attack", "pgd", "--steps", "3", "--restarts", "1", "--json")
     plain, noisy = (
         json.loads(robustq(*given, *more, cwd=folder).stdout)
         for more in ((), ("--device", "manila"))
@@ -233,6 +259,9 @@ def test_doctor_and_version():
         (["attack", "nothing", "--threat", "linf"], "expected THREAT:EPS"),
         (["attack", "nothing", "--threat", "linf:-1"], "eps >= 0"),
         (["attack", "nothing", "--attack", "pdg"], "did you mean 'pgd'"),
+        (["attack", "nothing", "--attack", "ddn"], "expected a threat of l2, got 'linf'"),
+        (["attack", "nothing", "--attack", "pgd", "--knowledge", "labels"], "expected a white-box"),
+        (["attack", "nothing", "--attack", "square", "--knowledge", "labels"], "who sees scores"),
         (["show", "nowhere"], "expected a finished run"),
         (["audit", "nowhere"], "expected a finished run"),
         (
