@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
 from robustq.attacks.options import check_counts
-from robustq.contracts import Problem, Search
+from robustq.attacks.targets import aims
+from robustq.contracts import Search
 from robustq.threats.ball import column
 
 MOMENTUM = 0.75  # share of the new direction in a step
@@ -55,15 +55,9 @@ class APGD:
         candidate = problem.x
         for run in range(self.restarts):
             start = problem.threat.sample(problem.x, problem.generator) if run else problem.x
-            for aim in self._aims(problem):
+            for aim in aims(problem, self.targets):
                 candidate = self._run(problem, start, aim)
         return candidate
-
-    def _aims(self, problem: Any) -> list[dict[str, Tensor]]:
-        """What every run passes to the loss: a target class for each input, or nothing."""
-        if not self.targets:
-            return [{}]
-        return [{"target": target} for target in likeliest_wrong(problem, self.targets)]
 
     def _run(self, problem: Search, start: Tensor, aim: dict[str, Tensor]) -> Tensor:
         threat, x = problem.threat, problem.x
@@ -81,16 +75,6 @@ class APGD:
             loss, gradient = problem.loss_and_gradient(candidate, self.loss, **aim)
             previous, candidate, gradient = pace.note(step, previous, candidate, loss, gradient)
         return pace.best
-
-
-def likeliest_wrong(problem: Problem, count: int) -> list[Tensor]:
-    """For each rank, the wrong class of that rank at the clean input, ``(batch,)``.
-
-    A single one for two classes, where to aim and to flee are the same.
-    """
-    logits = problem.logits(problem.x).scatter(1, problem.y[:, None], -torch.inf)
-    ranked = logits.argsort(1, descending=True)
-    return list(ranked[:, : min(count, logits.shape[1] - 1)].unbind(1))
 
 
 class _Pace:

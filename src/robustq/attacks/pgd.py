@@ -8,6 +8,7 @@ from torch import Tensor
 
 from robustq.attacks.losses import check_loss
 from robustq.attacks.options import check_counts
+from robustq.attacks.targets import aims
 from robustq.contracts import Search
 from robustq.errors import SpecError
 
@@ -25,6 +26,8 @@ class PGD:
             and come back.
         loss: ``"margin"``, whose maximum decides (near the boundary of three classes the cross-entropy's
             lies elsewhere), or ``"cross-entropy"``, as published.
+        targets: how many classes to aim at, the likeliest wrong ones first, one run each; 0 only leads
+            away from the right class.
 
     >>> PGD(steps=40, restarts=5).step_fraction
     0.0625
@@ -34,10 +37,12 @@ class PGD:
     restarts: int = 3
     step: float | None = None
     loss: str = "margin"
+    targets: int = 0
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
         check_counts("pgd", steps=self.steps, restarts=self.restarts)
+        check_counts("pgd", 0, targets=self.targets)
         if self.step is not None and self.step <= 0:
             raise SpecError(f"pgd: expected step > 0 (a fraction of eps), got {self.step}")
 
@@ -48,16 +53,19 @@ class PGD:
 
     def __str__(self) -> str:
         again = "restart" if self.restarts == 1 else "restarts"
-        return f"PGD, {self.steps} steps, {self.restarts} {again}, {self.loss}"
+        aimed = f", {self.targets} targets" if self.targets else ""
+        return f"PGD, {self.steps} steps, {self.restarts} {again}, {self.loss}{aimed}"
 
     def search(self, problem: Search) -> Tensor:
         """All runs; the framework remembers the strongest candidate of any of them."""
         threat, length = problem.threat, self.step_fraction * problem.threat.eps
         candidate = problem.x
         for run in range(self.restarts):
-            candidate = threat.sample(problem.x, problem.generator) if run else problem.x
-            for _ in range(self.steps):
-                direction = threat.steepest(problem.gradient(candidate, self.loss))
-                candidate = threat.project(candidate + length * direction, problem.x)
-            problem.loss(candidate)
+            start = threat.sample(problem.x, problem.generator) if run else problem.x
+            for aim in aims(problem, self.targets):
+                candidate = start
+                for _ in range(self.steps):
+                    direction = threat.steepest(problem.gradient(candidate, self.loss, **aim))
+                    candidate = threat.project(candidate + length * direction, problem.x)
+                problem.loss(candidate)
         return candidate

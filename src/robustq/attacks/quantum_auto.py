@@ -19,6 +19,7 @@ from torch import Tensor
 
 from robustq.attacks.apgd import APGD
 from robustq.attacks.exact import ExactL2
+from robustq.attacks.hopskipjump import HopSkipJump
 from robustq.attacks.nearest.fab import FAB
 from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.pgd import PGD
@@ -38,14 +39,14 @@ class Member:
     Attributes:
         attack: what searches.
         norms: the threats it is meant for; empty for any.
-        gradients: whether it needs a white-box model.
+        seen: the knowledge of the adversaries that run it.
         classes: the fewest classes it makes sense for.
         forms: whether it needs a model that is a quadratic form of its features.
     """
 
     attack: Attack
     norms: tuple[type, ...] = ()
-    gradients: bool = True
+    seen: tuple[str, ...] = ("white-box",)
     classes: int = 2
     forms: bool = False
 
@@ -59,7 +60,8 @@ MEMBERS = (
     Member(FAB(), norms=(Linf, L2, L1)),
     Member(FMN(), norms=(Linf, L2, L1, L0)),
     Member(APGD(steps=100, restarts=5, loss="margin")),
-    Member(Square(queries=1000), norms=(Linf, L2, L1), gradients=False),
+    Member(Square(queries=1000), norms=(Linf, L2, L1), seen=("white-box", "scores")),
+    Member(HopSkipJump(), norms=(Linf, L2, L1), seen=("labels",)),
 )
 
 
@@ -68,7 +70,7 @@ class QuantumAutoAttack:
     """The whole ensemble; it has no parameters.
 
     A model that answers differently twice is asked for the mean of ``SAMPLES`` answers (EOT). An
-    adversary without gradients runs the members that need none.
+    adversary who sees less runs the members that need no more.
 
     >>> print(QuantumAutoAttack())  # doctest: +ELLIPSIS
     QuantumAutoAttack v1 (...)
@@ -99,11 +101,11 @@ class QuantumAutoAttack:
         return problem.strongest
 
     def _applicable(self, problem: Problem, classes: int) -> Iterator[Member]:
-        white_box = problem.access.knowledge == "white-box"
+        knowledge, threat = problem.access.knowledge, problem.threat
         for member in MEMBERS:
-            wanted = not member.norms or isinstance(problem.threat, member.norms)
-            seen = white_box or not member.gradients
-            if wanted and seen and classes >= member.classes and _has_forms(problem, member):
+            wanted = not member.norms or isinstance(threat, member.norms)
+            able = knowledge in member.seen and classes >= member.classes
+            if wanted and able and _has_forms(problem, member):
                 yield member
 
 
@@ -131,7 +133,7 @@ def content_id() -> str:
             "attack": type(member.attack).__name__,
             "options": _plain(asdict(member.attack)),  # type: ignore[call-overload]
             "norms": [norm.__name__ for norm in member.norms],
-            "gradients": member.gradients,
+            "seen": member.seen,
             "classes": member.classes,
             "forms": member.forms,
         }
