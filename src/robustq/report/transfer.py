@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.console import RenderableType
 
-SCALE = [[0.0, "#f7fbff"], [0.5, "#6baed6"], [1.0, "#08306b"]]  # one hue, light to dark
+SCALE = [[0, "#ffffff"], [0.5, "#b7d4ea"], [1, "#56a0d3"]]  # dark text stays readable on all of it
+INK = "#0f172a"
 
 IDLE = "No better than always answering the commonest class: {names}. Read nothing into their rows and columns."
 
@@ -59,7 +60,7 @@ def heat_map(matrix: Matrix) -> go.Figure:
             z=[[cell.rate for cell in row] for row in rows],
             x=[t.label for t in matrix.targets], y=[s.label for s in matrix.sources],
             text=[[f"{100 * c.rate:.1f} %<br>[{span(c)}]" for c in row] for row in rows],
-            texttemplate="%{text}", zmin=0, zmax=1, colorscale=SCALE, xgap=2, ygap=2,
+            texttemplate="%{text}", textfont={"color": INK}, zmin=0, zmax=1, colorscale=SCALE, xgap=2, ygap=2,
             colorbar={"tickformat": ".0%", "title": "flipped"},
             customdata=[[f"{sum(c.flipped)} of {sum(c.correct)}" for c in row] for row in rows],
             hovertemplate="made on %{y}, asked of %{x}: %{customdata}<extra></extra>",
