@@ -24,7 +24,7 @@ TAMPERINGS: Mapping[str, Entry] = {
                              {"touches": "angles", "search": "pgd-restarts"}),
     "gate-insertion": Entry(GateInsertion, "a few small rotations are added", "Roy et al., ISQED 2024",
                             {"touches": "circuit", "search": "pgd-restarts"}),
-    "gate-removal": Entry(GateRemoval, "a few gates are left out", "related: Das & Ghosh, arXiv 2309.10981",
+    "gate-removal": Entry(GateRemoval, "a few gates are left out", "related: Roy et al., ISQED 2024",
                           {"touches": "circuit", "search": "greedy"}),
     "encoding-mismatch": Entry(EncodingMismatch, "features are scaled and shifted before the encoder",
                                "related: LaRose & Coyle, PRA 102 (2020)",
