@@ -148,10 +148,11 @@ class SearchProblem:
         Costs as many gradients as there are classes.
         """
         with torch.enable_grad():
-            feasible, logits = self._ask_for_gradient(candidate, None)
+            feasible, logits = self._ask_for_gradient(candidate, 0)
+            with torch.no_grad():
+                self._remember(feasible.detach(), logits.detach())
+            self._charge(len(feasible), 0, logits.shape[1])
             rows = [_input_gradient(column_of, feasible) for column_of in logits.unbind(1)]
-        with torch.no_grad():
-            self._remember(feasible.detach(), logits.detach())
         return logits.detach(), torch.stack(rows, 1)
 
     def forms(self) -> Tensor:
@@ -255,18 +256,23 @@ class SearchProblem:
 
     def _ask(self, feasible: Tensor, gradients: int = 0) -> Tensor:
         """Logits, once the price is known to be within the budget."""
-        answers = self._model.samples if isinstance(self._model, Averaged) else 1
-        asked, shots = answers * (1 + gradients), 0
-        if isinstance(self._model, ShotClassifier):
-            shots = self._model.shots_per_answer + gradients * self._model.shots_per_gradient
-        self._check_spent(asked, shots)
-        self._asked, self._shot = self._asked + asked, self._shot + shots
-        self._queries += answers * len(feasible)
-        self._gradients += answers * gradients * len(feasible)
-        self._shots += shots * len(feasible)
+        self._charge(len(feasible), 1, gradients)
         # a copy: a model that writes to its input must not spoil what is remembered
         given = feasible if feasible.requires_grad else feasible.clone()
         return check_logits(self._model(given), len(feasible))
+
+    def _charge(self, rows: int, questions: int, gradients: int) -> None:
+        """Note what so many questions and gradients cost, if that is within the budget."""
+        answers = self._model.samples if isinstance(self._model, Averaged) else 1
+        asked, shots = answers * (questions + gradients), 0
+        if isinstance(self._model, ShotClassifier):
+            shots = questions * self._model.shots_per_answer
+            shots += gradients * self._model.shots_per_gradient
+        self._check_spent(asked, shots)
+        self._asked, self._shot = self._asked + asked, self._shot + shots
+        self._queries += answers * questions * rows
+        self._gradients += answers * gradients * rows
+        self._shots += shots * rows
 
     def _check_spent(self, asked: int, shots: int) -> None:
         most, shot = self._access.queries, self._access.shots
@@ -275,18 +281,13 @@ class SearchProblem:
         ):
             raise BudgetSpent
 
-    def _ask_for_gradient(self, candidate: Tensor, gradients: int | None) -> tuple[Tensor, Tensor]:
-        """A candidate that requires gradients and its logits; None asks for one a class."""
+    def _ask_for_gradient(self, candidate: Tensor, gradients: int) -> tuple[Tensor, Tensor]:
+        """A candidate that requires gradients and its logits, paid for with so many gradients."""
         if self._access.knowledge != "white-box":
             raise ModelError(
                 f"expected an attack that needs no gradients, for the adversary has {self._access}"
             )
         feasible = self._feasible(candidate).requires_grad_(True)
-        if gradients is None:
-            logits = self._ask(feasible)
-            self._gradients += logits.shape[1] * len(feasible)
-            self._asked += logits.shape[1]
-            return feasible, logits
         return feasible, self._ask(feasible, gradients)
 
     def _seen(self, logits: Tensor) -> Tensor:

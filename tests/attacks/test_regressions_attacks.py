@@ -1,0 +1,57 @@
+"""What once went wrong in the framework around the attacks, and must not again."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from robustq.attacks import SearchProblem
+from robustq.attacks.problem import BudgetSpent
+from robustq.circuits import ansaetze, encodings, per_qubit_z
+from robustq.models import QuantumNet
+from robustq.threats import Access, Linf
+
+
+def sampled_net(generator, shots=20):
+    circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    net = QuantumNet(circuit, per_qubit_z(2, 2), generator=generator)
+    return net.under(shots=shots, generator=generator)
+
+
+def test_a_jacobian_costs_a_gradient_for_every_class_in_shots_too(generator):
+    model, x = sampled_net(generator), torch.rand(3, 2, generator=generator)
+    problem = SearchProblem(model, x, torch.zeros(3, dtype=torch.int64), Linf(0.1), generator)
+    problem.jacobian(x)
+    assert (problem.queries, problem.gradients) == (3, 6)
+    assert problem.shots == 3 * (model.shots_per_answer + 2 * model.shots_per_gradient)
+
+
+@dataclass(frozen=True)
+class Jacobians:
+    """Asks for as many Jacobians as it gets."""
+
+    def search(self, problem):
+        while True:
+            problem.jacobian(problem.x)
+
+
+@pytest.mark.parametrize(("allowed", "asked"), [(1, (1, 0)), (5, (2, 3)), (8, (2, 6)), (9, (3, 6))])
+def test_a_jacobian_keeps_to_the_budget(allowed, asked, generator):
+    """Three classes: one question and three gradients each."""
+    x, y = torch.rand(1, 2, generator=generator), torch.zeros(1, dtype=torch.int64)
+    access = Access(queries=allowed)
+    problem = SearchProblem(torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, access)
+    problem.best(Jacobians())
+    assert (problem.queries, problem.gradients) == asked
+    with pytest.raises(BudgetSpent):
+        problem.jacobian(x)
+
+
+def test_averaged_jacobians_count_every_answer(generator):
+    x, y = torch.rand(1, 2, generator=generator), torch.zeros(1, dtype=torch.int64)
+    problem = SearchProblem(
+        torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, Access(queries=16 + 4)
+    )
+    with pytest.raises(BudgetSpent):
+        problem.run(Jacobians(), samples=4)
+    assert (problem.queries, problem.gradients) == (8, 12)
