@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from robustq.attacks import SearchProblem
+from robustq.attacks import EOT, PGD, SearchProblem
 from robustq.attacks.problem import BudgetSpent
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.models import QuantumNet
@@ -55,3 +55,46 @@ def test_averaged_jacobians_count_every_answer(generator):
     with pytest.raises(BudgetSpent):
         problem.run(Jacobians(), samples=4)
     assert (problem.queries, problem.gradients) == (8, 12)
+
+
+def coin(probability, generator):
+    """Two classes; an input is answered wrong with the given probability, each by itself."""
+
+    def model(x):
+        wrong = torch.rand(len(x), generator=generator) < probability
+        return torch.stack([(~wrong).float(), wrong.float()], 1) + 0 * x[:, :1]
+
+    return model
+
+
+def test_averages_of_averages_count_every_answer(generator):
+    asked = []
+
+    def model(x):
+        asked.append(len(x))
+        return torch.stack([x[:, 0], torch.rand(len(x), generator=generator)], 1)
+
+    x, y = torch.rand(3, 2, generator=generator), torch.zeros(3, dtype=torch.int64)
+    problem = SearchProblem(model, x, y, Linf(0.1), generator)
+    problem.run(EOT(EOT(PGD(steps=2, restarts=1), samples=2), samples=3))
+    assert problem.queries == sum(asked) == 3 * 6 * 3
+    assert problem.gradients == 2 * 6 * 3
+
+
+def test_averaged_labels_are_a_vote(generator):
+    """Two answers of three are class 0; their mean logits would say class 1."""
+    answers = iter([[1.0, 0.0], [1.0, 0.0], [0.0, 9.0]])
+    seen = []
+
+    @dataclass(frozen=True)
+    class Asks:
+        def search(self, problem):
+            seen.append(problem.logits(problem.x))
+            return problem.x
+
+    x, y = torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
+    problem = SearchProblem(
+        lambda x: torch.tensor([next(answers)]), x, y, Linf(0.1), generator, Access("labels")
+    )
+    problem.run(Asks(), samples=3)
+    assert seen[0].tolist() == [[1.0, 0.0]]

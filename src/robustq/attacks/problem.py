@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -194,7 +195,7 @@ class SearchProblem:
         final = self._x.clone()
         if not bool(kept.any()):
             return final
-        model = self._model if samples == 1 else Averaged(self._model, samples)
+        model = self._model if samples == 1 else self._averaged(samples)
         inner = SearchProblem(
             model, self._x[kept], self._y[kept], self.threat, self.generator, self._access
         )
@@ -247,6 +248,12 @@ class SearchProblem:
         self._nearest[nearer] = inner._nearest[nearer[rows]]
         self._radius[nearer] = inner._radius[nearer[rows]]
 
+    def _averaged(self, samples: int) -> Averaged:
+        """The mean of so many of this problem's answers; of the labels, where no more is seen."""
+        if isinstance(self._model, Averaged):
+            return replace(self._model, samples=samples * self._model.samples)
+        return Averaged(self._model, samples, self._access.knowledge == "labels")
+
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._x.shape:
             raise ModelError(
@@ -292,9 +299,7 @@ class SearchProblem:
 
     def _seen(self, logits: Tensor) -> Tensor:
         """What the adversary sees of the logits."""
-        if self._access.knowledge != "labels":
-            return logits
-        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
+        return _votes(logits) if self._access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
         found = margin(logits, self._y).to(self._best_margin.dtype)
@@ -312,21 +317,26 @@ class SearchProblem:
             self._radius = torch.where(nearer, distance, self._radius)
 
 
+@dataclass(frozen=True)
 class Averaged:
-    """A randomised model whose answer is the mean of several."""
+    """A randomised model whose answer is the mean of several; of one-hot ``votes``, if told so."""
 
-    def __init__(self, model: Classifier, samples: int) -> None:
-        self.model, self.samples = model, samples
+    model: Classifier
+    samples: int
+    votes: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """The mean logits; shots of different rows are independent, so they are drawn in one call."""
         if isinstance(self.model, ShotClassifier):
-            logits = self.model(x.repeat(self.samples, *[1] * (x.ndim - 1)))
+            logits = self._answer(x.repeat(self.samples, *[1] * (x.ndim - 1)))
             return logits.reshape(self.samples, len(x), -1).mean(0)
-        total = self.model(x)
+        total = self._answer(x)
         for _ in range(self.samples - 1):
-            total = total + self.model(x)
+            total = total + self._answer(x)
         return total / self.samples
+
+    def _answer(self, x: Tensor) -> Tensor:
+        return _votes(self.model(x)) if self.votes else self.model(x)
 
     @property
     def shots_per_answer(self) -> int:
@@ -337,6 +347,11 @@ class Averaged:
     def shots_per_gradient(self) -> int:
         """Of all answers; zero for a model without shots."""
         return self.samples * _shots(self.model, lambda m: m.shots_per_gradient)
+
+
+def _votes(logits: Tensor) -> Tensor:
+    """One for the class answered, zero for the others, shape of ``logits``."""
+    return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
 
 
 def _shots(model: Classifier, read: Callable[[ShotClassifier], int]) -> int:
