@@ -9,7 +9,7 @@ from robustq.attacks import EOT, PGD, SearchProblem
 from robustq.attacks.problem import BudgetSpent
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.models import QuantumNet
-from robustq.threats import Access, Linf
+from robustq.threats import L0, L1, L2, Access, Linf
 
 
 def sampled_net(generator, shots=20):
@@ -98,3 +98,38 @@ def test_averaged_labels_are_a_vote(generator):
     )
     problem.run(Asks(), samples=3)
     assert seen[0].tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("norm", [L1, L2, Linf])
+@pytest.mark.parametrize("features", [4, 784])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_large_budget_allows_its_own_projections(norm, features, dtype, generator):
+    """Far from the input, what rounds is the change and not the input."""
+    x = torch.rand(200, features, generator=generator, dtype=dtype)
+    for eps in (30.0, 1e4, 1e9):
+        threat = norm(eps)
+        noise = torch.randn(x.shape, generator=generator, dtype=dtype)
+        far = x + 3 * eps * (noise + noise.sign())
+        assert threat.contains(threat.project(far, x), x).all()
+        assert not threat.contains(x + 1.01 * (threat.project(far, x) - x), x).any()
+
+
+def test_l0_changes_in_a_box_with_an_open_side_are_finite(generator):
+    x = torch.rand(50, 3, generator=generator)
+    for box in ((0.0, torch.inf), (-torch.inf, 1.0), (-torch.inf, torch.inf),
+                ((0.0, -1.0, -torch.inf), (torch.inf, 2.0, torch.inf))):  # fmt: skip
+        threat = L0(2, box)
+        drawn = threat.sample(x, generator)
+        assert threat.contains(drawn, x).all()
+        assert torch.isfinite(drawn).all()
+        assert (drawn != x).any(0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_l2_does_not_overshoot_after_a_short_first_length(dtype, generator):
+    """On the box's edge, nearly all of the change is cut: what is left is measured with few digits."""
+    threat = L2(0.1, (-torch.pi, torch.pi))
+    x = torch.full((500, 3), -torch.pi, dtype=dtype)
+    change = 0.1 * torch.rand(x.shape, generator=generator, dtype=dtype)
+    change[:, 1] = -4.0
+    assert threat.contains(threat.project(x + change, x), x).all()
