@@ -88,12 +88,16 @@ class SearchProblem:
         """Distance of the nearest flipped candidate, infinite where none was, ``(batch,)``."""
         return self._radius.clone()
 
-    def logits(self, candidate: Tensor) -> Tensor:
-        """Logits at the projected candidate; one-hot if the adversary sees labels only."""
+    def logits(self, candidate: Tensor, *, keep: bool = True) -> Tensor:
+        """Logits at the projected candidate; one-hot if the adversary sees labels only.
+
+        Unless ``keep``, the question costs, but is no finding.
+        """
         with torch.no_grad():
             feasible = self._feasible(candidate)
             logits = self._seen(self._ask(feasible))
-            self._remember(feasible, logits)
+            if keep:
+                self._remember(feasible, logits)
         return logits
 
     def loss(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
@@ -111,7 +115,7 @@ class SearchProblem:
                 f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}"
             )
         with torch.no_grad():
-            asked = clip(inputs.detach().clone(), getattr(self.threat, "box", None))
+            asked = clip(inputs.detach().to(self._x, copy=True), getattr(self.threat, "box", None))
             logits = self._seen(self._ask(asked))
             self._remember(asked, logits, self.threat.contains(asked, self._x))
         return logits
@@ -201,7 +205,7 @@ class SearchProblem:
         )
         inner._asked, inner._shot = self._asked, self._shot
         try:
-            final[kept] = attack.search(inner)
+            final[kept] = attack.search(inner).detach().to(final)
         finally:
             self._absorb(inner, kept, keep)
         return final
@@ -259,14 +263,13 @@ class SearchProblem:
             raise ModelError(
                 f"expected a candidate of shape {tuple(self._x.shape)}, got {tuple(candidate.shape)}"
             )
-        return self.threat.project(candidate.detach(), self._x).detach()
+        return self.threat.project(candidate.detach().to(self._x), self._x).detach()
 
     def _ask(self, feasible: Tensor, gradients: int = 0) -> Tensor:
         """Logits, once the price is known to be within the budget."""
         self._charge(len(feasible), 1, gradients)
         # a copy: a model that writes to its input must not spoil what is remembered
-        given = feasible if feasible.requires_grad else feasible.clone()
-        return check_logits(self._model(given), len(feasible))
+        return check_logits(self._model(feasible.clone()), len(feasible))
 
     def _charge(self, rows: int, questions: int, gradients: int) -> None:
         """Note what so many questions and gradients cost, if that is within the budget."""
