@@ -5,11 +5,20 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from robustq.attacks import EOT, PGD, SearchProblem
+from robustq.attacks import (
+    EOT,
+    PGD,
+    Identity,
+    QuantumAutoAttack,
+    SearchProblem,
+    UniformNoise,
+    run_attack,
+)
 from robustq.attacks.problem import BudgetSpent
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.models import QuantumNet
 from robustq.threats import L0, L1, L2, Access, Linf
+from robustq.threats.states import Fidelity
 
 
 def sampled_net(generator, shots=20):
@@ -62,7 +71,7 @@ def coin(probability, generator):
 
     def model(x):
         wrong = torch.rand(len(x), generator=generator) < probability
-        return torch.stack([(~wrong).float(), wrong.float()], 1) + 0 * x[:, :1]
+        return 2 * torch.stack([(~wrong).float(), wrong.float()], 1)
 
     return model
 
@@ -133,3 +142,72 @@ def test_l2_does_not_overshoot_after_a_short_first_length(dtype, generator):
     change = 0.1 * torch.rand(x.shape, generator=generator, dtype=dtype)
     change[:, 1] = -4.0
     assert threat.contains(threat.project(x + change, x), x).all()
+
+
+def test_the_verdict_gives_a_candidate_one_trial(generator):
+    """A coin that is right in the first vote is wrong in the next one half of the time, not oftener."""
+    x, y = torch.rand(4000, 2, generator=generator), torch.zeros(4000, dtype=torch.int64)
+    model = coin(0.5, generator)
+    for attack in (Identity(), UniformNoise(tries=1)):
+        threat = Linf(0.0)
+        result = run_attack(attack, model, x, y, threat, generator=generator, answers=3)
+        share = float(result.success.sum() / result.correct.sum())
+        assert abs(share - 0.5) < 4 * 0.5 / 2000**0.5
+
+
+def test_the_ensemble_is_not_fooled_by_a_lucky_clean_answer(generator):
+    """Clean inputs are answered wrong one time in four, all of their neighbours nine times in ten."""
+
+    def model(x):
+        wrong = torch.rand(len(x), generator=generator) < 0.25 + 10 * x[:, 0].detach()
+        logits = 2 * torch.stack([(~wrong).float(), wrong.float()], 1)
+        return logits + x[:, :1] * torch.tensor([-1.0, 1.0])
+
+    x, y = torch.zeros(60, 2), torch.zeros(60, dtype=torch.int64)
+    result = run_attack(
+        QuantumAutoAttack(), model, x, y, Linf(0.065), generator=generator, answers=25
+    )
+    assert result.correct.all()
+    assert result.success.all()
+
+
+def test_a_model_that_writes_to_its_input_behind_autograd_spoils_nothing(generator):
+    def model(x):
+        with torch.no_grad():
+            x.mul_(0.5)
+        return torch.stack([x[:, 0], -x[:, 0]], 1)
+
+    x, y = torch.rand(5, 2, generator=generator), torch.zeros(5, dtype=torch.int64)
+    problem = SearchProblem(model, x, y, Linf(0.1), generator)
+    _, gradient = problem.loss_and_gradient(x)
+    problem.jacobian(x)
+    assert torch.equal(problem.strongest, x)
+    assert (gradient[:, 0] != 0).all()
+
+
+@dataclass(frozen=True)
+class Double:
+    """Works in another precision than its inputs."""
+
+    def search(self, problem):
+        problem.logits(problem.x.double() + 0.01)
+        return problem.x.double() + 0.02
+
+
+@pytest.mark.parametrize("attack", [Double(), EOT(Double(), samples=2)])
+def test_candidates_of_another_precision_are_taken(attack, generator):
+    x, y = torch.rand(5, 2, generator=generator), torch.zeros(5, dtype=torch.int64)
+    model = torch.nn.Linear(2, 2)
+    result = run_attack(attack, model, x, y, Linf(0.1), generator=generator)
+    assert result.x_adv.dtype == x.dtype
+    assert Linf(0.1).contains(result.x_adv, x).all()
+
+
+def test_states_may_lie_in_memory_in_any_order(generator):
+    parts = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    x = (parts / parts.square().sum((0, 2), keepdim=True).sqrt()).permute(1, 2, 0)
+    drawn = Fidelity(0.1).sample(x, generator)
+    assert Fidelity(0.1).contains(drawn, x).all()
+    torch.testing.assert_close(
+        Fidelity(0.1).distance(drawn, x), Fidelity(0.1).distance(drawn, x.contiguous())
+    )
