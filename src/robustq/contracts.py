@@ -218,8 +218,11 @@ class Problem(Search, Protocol):
         """Its distance, infinite where there was none, ``(batch,)``."""
         ...
 
-    def logits(self, candidate: Tensor) -> Tensor:
-        """Logits ``(batch, classes)`` at the projected candidate; one-hot if only labels are seen."""
+    def logits(self, candidate: Tensor, *, keep: bool = True) -> Tensor:
+        """Logits ``(batch, classes)`` at the projected candidate; one-hot if only labels are seen.
+
+        Unless ``keep``, the question costs, but is no finding.
+        """
         ...
 
     def loss(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -87,12 +88,16 @@ class SearchProblem:
         """Distance of the nearest flipped candidate, infinite where none was, ``(batch,)``."""
         return self._radius.clone()
 
-    def logits(self, candidate: Tensor) -> Tensor:
-        """Logits at the projected candidate; one-hot if the adversary sees labels only."""
+    def logits(self, candidate: Tensor, *, keep: bool = True) -> Tensor:
+        """Logits at the projected candidate; one-hot if the adversary sees labels only.
+
+        Unless ``keep``, the question costs, but is no finding.
+        """
         with torch.no_grad():
             feasible = self._feasible(candidate)
             logits = self._seen(self._ask(feasible))
-            self._remember(feasible, logits)
+            if keep:
+                self._remember(feasible, logits)
         return logits
 
     def loss(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
@@ -110,7 +115,7 @@ class SearchProblem:
                 f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}"
             )
         with torch.no_grad():
-            asked = clip(inputs.detach().clone(), getattr(self.threat, "box", None))
+            asked = clip(inputs.detach().to(self._x, copy=True), getattr(self.threat, "box", None))
             logits = self._seen(self._ask(asked))
             self._remember(asked, logits, self.threat.contains(asked, self._x))
         return logits
@@ -148,10 +153,11 @@ class SearchProblem:
         Costs as many gradients as there are classes.
         """
         with torch.enable_grad():
-            feasible, logits = self._ask_for_gradient(candidate, None)
+            feasible, logits = self._ask_for_gradient(candidate, 0)
+            with torch.no_grad():
+                self._remember(feasible.detach(), logits.detach())
+            self._charge(len(feasible), 0, logits.shape[1])
             rows = [_input_gradient(column_of, feasible) for column_of in logits.unbind(1)]
-        with torch.no_grad():
-            self._remember(feasible.detach(), logits.detach())
         return logits.detach(), torch.stack(rows, 1)
 
     def forms(self) -> Tensor:
@@ -193,13 +199,13 @@ class SearchProblem:
         final = self._x.clone()
         if not bool(kept.any()):
             return final
-        model = self._model if samples == 1 else Averaged(self._model, samples)
+        model = self._model if samples == 1 else self._averaged(samples)
         inner = SearchProblem(
             model, self._x[kept], self._y[kept], self.threat, self.generator, self._access
         )
         inner._asked, inner._shot = self._asked, self._shot
         try:
-            final[kept] = attack.search(inner)
+            final[kept] = attack.search(inner).detach().to(final)
         finally:
             self._absorb(inner, kept, keep)
         return final
@@ -246,27 +252,37 @@ class SearchProblem:
         self._nearest[nearer] = inner._nearest[nearer[rows]]
         self._radius[nearer] = inner._radius[nearer[rows]]
 
+    def _averaged(self, samples: int) -> Averaged:
+        """The mean of so many of this problem's answers; of the labels, where no more is seen."""
+        if isinstance(self._model, Averaged):
+            return replace(self._model, samples=samples * self._model.samples)
+        return Averaged(self._model, samples, self._access.knowledge == "labels")
+
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._x.shape:
             raise ModelError(
                 f"expected a candidate of shape {tuple(self._x.shape)}, got {tuple(candidate.shape)}"
             )
-        return self.threat.project(candidate.detach(), self._x).detach()
+        return self.threat.project(candidate.detach().to(self._x), self._x).detach()
 
     def _ask(self, feasible: Tensor, gradients: int = 0) -> Tensor:
         """Logits, once the price is known to be within the budget."""
+        self._charge(len(feasible), 1, gradients)
+        # a copy: a model that writes to its input must not spoil what is remembered
+        return check_logits(self._model(feasible.clone()), len(feasible))
+
+    def _charge(self, rows: int, questions: int, gradients: int) -> None:
+        """Note what so many questions and gradients cost, if that is within the budget."""
         answers = self._model.samples if isinstance(self._model, Averaged) else 1
-        asked, shots = answers * (1 + gradients), 0
+        asked, shots = answers * (questions + gradients), 0
         if isinstance(self._model, ShotClassifier):
-            shots = self._model.shots_per_answer + gradients * self._model.shots_per_gradient
+            shots = questions * self._model.shots_per_answer
+            shots += gradients * self._model.shots_per_gradient
         self._check_spent(asked, shots)
         self._asked, self._shot = self._asked + asked, self._shot + shots
-        self._queries += answers * len(feasible)
-        self._gradients += answers * gradients * len(feasible)
-        self._shots += shots * len(feasible)
-        # a copy: a model that writes to its input must not spoil what is remembered
-        given = feasible if feasible.requires_grad else feasible.clone()
-        return check_logits(self._model(given), len(feasible))
+        self._queries += answers * questions * rows
+        self._gradients += answers * gradients * rows
+        self._shots += shots * rows
 
     def _check_spent(self, asked: int, shots: int) -> None:
         most, shot = self._access.queries, self._access.shots
@@ -275,25 +291,18 @@ class SearchProblem:
         ):
             raise BudgetSpent
 
-    def _ask_for_gradient(self, candidate: Tensor, gradients: int | None) -> tuple[Tensor, Tensor]:
-        """A candidate that requires gradients and its logits; None asks for one a class."""
+    def _ask_for_gradient(self, candidate: Tensor, gradients: int) -> tuple[Tensor, Tensor]:
+        """A candidate that requires gradients and its logits, paid for with so many gradients."""
         if self._access.knowledge != "white-box":
             raise ModelError(
                 f"expected an attack that needs no gradients, for the adversary has {self._access}"
             )
         feasible = self._feasible(candidate).requires_grad_(True)
-        if gradients is None:
-            logits = self._ask(feasible)
-            self._gradients += logits.shape[1] * len(feasible)
-            self._asked += logits.shape[1]
-            return feasible, logits
         return feasible, self._ask(feasible, gradients)
 
     def _seen(self, logits: Tensor) -> Tensor:
         """What the adversary sees of the logits."""
-        if self._access.knowledge != "labels":
-            return logits
-        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
+        return _votes(logits) if self._access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
         found = margin(logits, self._y).to(self._best_margin.dtype)
@@ -311,21 +320,26 @@ class SearchProblem:
             self._radius = torch.where(nearer, distance, self._radius)
 
 
+@dataclass(frozen=True)
 class Averaged:
-    """A randomised model whose answer is the mean of several."""
+    """A randomised model whose answer is the mean of several; of one-hot ``votes``, if told so."""
 
-    def __init__(self, model: Classifier, samples: int) -> None:
-        self.model, self.samples = model, samples
+    model: Classifier
+    samples: int
+    votes: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """The mean logits; shots of different rows are independent, so they are drawn in one call."""
         if isinstance(self.model, ShotClassifier):
-            logits = self.model(x.repeat(self.samples, *[1] * (x.ndim - 1)))
+            logits = self._answer(x.repeat(self.samples, *[1] * (x.ndim - 1)))
             return logits.reshape(self.samples, len(x), -1).mean(0)
-        total = self.model(x)
+        total = self._answer(x)
         for _ in range(self.samples - 1):
-            total = total + self.model(x)
+            total = total + self._answer(x)
         return total / self.samples
+
+    def _answer(self, x: Tensor) -> Tensor:
+        return _votes(self.model(x)) if self.votes else self.model(x)
 
     @property
     def shots_per_answer(self) -> int:
@@ -336,6 +350,11 @@ class Averaged:
     def shots_per_gradient(self) -> int:
         """Of all answers; zero for a model without shots."""
         return self.samples * _shots(self.model, lambda m: m.shots_per_gradient)
+
+
+def _votes(logits: Tensor) -> Tensor:
+    """One for the class answered, zero for the others, shape of ``logits``."""
+    return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
 
 
 def _shots(model: Classifier, read: Callable[[ShotClassifier], int]) -> int:

@@ -82,6 +82,8 @@ def _verdict(
     for candidate in (strongest, nearest):
         _check_budget(attack, threat, candidate, x)
     strong, near = (_label(model, c, answers) != y for c in (strongest, nearest))
+    # nearest is a finding of its own only where it is one: asked twice, chance would count twice
+    near = near & problem.flipped & (nearest != strongest).flatten(1).any(1)
     moved = threat.distance(strongest, x)
     shorter = near & (~strong | (problem.radius < moved))
     nearest = torch.where(column(shorter, x), nearest, strongest)

@@ -80,9 +80,9 @@ class Ball:
         return length.masked_fill(moved, torch.inf)
 
     def contains(self, candidate: Tensor, x: Tensor) -> Tensor:
-        """Whether each candidate is allowed, up to the rounding of ``x + delta``."""
+        """Whether each candidate is allowed, up to the rounding of ``x`` and of ``delta``."""
         slack = rounding(x) / min(self.scale or (1.0,))
-        slack = slack * self._norm(torch.ones_like(x))
+        slack = slack * self._norm(torch.ones_like(x)) + 4 * torch.finfo(x.dtype).eps * self.eps
         return (self.distance(candidate, x) <= self.eps + slack) & inside(candidate, self.box)
 
     def covers_box(self, x: Tensor) -> Tensor:

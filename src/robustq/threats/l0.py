@@ -35,7 +35,7 @@ class L0(Ball):
         return clip(kept, self.box)
 
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """``eps`` features drawn at random, anywhere in the box (normal without one)."""
+        """``eps`` features drawn at random, anywhere in the box (normal where it has an open side)."""
         chance = unit_noise(x, generator, normal=False)
         units = self.units(x)
         if units is not None:
@@ -47,7 +47,11 @@ class L0(Ball):
         if self.box is None:
             return x + unit_noise(x, generator)
         low, high = bounds(self.box, x)
-        return low + (high - low) * (unit_noise(x, generator, normal=False) + 1) / 2
+        width = high - low
+        inside = low + width * (unit_noise(x, generator, normal=False) + 1) / 2
+        if bool(torch.isfinite(width).all()):
+            return inside
+        return torch.where(torch.isfinite(width), inside, x + unit_noise(x, generator))
 
     def _shrink(self, delta: Tensor) -> Tensor:
         return torch.where(_largest(delta.abs(), int(self.eps)), delta, 0)

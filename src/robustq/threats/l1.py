@@ -62,7 +62,10 @@ class L1(Ball):
         ranks = torch.arange(1, flat.shape[1] + 1, dtype=flat.dtype, device=flat.device)
         kept = (ordered * ranks > excess).sum(1, keepdim=True).clamp_min(1)
         threshold = (excess.gather(1, kept - 1) / kept).clamp_min(0)
-        return (flat.sign() * (flat.abs() - threshold).clamp_min(0)).reshape(delta.shape)
+        left = (flat.abs() - threshold).clamp_min(0)
+        # many features far away leave the threshold few digits
+        length = left.sum(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+        return (flat.sign() * left * (self.eps / length).clamp(max=1)).reshape(delta.shape)
 
     def _draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Exponential lengths with random signs are uniform on the sphere of the l1 norm."""

@@ -25,7 +25,8 @@ class L2(Ball):
         """The nearest point of the ball within the box, ``clip(x + s delta)``, up to the last rounds.
 
         Shrinking onto the ball and clipping afterwards would waste much of the budget of an image, whose
-        pixels lie on the box's edges. Length over ``s`` falls with ``s``, so that no round overshoots.
+        pixels lie on the box's edges. Length over ``s`` falls with ``s``, so that no round overshoots but
+        by rounding.
         """
         found = super().project(candidate, x)
         if self.box is None or self.eps == 0:
@@ -41,7 +42,8 @@ class L2(Ball):
                 break
             share = (share * self.eps / length.clamp_min(tiny)).clamp(max=1)
             found = clip(x + column(share, x) * delta, self.box)
-        return found
+        # a short first length has few digits, and its share as few
+        return super().project(found, x)
 
     def _shrink(self, delta: Tensor) -> Tensor:
         length = length_of(delta).clamp_min(torch.finfo(delta.dtype).tiny)

@@ -154,7 +154,7 @@ def _is_unit(vectors: Tensor) -> Tensor:
 
 def _in_phase(states: Tensor, x: Tensor) -> Tensor:
     """``states`` times the global phase that makes their overlap with ``x`` real and positive."""
-    states, original = torch.view_as_complex(states.contiguous()), torch.view_as_complex(x)
+    states, original = (torch.view_as_complex(s.contiguous()) for s in (states, x))
     overlap = (states.conj() * original).sum(1)
     tiny = torch.finfo(x.dtype).tiny
     phase = torch.where(overlap.abs() > tiny, overlap / overlap.abs().clamp_min(tiny), 1)
