@@ -211,3 +211,13 @@ def test_states_may_lie_in_memory_in_any_order(generator):
     torch.testing.assert_close(
         Fidelity(0.1).distance(drawn, x), Fidelity(0.1).distance(drawn, x.contiguous())
     )
+
+
+def test_a_sampled_model_follows_its_angles(generator):
+    """As its scale does, and as the same model without shots does."""
+    sampled, x = sampled_net(generator, shots=20_000), torch.rand(3, 2, generator=generator)
+    sampled(x)
+    with torch.no_grad():
+        sampled.model.theta.add_(1.0)
+        exact = sampled.model.under()(x)
+        torch.testing.assert_close(sampled(x), exact, atol=0.15, rtol=0)
