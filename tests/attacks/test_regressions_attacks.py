@@ -14,6 +14,8 @@ from robustq.attacks import (
     UniformNoise,
     run_attack,
 )
+from robustq.attacks.nearest.fab import FAB
+from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.problem import BudgetSpent
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.models import QuantumNet
@@ -211,3 +213,26 @@ def test_states_may_lie_in_memory_in_any_order(generator):
     torch.testing.assert_close(
         Fidelity(0.1).distance(drawn, x), Fidelity(0.1).distance(drawn, x.contiguous())
     )
+
+
+def test_a_sampled_model_follows_its_angles(generator):
+    """As its scale does, and as the same model without shots does."""
+    sampled, x = sampled_net(generator, shots=20_000), torch.rand(3, 2, generator=generator)
+    sampled(x)
+    with torch.no_grad():
+        sampled.model.theta.add_(1.0)
+        exact = sampled.model.under()(x)
+        torch.testing.assert_close(sampled(x), exact, atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("attack", [FAB(steps=3, restarts=1), FMN(steps=3)])
+@pytest.mark.parametrize("threat", [L0(2, (0.0, 1.0)), L1(1.0, (0.0, 1.0)), L2(1.0), Linf(0.5)])
+def test_models_may_answer_in_another_precision(attack, threat, generator):
+    if isinstance(attack, FAB) and isinstance(threat, L0):
+        threat = L1(1.0)
+    weight = torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    x = torch.rand(8, 6, generator=generator)
+    y = (x.double() @ weight).argmax(1)
+    result = run_attack(attack, lambda x: x.double() @ weight, x, y, threat, generator=generator)
+    assert result.success.any()
+    assert result.x_adv.dtype == torch.float32

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from robustq.attacks import EOT, QuantumAutoAttack, UniformNoise, margin, run_attack
+from robustq.attacks import EOT, QuantumAutoAttack, Transfer, UniformNoise, margin, run_attack
 from robustq.audit.evidence import Count, Evidence, Level, Pair
 from robustq.audit.leakage import shared_rows
 from robustq.contracts import (
@@ -182,8 +182,9 @@ def _vanished(model: Classifier, x: Tensor, y: Tensor) -> Count | None:
     (gradient,) = torch.autograd.grad(margins.sum(), inputs, allow_unused=True)
     if gradient is None:
         return None
-    spread = (x - x.mean(0)).flatten(1).norm(dim=1).mean().clamp_min(torch.finfo(x.dtype).tiny)
-    usual = margins.detach().std(correction=0) / spread
+    spread = (x - x.mean(0)).flatten(1).norm(dim=1).mean()
+    alike = spread <= 16 * torch.finfo(x.dtype).eps * x.abs().max()
+    usual = torch.where(alike, 0, margins.detach().std(correction=0) / spread)
     flat = gradient.flatten(1).norm(dim=1) <= FLAT * usual
     return Count(int(flat.sum()), len(x))
 
@@ -200,15 +201,17 @@ class _Searches:
 
     def flips(self, attack: Attack, threat: Threat) -> Tensor:
         """Which inputs the attack flips, ``(batch,)``."""
-        return self.run(self.model, attack, threat).success
-
-    def run(self, model: Classifier, attack: Attack, threat: Threat) -> AttackResult:
-        """The framework's verdict, on this model."""
         result = run_attack(
-            attack, model, self.x, self.y, threat, generator=self.generator, answers=self.answers
+            attack,
+            self.model,
+            self.x,
+            self.y,
+            threat,
+            generator=self.generator,
+            answers=self.answers,
         )
         self.over += overruns(threat, self.x, result.x_adv)
-        return result
+        return result.success
 
     def pair(self, first: Tensor, second: Tensor) -> Pair:
         """Two searches input by input."""
@@ -233,9 +236,7 @@ def _searched(
         strongest = searches.flips(QuantumAutoAttack(), plan.threat)
         pairs["ensemble"] = searches.pair(flipped, strongest)
     if twin is not None:
-        candidates = searches.run(twin, plan.attack, plan.threat).x_adv
-        with torch.no_grad():
-            fooled = searches.model(candidates).argmax(1) != searches.y
+        fooled = searches.flips(Transfer(plan.attack, surrogate=twin), plan.threat)
         pairs["twin"] = searches.pair(flipped, fooled)
     levels = tuple(_levels(plan, searches))
     return replace(found, levels=levels, overruns=searches.over, **pairs)
@@ -252,11 +253,11 @@ def _levels(plan: Plan, searches: _Searches) -> Iterator[Level]:
 
 
 def _fewer_steps(attack: Attack) -> Attack | None:
-    """The same attack with a fifth of its steps, if it takes steps."""
+    """The same attack with a fifth of its steps, two at least, if it takes more."""
     steps = getattr(attack, "steps", 1)
-    if not is_dataclass(attack) or "steps" not in {f.name for f in fields(attack)} or steps < 2:
+    if not is_dataclass(attack) or "steps" not in {f.name for f in fields(attack)} or steps <= 2:
         return None
-    fewer: Any = replace(attack, steps=max(1, steps // FEWER))
+    fewer: Any = replace(attack, steps=max(2, steps // FEWER))
     return cast(Attack, fewer)
 
 

@@ -231,11 +231,12 @@ class Sampled:
         return self.model._run_as(self.noise)
 
     def _machine(self, dtype: torch.dtype) -> engine.ShotModel:
-        if dtype not in self._machines:
+        angles = self.model.theta.detach().to(dtype)
+        known = self._machines.get(dtype)
+        if known is None or not torch.equal(known[0], angles):
             circuit, observables, rules = self._run
-            angles = self.model.theta.detach().to(dtype)
             assert self.generator is not None
-            self._machines[dtype] = engine.ShotModel(
+            machine = engine.ShotModel(
                 circuit,
                 observables,
                 angles,
@@ -243,10 +244,12 @@ class Sampled:
                 shots=self.shots,
                 generator=self.generator,
             )
-        return self._machines[dtype]
+            self._machines[dtype] = known = (angles.clone(), machine)
+        return known[1]
 
     @cached_property
-    def _machines(self) -> dict[torch.dtype, engine.ShotModel]:
+    def _machines(self) -> dict[torch.dtype, tuple[Tensor, engine.ShotModel]]:
+        """Prepared for the angles beside them, which may be trained on."""
         return {}
 
     @property

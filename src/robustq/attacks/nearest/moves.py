@@ -101,7 +101,7 @@ class Moves:
     def slope(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The margin and its gradient by ``delta``; a random direction where that vanishes."""
         margin, gradient = self.problem.loss_and_gradient(self.place(delta))
-        return margin, self.lively(gradient.flatten(1) * self.unit)
+        return margin.to(gradient), self.lively(gradient.flatten(1) * self.unit)
 
     def walls(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margins ``(batch, others)`` of the other classes and their slopes, nearest boundary first.
@@ -118,7 +118,7 @@ class Moves:
         slopes = slopes[rows, others] - slopes[rows, self.problem.y[:, None]]
         steep = _norm(slopes, self.dual).clamp_min(torch.finfo(slopes.dtype).tiny)
         order = (gaps.abs() / steep).argsort(1)
-        return gaps.gather(1, order), slopes[rows, order]
+        return gaps.gather(1, order).to(slopes), slopes[rows, order]
 
     def wall(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margin ``(batch,)`` and slope of the class whose linearised boundary is nearest."""
