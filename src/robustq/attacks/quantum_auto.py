@@ -25,7 +25,7 @@ from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.pgd import PGD
 from robustq.attacks.square import Square
 from robustq.contracts import Attack, Problem
-from robustq.errors import ModelError
+from robustq.errors import ModelError, ThreatError
 from robustq.threats import L0, L1, L2, Linf
 
 VERSION = 1
@@ -90,10 +90,17 @@ class QuantumAutoAttack:
         Raises:
             ModelError: if a white-box model gives no input gradients; ask for
                 ``Access("scores")`` then, and a weaker adversary is what was measured.
+            ThreatError: if no member applies, such as l0 for an adversary who sees labels only.
         """
         first, second = problem.logits(problem.x), problem.logits(problem.x)
         samples = 1 if torch.equal(first, second) else SAMPLES
-        for member in self._applicable(problem, first.shape[1]):
+        members = list(self._applicable(problem, first.shape[1]))
+        if not members:  # nothing searched would look like robustness
+            raise ThreatError(
+                f"quantum-auto: expected a threat that a member searches with what the attacker "
+                f"sees, got {problem.threat} and an attacker who sees {problem.access}"
+            )
+        for member in members:
             standing = ~problem.flipped
             if not bool(standing.any()):
                 break
