@@ -30,7 +30,7 @@ REAL = [
     (name, kind)
     for name, kind in MEANT
     if not (ATTACKS[name].null or name in ELSEWHERE)
-    if ATTACKS[name].facts["knowledge"] == "white-box" and name != "universal"
+    if ATTACKS[name].facts["knowledge"] in ("white-box", "any") and name != "universal"
 ]
 FEW = {"square": {"queries": 50}, "spsa": {"steps": 2}, "transfer": {"queries": 4, "steps": 5},
        "hopskipjump": {"steps": 2}, "universal": {"steps": 15, "restarts": 1}}  # fmt: skip

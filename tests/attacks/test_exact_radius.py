@@ -15,9 +15,10 @@ from robustq.attacks import APGD, PGD, ExactL2, QuantumAutoAttack, run_attack
 from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.quantum_auto import MEMBERS, content_id
 from robustq.circuits import ansaetze, encodings, per_qubit_z
+from robustq.errors import ThreatError
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
-from robustq.threats import L1, L2, Access, Linf
+from robustq.threats import L0, L1, L2, Access, Linf
 
 WEIGHTS, BIAS, RADIUS = (1.3, -0.7, 0.4), 0.3, 0.2
 KINDS = {"linf": Linf, "l2": L2, "l1": L1}
@@ -161,6 +162,15 @@ def test_wrong_inputs_cost_nothing(generator):
     result = run_attack(QuantumAutoAttack(), model, x, 1 - y, L2(0.1), generator=generator)
     assert not result.correct.any()
     assert result.gradients == 0
+
+
+@pytest.mark.parametrize("knowledge", ["scores", "labels"])
+def test_an_ensemble_without_members_is_refused(knowledge, generator):
+    """Nothing searched would look like robustness."""
+    model, x, y = angles("linf", 4, generator)
+    with pytest.raises(ThreatError, match="expected a threat that a member searches"):
+        run_attack(QuantumAutoAttack(), model, x, y, L0(1, (-10.0, 10.0)), generator=generator,
+                   access=Access(knowledge))  # fmt: skip
 
 
 @pytest.mark.parametrize("knowledge", ["scores", "labels"])

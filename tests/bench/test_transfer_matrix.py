@@ -149,7 +149,7 @@ def test_the_page_is_self_contained_and_holds_every_cell(run):
     assert "A &lt;script&gt;alert(1)&lt;/script&gt; title" in page
     for cell in matrix.cells:
         assert f"{sum(cell.flipped)} of {sum(cell.correct)}" in own
-        assert f"[{100 * cell.low:.1f} – {100 * cell.high:.1f}]" in own
+        assert f"[{100 * cell.low:.1f}, {100 * cell.high:.1f}]" in own
     assert page == render_transfer(matrix)
 
 
@@ -160,7 +160,7 @@ def test_the_table_shows_rates_with_intervals(run):
     Console(width=200, file=text).print(transfer_table(run[1]))
     text = text.getvalue()
     cell = run[1].cell("qnn", "qnn")
-    assert f"{100 * cell.rate:.1f} [{100 * cell.low:.1f} – {100 * cell.high:.1f}]" in text
+    assert f"{100 * cell.rate:.1f} [{100 * cell.low:.1f}, {100 * cell.high:.1f}]" in text
     assert "random noise" in text
 
 

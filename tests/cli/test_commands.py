@@ -188,6 +188,11 @@ def test_attackers_who_see_less(folder):
         robustq("attack", "model", "--threat", "linf:0.2", "--json", cwd=folder).stdout
     )
     assert default["attack"].startswith("QuantumAutoAttack v1 (")
+    labels = robustq(
+        "attack", "model", "--knowledge", "labels", "--queries", "60", "--json", cwd=folder
+    )
+    assert labels.returncode == 0, labels.stderr
+    assert json.loads(labels.stdout)["input_gradients"] == 0
     assert default["robust_accuracy"][0] <= found["robust_accuracy"][0]
 
 
@@ -262,6 +267,15 @@ def test_doctor_and_version():
         (["attack", "nothing", "--attack", "ddn"], "expected a threat of l2, got 'linf'"),
         (["attack", "nothing", "--attack", "pgd", "--knowledge", "labels"], "expected a white-box"),
         (["attack", "nothing", "--attack", "square", "--knowledge", "labels"], "who sees scores"),
+        (["attack", "nothing"], "robustq: expected a saved model, but nothing/model.json"),
+        (
+            ["attack", "nothing", "--out", "broken.toml"],
+            "expected a folder to write, but broken.toml",
+        ),
+        (
+            ["transfer", "--data", "iris", "--models", "mlp,logistic", "--device", "manila"],
+            "--device: expected qnn in --models, got 'mlp,logistic'",
+        ),
         (["show", "nowhere"], "expected a finished run"),
         (["audit", "nowhere"], "expected a finished run"),
         (

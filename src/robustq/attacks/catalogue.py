@@ -39,7 +39,7 @@ ATTACKS: Mapping[str, Entry] = {
                            _facts("any", "scores", "tries forwards"), null=True),
     "quantum-auto": Entry(QuantumAutoAttack, "parameter-free ensemble, worst case of its members",
                           "after Croce & Hein, ICML 2020",
-                          _facts("any", "white-box", "about 1,000 gradients and 1,000 forwards for survivors")),
+                          _facts("any", "any", "about 1,000 gradients and 1,000 forwards for survivors")),
     "fgsm": Entry(FGSM, "one full-size gradient step", "Goodfellow et al., ICLR 2015",
                   _facts("any", "white-box", "1 gradient")),
     "pgd": Entry(PGD, "projected steepest ascent with restarts", "Madry et al., ICLR 2018",

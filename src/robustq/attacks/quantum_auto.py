@@ -25,7 +25,7 @@ from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.pgd import PGD
 from robustq.attacks.square import Square
 from robustq.contracts import Attack, Problem
-from robustq.errors import ModelError
+from robustq.errors import ModelError, ThreatError
 from robustq.threats import L0, L1, L2, Linf
 
 VERSION = 1
@@ -90,12 +90,19 @@ class QuantumAutoAttack:
         Raises:
             ModelError: if a white-box model gives no input gradients; ask for
                 ``Access("scores")`` then, and a weaker adversary is what was measured.
+            ThreatError: if no member applies, such as l0 for an adversary who sees labels only.
         """
         # no findings: by chance alone, single answers flip inputs that nobody moved
         first, second = (problem.logits(problem.x, keep=False) for _ in range(2))
         fixed = torch.equal(first, second)
         samples, wrong = 1 if fixed else SAMPLES, fixed & (first.argmax(1) != problem.y)
-        for member in self._applicable(problem, first.shape[1]):
+        members = list(self._applicable(problem, first.shape[1]))
+        if not members:  # nothing searched would look like robustness
+            raise ThreatError(
+                f"quantum-auto: expected a threat that a member searches with what the attacker "
+                f"sees, got {problem.threat} and an attacker who sees {problem.access}"
+            )
+        for member in members:
             standing = ~(problem.flipped | wrong)
             if not bool(standing.any()):
                 break

@@ -288,6 +288,8 @@ def read_results(run: Path) -> Results:
         return Results.model_validate_json(path.read_bytes())
     except OSError as failure:
         hint = " (unfinished: run the same assess command again)" if run.is_dir() else ""
+        if (run / "transfer.json").exists():
+            hint = f": it is a transfer run, see {run / 'transfer.html'}"
         raise RunError(f"expected a finished run, but {path} cannot be read{hint}") from failure
     except ValidationError as failure:
         first = failure.errors()[0]

@@ -91,7 +91,7 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
     record: dict[str, Any] = {"parameters": parameter_count(model), **stages.facts(model)}
     if isinstance(model, RBFSVM):
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
-        record["parameters"] = model.weight.numel() + model.support.numel()
+        record["parameters"] = parameter_count(model)
     else:
         defence = spec.defence.build(spec.threat) if entrant.defended else None
         history = fit(

@@ -28,7 +28,7 @@ def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdic
     point = quantum.at(partial["reference_eps"])
     eps, clean, robust = point.eps, quantum.accuracy, point.robust
     if clean.low <= partial["majority"]:
-        level, word = "useless", "has nothing to lose to"
+        level, word = "useless", "is useless with or without"
     elif robust.high < partial["majority"]:
         level, word = "broken", "does not survive"
     elif robust.low >= 0.9 * clean.value:

@@ -34,7 +34,7 @@ def attack(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
     name: Annotated[str, typer.Option("--attack", help="Name in `robustq list attacks`.")] = "quantum-auto",
     threat: Annotated[str, typer.Option(help="THREAT:EPS, such as linf:0.1 or l2:0.5.")] = "linf:0.05",
-    frozen: Annotated[str | None, typer.Option(help="Features that cannot be changed, names or numbers.")] = None,
+    frozen: Annotated[str | None, typer.Option(help="Features held fixed, names or numbers from 0: 'PC1,2'.")] = None,
     knowledge: Annotated[str, typer.Option(help="What the attacker sees: white-box, scores, labels.")] = "white-box",
     queries: Annotated[int | None, typer.Option(min=1, help="Most queries an input.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, for attacks that take them.")] = None,

@@ -61,6 +61,6 @@ def _print(results: Results) -> None:
             table.add_row(name, level, *cells)
         console.print(table)
     for flag in told(results):
-        who = ", ".join(flag.subjects)
+        who = "; ".join(flag.subjects)
         console.print(Text(f"{flag.level}: {who}: {flag.message} ({flag.id})", STYLES[flag.level]))
     console.print(Text(tally(results)))

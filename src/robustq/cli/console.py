@@ -39,6 +39,8 @@ def in_words(value: Any) -> str:
         return f"{100 * value[0]:.1f} % [{100 * value[1]:.1f}, {100 * value[2]:.1f}]"
     if isinstance(value, dict):
         return ", ".join(f"{name} {change:+.4g}" for name, change in value.items()) or "nothing"
+    if value is None:
+        return "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

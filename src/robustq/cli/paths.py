@@ -8,8 +8,11 @@ from pathlib import Path
 from robustq.errors import RunError
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a path that could not be created, without creating anything."""
+def check_writable(path: Path, *, folder: bool = True) -> None:
+    """Refuse a path that could not be created as a folder (or a file), without creating anything."""
+    if path.exists() and path.is_dir() != folder:
+        wanted, found = ("folder", "file") if folder else ("file", "folder")
+        raise RunError(f"expected a {wanted} to write, but {path} is a {found}")
     parent = path.absolute().parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent

@@ -32,7 +32,7 @@ def poison(
     data: Annotated[str | None, typer.Option(help="Poison this data set, with the defaults.")] = None,
     name: Annotated[str, typer.Option("--with", help="Name in `robustq list poisonings`.")] = "label-flip",
     budget: Annotated[float, typer.Option(help="Share of the training rows that may be changed or added.")] = 0.2,
-    target: Annotated[int | None, typer.Option(help="Number of the class that the trigger brings.")] = None,
+    target: Annotated[int | None, typer.Option(help="Number of the class that the trigger brings, from 0.")] = None,
     trigger: Annotated[str | None, typer.Option(help="The backdoor's trigger: 'FEATURE:VALUE,...'.")] = None,
     classes: Annotated[str | None, typer.Option(help="Keep these classes only: '3,5'.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many victims of each kind to train.")] = None,

@@ -32,6 +32,7 @@ def report(
     """Write the report card of a finished run again."""
     results = read_results(run)
     path = to or (run if run.is_dir() else run.parent) / "report.html"
-    check_writable(path)
+    check_writable(path, folder=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_report(results, path)
     notes().print(f"report: {path}", soft_wrap=True)

@@ -74,7 +74,9 @@ def _made(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[s
     try:
         return entry.make(**kept)
     except TypeError as failure:
-        raise SpecError(f"{kind} {name!r}: {failure}") from failure
+        raise SpecError(
+            f"{kind} {name!r}: expected options of other types, got {kept} ({failure})"
+        ) from failure
 
 
 def _verdict(

@@ -12,6 +12,7 @@ from robustq.bench.transfer import chosen
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
+from robustq.errors import SpecError
 from robustq.report import transfer_table, write_transfer
 
 
@@ -42,6 +43,8 @@ def transfer(
         plan = bench.parse({**plan.model_dump(), "transfer": {"models": names}})
     raw = plan.raw()
     plan = chosen(bench.completed(plan, raw), raw)
+    if device is not None and plan.model.name not in (plan.transfer.models or []):
+        raise SpecError(f"--device: expected {plan.model.name} in --models, got {models!r}")
     run = to or Path("runs") / f"{plan.data.name}-transfer-{plan.content_id[:8]}"
     check_writable(run)
     try:

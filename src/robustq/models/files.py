@@ -87,8 +87,9 @@ def load(folder: Path | str) -> nn.Module:
 def read_json(folder: Path | str) -> dict[str, Any]:
     """The checked content of ``model.json``, metadata included."""
     path = Path(folder) / "model.json"
+    text = _read(path)
     try:
-        content = json.loads(_read(path))
+        content = json.loads(text)
     except (ValueError, RecursionError) as failure:
         raise ModelFileError(f"{path}: expected JSON, got something else: {failure}") from failure
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -116,9 +117,11 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Trainable numbers in the model.
+    """Trainable numbers in the model; for a kernel machine its support vectors and their weights.
 
     >>> parameter_count(nn.Linear(3, 2))
     8
     """
+    if isinstance(model, RBFSVM):
+        return model.weight.numel() + model.support.numel()
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

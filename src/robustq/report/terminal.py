@@ -52,7 +52,7 @@ def _flags(results: Results) -> list[RenderableType]:
 
     flags = [
         Text(
-            f"{f.level.upper()} FLAG  {', '.join(f.subjects)}: {f.message} ({f.id})",
+            f"{f.level.upper()} FLAG  {'; '.join(f.subjects)}: {f.message} ({f.id})",
             LEVELS[f.level],
         )
         for f in told(results)

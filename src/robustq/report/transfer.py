@@ -45,9 +45,9 @@ def span(cell: Cell) -> str:
     """The interval of a cell, in percent.
 
     >>> span(Cell(source="qnn", target="mlp", flipped=[2], correct=[9], low=0.063, high=0.547))
-    '6.3 – 54.7'
+    '6.3, 54.7'
     """
-    return f"{100 * cell.low:.1f} – {100 * cell.high:.1f}"
+    return f"{100 * cell.low:.1f}, {100 * cell.high:.1f}"
 
 
 def heat_map(matrix: Matrix) -> go.Figure:

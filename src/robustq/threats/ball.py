@@ -114,7 +114,8 @@ class Ball:
         raise NotImplementedError
 
     def _describe(self, norm: str) -> str:
-        held = f", {len(self.frozen)} features frozen" if self.frozen else ""
+        plural = "s" if len(self.frozen) > 1 else ""
+        held = f", {len(self.frozen)} feature{plural} frozen" if self.frozen else ""
         own = ", features in units of their own" if self.scale else ""
         return f"{norm} eps={self.eps:g}" + describe(self.box) + own + held
 
