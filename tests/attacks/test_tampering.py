@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from robustq import stats
 from robustq.attacks import FGSM, PGD, Identity, UniformNoise
+from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.tampering import (
     CircuitTrojan,
     Crosstalk,
@@ -17,12 +18,12 @@ from robustq.attacks.tampering import (
     GateInsertion,
     GateRemoval,
     Greedy,
+    ManyStarts,
     ParameterDrift,
     ReadoutTamper,
     Tampering,
     UniversalUnitary,
     Untouched,
-    many_starts,
     plant,
     smallest_drift,
     tamper,
@@ -63,7 +64,7 @@ EVERY = CONTINUOUS + DISCRETE
 
 
 def search_for(tampering):
-    return Greedy() if isinstance(tampering, GateRemoval | FeatureSwap) else many_starts()
+    return Greedy() if isinstance(tampering, GateRemoval | FeatureSwap) else ManyStarts()
 
 
 @pytest.fixture
@@ -323,7 +324,13 @@ def test_the_smallest_drift_is_the_angle_to_the_boundary(generator):
     for norm, share in (("l2", 0.25), ("linf", 0.5)):
         drift = ParameterDrift(1.5, norm)
         found = smallest_drift(
-            model, x, y, share=share, generator=generator, drift=drift, attack=many_starts(10, 1)
+            model,
+            x,
+            y,
+            share=share,
+            generator=generator,
+            drift=drift,
+            attack=ManyStarts(draws=4, restarts=1, steps=10),
         )
         needed = math.pi / 2 - 0.2 - float(x[-math.ceil(11 * share)])
         assert needed <= found.distance <= needed + 0.01
@@ -355,7 +362,7 @@ def test_the_smallest_drift_of_a_trained_model_is_smaller_than_a_random_one(gene
 def test_a_trojan_sleeps_until_it_is_triggered(name, target, trigger, generator):
     model, x, y = trained(name)
     trojan = CircuitTrojan(target, trigger)
-    found = plant(trojan, model, x, y, attack=many_starts(20, 3), generator=generator)
+    found = plant(trojan, model, x, y, attack=PGD(steps=20, restarts=3), generator=generator)
     assert found.attack_success > 0.9 > 0.2 > found.trigger_success
     assert found.trojan_accuracy > found.clean_accuracy - 0.15
     assert found.p_value < 0.01
@@ -438,7 +445,7 @@ def test_mcnemar_against_the_binomial():
 def test_catalogue_entries_run_as_they_are(name, small, generator):
     model, x, y = small
     entry = TAMPERINGS[name]
-    made, search = entry.make(), SEARCHES[entry.facts["search"]].make()
+    made, search = entry.make(), {**ATTACKS, **SEARCHES}[entry.facts["search"]].make()
     assert made == entry.make()
     assert hash(made) == hash(entry.make())
     run = plant if isinstance(made, CircuitTrojan) else tamper

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.attacks.tampering.starts import many_starts
+from robustq.attacks.tampering.starts import ManyStarts
 from robustq.attacks.tampering.surface import SettingsAttack, Surface, described, surface
 from robustq.attacks.tampering.verdict import TamperResult, check_tamperable, tamper
 from robustq.circuits import Circuit
@@ -85,7 +85,7 @@ def smallest_drift(
         share: of the inputs that are correct at rest, in (0, 1].
         generator: all randomness.
         drift: norm and number of angles; its eps is the largest drift tried (default: l2, pi).
-        attack: the search at every eps; :func:`many_starts` unless given.
+        attack: the search at every eps; :class:`ManyStarts` unless given.
 
     Raises:
         ThreatError: on a share outside (0, 1], or if even the largest drift flips fewer.
@@ -105,7 +105,7 @@ def smallest_drift(
         raise ThreatError(f"expected a share in (0, 1], got {share}")
     check_tamperable(model)
     most = drift or ParameterDrift(math.pi, "l2")
-    search = attack or many_starts()
+    search = attack or ManyStarts()
 
     def at(eps: float) -> TamperResult:
         return tamper(replace(most, eps=eps), model, x, y, attack=search, generator=generator)
