@@ -80,7 +80,7 @@ def test_flags_stand_at_the_top_and_lead_to_their_explanation(results):
     text = render(sick)
     banner = text[text.index('<section class="panel flags red"') :].split("</section>")[0]
     assert text.index(banner) < text.index('id="verdict"')
-    assert banner.index("<b>QNN, SVM</b>: 7 &lt; 9") < banner.index("fewer-steps-beat-more")
+    assert banner.index("<b>QNN; SVM</b>: 7 &lt; 9") < banner.index("fewer-steps-beat-more")
     for name in ("data-leakage", "fewer-steps-beat-more"):
         assert f'href="#check-{name}"' in banner
         row = text[text.index(f'<tr id="check-{name}">') :].split("</tr>")[0]
@@ -89,6 +89,13 @@ def test_flags_stand_at_the_top_and_lead_to_their_explanation(results):
     assert 'class="panel flags amber"' in amber
     assert "No flag was raised." in render(flagged(results))
     assert 'id="flags"' not in render(flagged(results))
+
+
+def test_a_page_without_flags_says_so_at_the_top(results):
+    clean = render(results.model_copy(update={"flags": []}))
+    assert clean.index('id="no-flags"') < clean.index('id="verdict"')
+    assert "no flag was raised; " in clean
+    assert 'id="no-flags"' not in render(flagged(results, ("QNN", "below-majority")))
 
 
 def test_every_check_has_a_row_and_every_model_a_column(results):
