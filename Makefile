@@ -33,7 +33,7 @@ test: $(VENV)/.tested ## run every test
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 fallback: $(VENV)/.tested ## run the core tests without the native kernel
-	ROBUSTQ_NATIVE=0 $(BIN)/python -m pytest -q -n $(WORKERS) tests/circuits tests/engine tests/attacks tests/models
+	ROBUSTQ_NATIVE=0 $(BIN)/python -m pytest -q -n $(WORKERS) tests/circuits tests/engine tests/models tests/attacks/test_attacks.py
 
 # $(call kernel,folder,flags,options): the kernel once more, under build/, with a sanitizer's flags
 define kernel

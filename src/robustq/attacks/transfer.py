@@ -34,7 +34,7 @@ class Transfer:
         steps: of its training, on batches of 256.
 
     >>> print(Transfer())
-    transfer from a surrogate trained on 64 queries: PGD, 20 steps, 3 restarts, cross-entropy
+    transfer from a surrogate trained on 64 queries: PGD, 20 steps, 3 restarts, margin
     """
 
     attack: Attack = field(default_factory=PGD)
