@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from robustq.attacks import (
+    APGD,
     EOT,
     MIM,
     PGD,
@@ -325,3 +326,18 @@ def test_averaging_does_not_change_a_model_that_answers_the_same(generator):
     mean = run_attack(EOT(UniformNoise(), samples=3), line, x, y, Linf(0.5),
                       generator=torch.Generator().manual_seed(1))  # fmt: skip
     torch.testing.assert_close(once.x_adv, mean.x_adv)
+
+
+def test_shortening_steps_reach_a_narrow_gap(generator):
+    """Only points within 0.02 of one inside the ball flip; steps of the first length jump over it."""
+
+    def model(x):
+        away = ((x - torch.tensor([0.137, -0.311], dtype=x.dtype)) ** 2).sum(1)
+        return torch.stack([away - 0.02**2, 0 * away], 1)
+
+    x, y = torch.zeros(3, 2, dtype=torch.float64), torch.zeros(3, dtype=torch.long)
+    found = run_attack(APGD(steps=60), model, x, y, Linf(1.0), generator=generator)
+    assert found.correct.all()
+    assert found.success.all()
+    long = PGD(steps=60, restarts=1, step=1.0)
+    assert not run_attack(long, model, x, y, Linf(1.0), generator=generator).success.any()

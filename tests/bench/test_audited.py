@@ -53,9 +53,22 @@ def test_every_entrant_is_audited_once_and_the_device_too(run):
     plain, noisy = (results.audited()[name] for name in ("QNN", "QNN on manila"))
     assert [level.eps for level in plain.levels] == [0.05, 0.2]
     assert plain.twin is None
+    assert plain.ensemble.of == plain.blackbox.of == plain.levels[0].noise.of
+    assert plain.plateau.qubits == (2, 4, 6, 8)
+    assert results.audited()["Logistic regression"].plateau is None
     assert noisy.twin.of == noisy.levels[0].noise.of
     assert set(plain.shared) == {"validation in train", "test in train", "test in validation"}
     assert set(results.audited()["RBF-SVM"].shared) == {"test in train"}
+
+
+def test_a_threat_without_blocks_is_searched_at_random(run, spec):
+    """Square knows no l0; the best of random points stands in for it."""
+    folder, _ = run
+    threat = spec.threat.model_copy(update={"name": "l0", "eps": [1.0], "reference": 1.0})
+    few, model = spec.model_copy(update={"threat": threat}), load(folder / "units/quantum-0").eval()
+    found = Evidence.from_data(audited(model, few.dataset(), few, entrants(few)[0], [])["model"])
+    assert found.blackbox.of > 0
+    assert found.ensemble.seconds >= found.blackbox.seconds
 
 
 def test_an_honest_run_raises_no_red_flag(run):

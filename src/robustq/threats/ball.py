@@ -6,6 +6,7 @@ Features may be measured in units of their own (``scale``) and may be out of the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from robustq.threats.box import Box, bounds, check_box, check_eps, clip, describ
 
 
 @dataclass(frozen=True)
-class Ball:
+class Ball(ABC):
     """``{x + delta: norm(delta / scale) <= eps}`` in a box; the norms are its subclasses.
 
     Args:
@@ -101,17 +102,21 @@ class Ball:
             raise ThreatError(f"scale and frozen: expected flat features, got {tuple(x.shape)}")
         return _units(self.scale, self.frozen, x.shape[1], x.dtype, x.device)
 
+    @abstractmethod
     def _shrink(self, delta: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The nearest point of the ball, in units."""
 
+    @abstractmethod
     def _draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError
+        """A random point of the ball, in units."""
 
+    @abstractmethod
     def _ascend(self, gradient: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The step of unit norm that raises a linear function most, in units."""
 
+    @abstractmethod
     def _norm(self, delta: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The norm of a change in units, ``(batch,)``."""
 
     def _describe(self, norm: str) -> str:
         plural = "s" if len(self.frozen) > 1 else ""
