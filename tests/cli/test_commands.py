@@ -147,7 +147,9 @@ def test_attack_a_saved_model(folder):
     assert kept.manifest["data"]["name"] == "iris"
     page = (folder / "adversarial/examples.html").read_text()
     assert page.count('<div class="example">') == min(12, int(kept.tensors["success"].sum()))
-    text = robustq("attack", "model", "--attack", "identity", cwd=folder)
+    assert "budget-covers-box" not in done.stderr
+    text = robustq("attack", "model", "--attack", "identity", "--threat", "linf:1", cwd=folder)
+    assert "budget-covers-box: for" in text.stderr
     assert "attack success rate: 0.0 %" in text.stdout
 
 

@@ -26,6 +26,7 @@ from robustq.noise import Device
 from robustq.report import shown, write_examples
 from robustq.seeding import torch_generator
 from robustq.threats import Access
+from robustq.threats.ball import Ball
 
 EXAMPLES = 12
 
@@ -56,6 +57,7 @@ def attack(
     kept = saved(model, device)
     target = kept.spec.noise.calibrated() if device is not None else None
     limit = _threat(threat, frozen, kept.data)
+    _warn_of_covered_box(limit, kept.test[0])
     result = _attacked(kept, target, chosen, limit, torch_generator(seed, "attack"), access)
     found = _verdict(result, str(chosen), str(limit), str(access))
     found |= {"device": target.name} if target else {}
@@ -100,6 +102,16 @@ def _threat(text: str, frozen: str | None, data: Dataset | None) -> Threat:
         raise SpecError(f"threat: expected THREAT:EPS such as linf:0.1, got {text!r}") from None
     held = [] if frozen is None or data is None else _indices(frozen, list(data.features))
     return ThreatSpec(name=name, frozen=held).build(value)
+
+
+def _warn_of_covered_box(threat: Threat, x: Tensor) -> None:
+    """The audit's flag of the same name, where a single attack is not audited."""
+    covered = int(threat.covers_box(x).sum()) if isinstance(threat, Ball) else 0
+    if covered:
+        notes().print(
+            f"budget-covers-box: for {covered} of {len(x)} inputs the whole box lies within the budget, "
+            "so that any input is allowed", style="yellow", soft_wrap=True,
+        )  # fmt: skip
 
 
 def _indices(text: str, features: list[str]) -> list[int]:
