@@ -4,6 +4,9 @@ For ``V = Q diag(v) Q^T`` and a vector with coefficients ``c = Q^T x`` and ``x^T
 ``{z: z^T V z = 0}`` nearest to ``x`` is ``(I + t V)^-1 x``, with ``t`` the root of ``sum v c^2 / (1 + t v)^2`` in
 ``(0, 1 / max(-v))`` (one quadratic constraint: no duality gap). In the hard case the vector has no part in
 the lowest eigenspace and there may be no root; then ``t = 1 / max(-v)`` and a part in that space is added.
+
+Weak duality proves a distance at any ``t`` of the interval, converged or not:
+``|z - x|^2 >= sum c^2 t v / (1 + t v)`` wherever ``z^T V z <= 0``.
 """
 
 from __future__ import annotations
@@ -13,23 +16,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BISECTIONS = 200
+NEWTON = 60  # at most; a bracket is kept, and halved (in its logarithm) where Newton's step leaves it
 ROUNDING = 1e-13  # of the largest eigenvalue: what is less negative is not negative
 NOTHING = 1e-10  # a share of the vector below which a part counts as absent
+CLOSE = 1e-14  # relative change of s at which the search ends
+SMALLEST = 1e-40  # of s = 1 - t max(-v): nearer to the end of the interval is its end
 
 
 @dataclass(frozen=True)
 class NearestZero:
-    """Coefficients of the nearest zero of the form, and its distance.
+    """Coefficients of the nearest zero of the form, its distance, and what is proved of it.
 
     Attributes:
         coefficients: in the eigenbasis, ``(batch, dimension)``; the given ones where there is no zero.
         distance: Euclidean, ``(batch,)``; infinite where the form has no negative eigenvalue, zero
             where it is not positive at the given vector.
+        proved: no zero is nearer than this, ``(batch,)``, rounding of eigenvalues (``ROUNDING`` of
+            the largest) and of sums allowed for.
     """
 
     coefficients: Tensor
     distance: Tensor
+    proved: Tensor
 
 
 def nearest_zero(values: Tensor, coefficients: Tensor) -> NearestZero:
@@ -47,32 +55,73 @@ def nearest_zero(values: Tensor, coefficients: Tensor) -> NearestZero:
     weights = coefficients.abs().square()
     form = (values * weights).sum(1)
     if values[0] >= -ROUNDING * values.abs().max():
-        return NearestZero(coefficients, torch.full_like(form, torch.inf))
+        endless = torch.full_like(form, torch.inf)
+        return NearestZero(coefficients, endless, _proved(values, weights, endless))
     lowest = values <= values[0] * (1 - 1e-12)
     absent = (weights * lowest).sum(1) <= NOTHING**2 * weights.sum(1)
-    weights = torch.where(absent[:, None] & lowest, 0, weights)
-    shrink = _shrink(values, weights)
-    moved = torch.where(weights > 0, coefficients * shrink, 0)
+    present = torch.where(absent[:, None] & lowest, 0, weights)
+    s = _root(values, present)
+    moved = torch.where(present > 0, coefficients * _inverse(values / -values[0], s), 0)
     moved = _completed(values, moved, lowest)
     inside = form > 0
     moved = torch.where(inside[:, None], moved, coefficients)
     length = torch.linalg.vector_norm(moved - coefficients, dim=1)
-    return NearestZero(moved, length)
+    return NearestZero(moved, length, _proved(values, weights, (1 - s) / -values[0]))
 
 
-def _shrink(values: Tensor, weights: Tensor) -> Tensor:
-    """``1 / (1 + t v)`` at the root, or at the end of the interval if there is none, ``(batch, dimension)``.
+def _proved(values: Tensor, weights: Tensor, t: Tensor) -> Tensor:
+    """The dual bound at multipliers near ``t``, for every form whose eigenvalues lie near ``values``.
 
-    The root is sought in ``s = 1 - t max(-v)``, which keeps its digits near the end of the interval.
+    Eigenvalues are lowered by their rounding, so that where the true form is not positive this one is
+    not either; the sum is then lowered by its own rounding.
+    """
+    slack = ROUNDING * values.abs().max()
+    lowered = values - slack
+    highest = 1 / (-lowered[0]).clamp_min(torch.finfo(values.dtype).tiny)
+    t = torch.minimum(t, highest * (1 - 1e-15))[:, None]
+    ratio = t * lowered / (1 + t * lowered)
+    terms = weights * torch.where(weights > 0, ratio, 0)
+    rounding = 4 * len(values) * torch.finfo(values.dtype).eps * terms.abs().sum(1)
+    bound = (terms.sum(1) - rounding).clamp_min(0).sqrt()
+    if lowered[0] > 0:  # nowhere zero but at the origin
+        return torch.full_like(bound, torch.inf)
+    return bound
+
+
+def _root(values: Tensor, weights: Tensor) -> Tensor:
+    """``s = 1 - t max(-v)`` of the root, or of the end of the interval if there is none, ``(batch,)``.
+
+    In ``s`` the digits near the end of the interval are kept. Newton's method on
+    ``N^-1/2 - P^-1/2``, with ``P`` and ``N`` the sums over positive and negative eigenvalues: both are
+    almost linear (Conn, Gould & Toint, *Trust-Region Methods*, 2000, section 7.3).
     """
     ratio = values / -values[0]  # -1 at the lowest
     low, high = weights.new_zeros(len(weights)), weights.new_ones(len(weights))
-    for _ in range(BISECTIONS):
-        middle = torch.where(low > 0, (low * high).sqrt(), high / 16)
-        middle = torch.where(high <= 1e-40, high, middle)
-        positive = (ratio * weights * _inverse(ratio, middle) ** 2).sum(1) > 0
-        low, high = torch.where(positive, low, middle), torch.where(positive, middle, high)
-    return _inverse(ratio, high)
+    s, live = weights.new_full((len(weights),), 0.5), torch.arange(len(weights))
+    live = live.to(weights.device)
+    for _ in range(NEWTON):
+        height, slope = _secular(ratio, weights[live], s[live])
+        at = s[live]
+        below = torch.where(height > 0, low[live], at)
+        above = torch.where(height > 0, at, high[live])
+        step = at - height / slope
+        middle = torch.where(below > 0, (below * above).sqrt(), above / 64)
+        step = torch.where((step > below) & (step < above), step, middle)
+        low[live], high[live], s[live] = below, above, step
+        live = live[((step - at).abs() > CLOSE * at) & (above > SMALLEST)]
+        if not len(live):
+            break
+    return torch.where(high <= SMALLEST, high, s)
+
+
+def _secular(ratio: Tensor, weights: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """``N^-1/2 - P^-1/2``, which rises with ``s``, and its slope, ``(batch,)`` each."""
+    inverse = _inverse(ratio, s)
+    second = ratio.abs() * weights * inverse**2
+    third = ratio.abs() * second * inverse
+    up = ratio > 0
+    p, p3, n, n3 = (part[:, side].sum(1) for side in (up, ~up) for part in (second, third))
+    return n**-0.5 - p**-0.5, n3 * n**-1.5 + p3 * p**-1.5
 
 
 def _inverse(ratio: Tensor, s: Tensor) -> Tensor:
