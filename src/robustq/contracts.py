@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robustq.errors import ModelError
 from robustq.threats import Access
+from robustq.trigonometric import Trigonometric
 
 
 @runtime_checkable
@@ -102,6 +103,13 @@ class StateClassifier(Protocol):
         """Logits ``(batch, classes)`` of such states."""
         ...
 
+    def state_forms(self) -> Tensor:
+        """Hermitian ``M_k``, complex128 ``(classes, dimension, dimension)``.
+
+        The logits of a state ``psi`` of unit length are ``psi^dagger M_k psi``.
+        """
+        ...
+
 
 @runtime_checkable
 class AmplitudeClassifier(Protocol):
@@ -113,6 +121,64 @@ class AmplitudeClassifier(Protocol):
 
     def forms(self, dtype: torch.dtype) -> Tensor:
         """``Re M_k``, ``(classes, features, features)``; ModelError if it is not."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GateAngles:
+    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
+
+    Attributes:
+        constant: ``(angles,)``.
+        linear: ``(angles, features)``.
+        quadratic: ``(angles, features, features)``.
+        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
+            ``exp(-i angle G)``, ``(angles,)``.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+    spread: Tensor
+
+
+@runtime_checkable
+class AngleClassifier(Protocol):
+    """A frozen classifier whose features turn gates."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on the input, float64."""
+        ...
+
+    def state_forms(self) -> Tensor:
+        """The read-out behind the last of those gates; see :class:`StateClassifier`."""
+        ...
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials; ModelError where they are none, or too large."""
+        ...
+
+
+@runtime_checkable
+class SquashedClassifier(Protocol):
+    """A frozen classifier behind ``sigmoid(W x + b)``."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor]:
+        """``W (inner features, features)`` and ``b (inner features,)``, float64."""
+        ...
+
+    @property
+    def inner(self) -> AngleClassifier:
+        """From the sigmoid's values in (0, 1) to the logits of the whole."""
         ...
 
 
@@ -339,3 +405,91 @@ def check_logits(logits: Tensor, batch: int) -> Tensor:
     if not bool(torch.isfinite(logits).all()):
         raise ModelError("expected finite logits, got NaN or infinity from the model")
     return logits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bounds:
+    """What a certifier claims of each input of a batch, in the threat's norm.
+
+    Attributes:
+        label: the class it speaks about, ``(batch,)`` of int64; -1 where it abstains.
+        lower: no allowed change of this size or less alters the answer, ``(batch,)`` of float64;
+            zero where nothing is claimed, infinite where no change at all does.
+        upper: size of a change that does, ``(batch,)``; infinite where none is known.
+        witness: such inputs, shape of ``x``; None if none is known.
+    """
+
+    label: Tensor
+    lower: Tensor
+    upper: Tensor
+    witness: Tensor | None = None
+
+
+@runtime_checkable
+class Prover(Protocol):
+    """A certifier made ready for one model and one threat; everything in float64."""
+
+    @property
+    def model(self) -> Classifier:
+        """The classifier that the claims are about."""
+        ...
+
+    def prove(self, x: Tensor, /) -> Bounds:
+        """Claims about inputs ``(batch, *features)`` of float64."""
+        ...
+
+
+@runtime_checkable
+class Certifier(Protocol):
+    """A method of proof; what its claims are worth is the framework's to say."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure a claim is: 1 for a proof, ``1 - alpha`` for a statistical one."""
+        ...
+
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator, /) -> Prover:
+        """What does not depend on the inputs, done once.
+
+        Args:
+            model: a frozen model, or any classifier.
+            threat: its norm and box; ``eps`` is the largest budget of interest.
+            generator: all of its randomness.
+
+        Raises:
+            RobustQError: if the method does not apply to the model or the threat.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Certificate:
+    """The framework's verdict on the claims of a certifier.
+
+    Attributes:
+        label: the certified class, ``(batch,)``; -1 where the certifier abstained.
+        correct: whether that is the true class, ``(batch,)``.
+        lower: certified radius, ``(batch,)``: no change of this size or less alters the label.
+        upper: size of the change to ``witness``, re-computed; infinite where there is none.
+        witness: inputs whose other answer was seen, shape of ``x``; the clean ones elsewhere.
+        confidence: of each claim by itself.
+        seconds: wall time, preparation left out.
+        preparation: wall time of what is done once a model.
+    """
+
+    label: Tensor
+    correct: Tensor
+    lower: Tensor
+    upper: Tensor
+    witness: Tensor
+    confidence: float
+    seconds: float
+    preparation: float
+
+    def certified(self, eps: float) -> Tensor:
+        """Correct, and proved at this budget, ``(batch,)`` of bool."""
+        return self.correct & (self.lower >= eps)
+
+    def refuted(self, eps: float) -> Tensor:
+        """Wrong, or with a witness within this budget, ``(batch,)`` of bool."""
+        return ~self.correct | (self.upper <= eps)

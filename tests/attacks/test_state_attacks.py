@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from robustq.attacks import PGD, Identity, run_attack
 from robustq.attacks.exact import ExactState, nearest_flip
-from robustq.attacks.tampering import StateView
+from robustq.states import StateView
 from robustq.circuits import Circuit, ansaetze, encodings, op, per_qubit_z, x, z
 from robustq.errors import CircuitError, ModelError
 from robustq.models import QuantumNet

@@ -65,7 +65,7 @@ class ExactL2:
 
 @dataclass(frozen=True)
 class ExactState:
-    """The nearest state of another class, for :class:`robustq.attacks.tampering.StateView`.
+    """The nearest state of another class, for :class:`robustq.states.StateView`.
 
     Guan, Fang & Ying (CAV 2021) pose it as a semidefinite programme; one quadratic constraint needs none.
 

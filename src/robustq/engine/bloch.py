@@ -9,6 +9,7 @@ Letters that an encoder never reaches (Y for RY rotations) are left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from robustq.engine import native
 from robustq.engine.lowering import lower
 from robustq.engine.schedule import schedule
 from robustq.engine.statevector import product
+from robustq.trigonometric import Trigonometric, amplification, interpolated
 
 WIDEST = 12  # qubits: 4**12 coefficients a class before letters are left out
 LETTERS = "IXYZ"
@@ -75,6 +77,18 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     return torch.stack(found, dim=1)
 
 
+def _features_on(circuit: Circuit, qubit: int) -> list[int]:
+    """The features that turn gates on a qubit, ascending."""
+    return sorted({
+        slot.number
+        for o in circuit.operations
+        if qubit in o.qubits
+        for angle in o.angles
+        for slot in angle.slots
+        if slot.kind == "x"
+    })  # fmt: skip
+
+
 class BlochForm:
     """Scores ``(batch, classes)`` of a product encoding.
 
@@ -114,6 +128,39 @@ class BlochForm:
         matrix = self.tensor.reshape(classes, left.shape[1], -1)
         image = left @ matrix.transpose(0, 1).reshape(left.shape[1], -1)
         return (image.reshape(len(x), classes, -1) * right[:, None]).sum(2)
+
+    def trigonometric(
+        self, frequencies: Tensor, degrees: Sequence[int], rounding: float
+    ) -> Trigonometric | None:
+        """The scores as polynomials, qubit by qubit; None unless each feature stays on one qubit."""
+        places = [_features_on(self.circuit, q) for q in range(self.circuit.qubits)]
+        order = [f for on in places for f in on]
+        if len(set(order)) < len(order):
+            return None
+        tensor = self.tensor.double()
+        for qubit, on in enumerate(places):
+            values = self._letters_at(qubit, on, frequencies, degrees)
+            tensor = torch.tensordot(tensor, values, dims=([1], [values.ndim - 1]))
+        idle = [f for f in range(len(degrees)) if f not in order]
+        tensor = tensor.reshape(*tensor.shape, *[1] * len(idle))
+        home = [(order + idle).index(f) + 1 for f in range(len(degrees))]
+        tensor = tensor.permute(0, *home).contiguous()
+        return Trigonometric(tensor, frequencies, amplification(degrees) * rounding)
+
+    def _letters_at(
+        self, qubit: int, on: Sequence[int], frequencies: Tensor, degrees: Sequence[int]
+    ) -> Tensor:
+        """Coefficients of a qubit's Bloch vector in its features, ``(2 d + 1, ..., letters)``."""
+        kept = [LETTERS.index(p) for p in self.letters[qubit]]
+
+        def vector(x: Tensor) -> Tensor:
+            full = torch.zeros(len(x), len(degrees), dtype=torch.float64)
+            full[:, list(on)] = x
+            return vectors(self.circuit, full, self._parameters.double())[:, qubit, kept]
+
+        own = torch.tensor(list(on), dtype=torch.long)
+        found = interpolated(vector, frequencies[own], [degrees[f] for f in on], 0.0)
+        return found.coefficients.movedim(0, -1)
 
     def _features(self, bloch: Tensor, low: int, high: int) -> Tensor:
         grown = bloch.new_ones(len(bloch), 1)

@@ -19,11 +19,14 @@ from robustq.circuits.gates import gate
 from robustq.circuits.observables import Observable
 from robustq.engine import bloch, cost, native, noisy, transfer
 from robustq.engine import measurement as m
+from robustq.contracts import GateAngles
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows, expectations
+from robustq.engine.gate_angles import frequencies, gate_angles
 from robustq.engine.lowering import lower
 from robustq.engine.statevector import evolve, unitary
 from robustq.errors import CircuitError, ModelError, unknown_name
 from robustq.noise.model import NoiseModel
+from robustq.trigonometric import UNIT, Trigonometric, interpolated
 
 # circuit: run it as it is. bloch: product encodings. quadratic: forms of the prepared pure state.
 # pauli, density: channels are left in front of or between the encoders.
@@ -72,6 +75,7 @@ class FrozenModel:
             raise unknown_name("strategy for this model", strategy, self.costs)
         self.strategy = self._model.cheapest(uses) if strategy == "auto" else strategy
         self._ways: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
+        self._polynomials: Trigonometric | None = None
         self._way(self.dtype)
 
     @property
@@ -121,6 +125,39 @@ class FrozenModel:
         real = torch.float32 if states.dtype == torch.complex64 else torch.float64
         scores = m.quadratic_rows(states, self._model.operators(real))
         return self.scale * scores / states.abs().square().sum(1, keepdim=True)
+
+    def state_forms(self) -> Tensor:
+        """``scale * M_k``, Hermitian, complex128 ``(classes, 2**qubits, 2**qubits)``."""
+        operators = self._model.operators(torch.float64)
+        return self.scale * (operators + operators.mH) / 2
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on the input, float64."""
+        return gate_angles(self.circuit, self._model.parameters.double())
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials of the features, made at first use.
+
+        Raises:
+            ModelError: if they are none (amplitudes, products of features, frequencies without a
+                common multiple) or have too many coefficients.
+        """
+        if self._polynomials is None:
+            self._polynomials = self._interpolated()
+        return self._polynomials
+
+    def _interpolated(self) -> Trigonometric:
+        lowest, degrees = frequencies(self.circuit, self._model.parameters)
+        highest = float(torch.linalg.matrix_norm(self.state_forms(), 2).max())
+        # each gate, each sum over amplitudes, each angle: a few roundings of what is at most highest
+        roundings = 8 * len(self.circuit.operations) + 4 * 2**self.circuit.qubits + 64
+        rounding = roundings * UNIT * highest
+        if _is_product(self.circuit, self._model.noise):
+            form = self._model.form(torch.float64).trigonometric(lowest, degrees, rounding)
+            if form is not None:
+                scaled = self.scale * form.coefficients
+                return Trigonometric(scaled, form.frequencies, form.error)
+        return interpolated(self, lowest, degrees, rounding)
 
     def forms(self, dtype: torch.dtype) -> Tensor:
         """``Re M_k`` times the scale, ``(classes, features, features)``: logits are ``x^T M_k x / x^T x``.

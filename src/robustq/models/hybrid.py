@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from robustq.circuits import Circuit, Observable
+from robustq.contracts import GateAngles
 from robustq.engine import FrozenModel
-from robustq.models.linear import linear, new_linear
+from robustq.models.linear import linear, new_linear, weights
 from robustq.models.quantum import Noise, QuantumNet, Sampled
 from robustq.noise import Device, Mapped
+from robustq.trigonometric import UNIT, Trigonometric
 
 
 class HybridNet(nn.Module):
@@ -121,6 +123,47 @@ class HybridNet(nn.Module):
 
 
 @dataclass(frozen=True)
+class ReadOut:
+    """A frozen circuit and the linear layer behind it, as one classifier of the circuit's features."""
+
+    core: FrozenModel
+    after: nn.Module
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of what reaches the encoder."""
+        return linear(self.after, self.core(features))
+
+    def states(self, features: Tensor) -> Tensor:
+        """The encoded state; see :meth:`robustq.engine.FrozenModel.states`."""
+        return self.core.states(features)
+
+    def of_states(self, states: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of states in the place of :meth:`states`."""
+        return linear(self.after, self.core.of_states(states))
+
+    def state_forms(self) -> Tensor:
+        """One Hermitian matrix a class; the bias is a multiple of the identity."""
+        weight, bias = weights(self.after)
+        forms = self.core.state_forms()
+        mixed = torch.einsum("ck,kij->cij", weight.to(forms), forms)
+        return mixed + bias.to(forms)[:, None, None] * torch.eye(forms.shape[1], dtype=forms.dtype)
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on the features, float64."""
+        return self.core.gate_angles()
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials of the features; ModelError where they are none."""
+        form = self.core.trigonometric()
+        weight, bias = weights(self.after)
+        mixed = torch.tensordot(weight, form.coefficients, dims=1)
+        mixed[(slice(None), *[0] * len(form.degrees))] += bias
+        largest = float(weight.abs().sum(1).max())
+        rounding = 8 * len(weight) * UNIT * float(mixed.abs().amax())
+        return Trigonometric(mixed, form.frequencies, largest * form.error + rounding)
+
+
+@dataclass(frozen=True)
 class Dressed:
     """A hybrid whose circuit is frozen."""
 
@@ -129,7 +172,17 @@ class Dressed:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)``."""
-        return self.model._dress(x, self.core)
+        return self.inner(self.model.encoder_inputs(x))
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the layer in front of the sigmoid, float64."""
+        return weights(self.model.before)
+
+    @property
+    def inner(self) -> ReadOut:
+        """From the sigmoid's values to the logits."""
+        return ReadOut(self.core, self.model.after)
 
     def states(self, x: Tensor) -> Tensor:
         """The encoded state; see :meth:`robustq.engine.FrozenModel.states`."""
@@ -137,7 +190,11 @@ class Dressed:
 
     def of_states(self, states: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` of states in the place of :meth:`states`."""
-        return linear(self.model.after, self.core.of_states(states))
+        return self.inner.of_states(states)
+
+    def state_forms(self) -> Tensor:
+        """See :meth:`ReadOut.state_forms`."""
+        return self.inner.state_forms()
 
 
 @dataclass(frozen=True)

@@ -30,3 +30,13 @@ def linear(layer: nn.Module, x: Tensor) -> Tensor:
     """
     assert isinstance(layer, nn.Linear)
     return nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
+
+
+def weights(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of an ``nn.Linear`` in float64, detached.
+
+    >>> [part.dtype for part in weights(nn.Linear(4, 2))]
+    [torch.float64, torch.float64]
+    """
+    assert isinstance(layer, nn.Linear)
+    return layer.weight.detach().double(), layer.bias.detach().double()

@@ -12,7 +12,6 @@ from robustq.attacks.tampering.null import Untouched
 from robustq.attacks.tampering.parameters import ParameterDrift, smallest_drift
 from robustq.attacks.tampering.readout import ReadoutTamper
 from robustq.attacks.tampering.starts import ManyStarts
-from robustq.attacks.tampering.state import StateView
 from robustq.attacks.tampering.surface import Surface, Tampering
 from robustq.attacks.tampering.trojan import CircuitTrojan, TrojanResult, plant
 from robustq.attacks.tampering.unitary import UniversalUnitary
@@ -20,6 +19,6 @@ from robustq.attacks.tampering.verdict import TamperResult, tamper
 
 __all__ = [
     "CircuitTrojan", "Crosstalk", "EncodingMismatch", "FeatureSwap", "GateInsertion", "GateRemoval",
-    "Greedy", "ManyStarts", "ParameterDrift", "ReadoutTamper", "StateView", "Surface", "TamperResult",
+    "Greedy", "ManyStarts", "ParameterDrift", "ReadoutTamper", "Surface", "TamperResult",
     "Tampering", "TrojanResult", "UniversalUnitary", "Untouched", "plant", "smallest_drift", "tamper",
 ]  # fmt: skip

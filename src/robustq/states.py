@@ -68,23 +68,8 @@ class StateView:
 
         Shape ``(classes, 2 dimension, 2 dimension)``; real and imaginary parts take turns.
         """
-        columns = self._columns(dtype)  # M_k e_j, (classes, j, dimension, 2)
-        turned = torch.stack([-columns[..., 1], columns[..., 0]], -1)  # i M_k e_j
-        classes, dimension = columns.shape[:2]
-        both = torch.stack([columns, turned], 2)  # images of e_j and of i e_j
+        real = torch.view_as_real(self.frozen.state_forms().mT.resolve_conj().contiguous()).to(dtype)
+        turned = torch.stack([-real[..., 1], real[..., 0]], -1)  # i M_k e_j
+        classes, dimension = real.shape[:2]
+        both = torch.stack([real, turned], 2)  # images of e_j and of i e_j, (classes, j, 2, dimension, 2)
         return both.reshape(classes, 2 * dimension, 2 * dimension).mT
-
-    def _columns(self, dtype: torch.dtype) -> Tensor:
-        """``M_k e_j``: half the gradient of the Rayleigh quotient at ``e_j``, plus its value there."""
-        kets = torch.eye(2**self.qubits, dtype=_complex(dtype))
-        basis = torch.view_as_real(kets).requires_grad_(True)
-        with torch.enable_grad():
-            logits = self(basis)
-            slopes = [torch.autograd.grad(row.sum(), basis, retain_graph=True)[0]
-                      for row in logits.unbind(1)]  # fmt: skip
-        values = logits.detach().T[:, :, None, None]
-        return torch.stack(slopes) / 2 + values * basis.detach()
-
-
-def _complex(dtype: torch.dtype) -> torch.dtype:
-    return torch.complex64 if dtype == torch.float32 else torch.complex128
