@@ -40,6 +40,10 @@ class ModelError(RobustQError):
     """A model cannot do what is asked of it (no input gradients, wrong width, not finite)."""
 
 
+class CertificateError(RobustQError):
+    """A certificate was refuted by a witness, or does not apply to the model or the threat."""
+
+
 class ModelFileError(RobustQError):
     """A saved model is missing, incomplete or altered."""
 

@@ -11,13 +11,18 @@ Weak duality proves a distance at any ``t`` of the interval, converged or not:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-NEWTON = 60  # at most; a bracket is kept, and halved (in its logarithm) where Newton's step leaves it
+NEWTON = (
+    60  # at most; a bracket is kept, and halved (in its logarithm) where Newton's step leaves it
+)
 ROUNDING = 1e-13  # of the largest eigenvalue: what is less negative is not negative
+# Of the largest eigenvalue: by how much a form may be wrong. More than the simulation of a thousand gates
+# (each a few roundings) and an eigendecomposition of side 4096 (side x rounding) make of it.
+FORM_ERROR = 1e-12
 NOTHING = 1e-10  # a share of the vector below which a part counts as absent
 CLOSE = 1e-14  # relative change of s at which the search ends
 SMALLEST = 1e-40  # of s = 1 - t max(-v): nearer to the end of the interval is its end
@@ -31,8 +36,8 @@ class NearestZero:
         coefficients: in the eigenbasis, ``(batch, dimension)``; the given ones where there is no zero.
         distance: Euclidean, ``(batch,)``; infinite where the form has no negative eigenvalue, zero
             where it is not positive at the given vector.
-        proved: no zero is nearer than this, ``(batch,)``, rounding of eigenvalues (``ROUNDING`` of
-            the largest) and of sums allowed for.
+        proved: no zero of any form as near to this one as ``FORM_ERROR`` (of the largest eigenvalue)
+            and ``slack`` allow is nearer than this, ``(batch,)``; rounding of sums included.
     """
 
     coefficients: Tensor
@@ -40,18 +45,22 @@ class NearestZero:
     proved: Tensor
 
 
-def nearest_zero(values: Tensor, coefficients: Tensor) -> NearestZero:
+def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> NearestZero:
     """The nearest zero of ``sum values * |z|^2`` to each row of coefficients.
 
     Args:
         values: eigenvalues, ascending, float64 ``(dimension,)``.
         coefficients: real or complex, ``(batch, dimension)``.
+        slack: how far the true form may lie below this one, for what is proved.
 
     >>> v, c = torch.tensor([-1.0, 1.0]).double(), torch.tensor([[0.0, 1.0]]).double()
     >>> found = nearest_zero(v, c)  # the zeros are the diagonals of the plane
     >>> [round(float(z), 6) for z in found.coefficients.abs()[0]], round(float(found.distance), 6)
     ([0.5, 0.5], 0.707107)
     """
+    if slack > 0:
+        lowered = nearest_zero(values - slack, coefficients)
+        return replace(nearest_zero(values, coefficients), proved=lowered.proved)
     weights = coefficients.abs().square()
     form = (values * weights).sum(1)
     if values[0] >= -ROUNDING * values.abs().max():
@@ -70,22 +79,73 @@ def nearest_zero(values: Tensor, coefficients: Tensor) -> NearestZero:
 
 
 def _proved(values: Tensor, weights: Tensor, t: Tensor) -> Tensor:
-    """The dual bound at multipliers near ``t``, for every form whose eigenvalues lie near ``values``.
+    """The dual bound at multipliers near ``t``, for every form near this one.
 
-    Eigenvalues are lowered by their rounding, so that where the true form is not positive this one is
-    not either; the sum is then lowered by its own rounding.
+    Eigenvalues are lowered by what they may be wrong, so that where the true form is not positive this
+    one is not either; the bound is then lowered by its own rounding.
     """
-    slack = ROUNDING * values.abs().max()
-    lowered = values - slack
+    lowered = values - FORM_ERROR * values.abs().max()
     highest = 1 / (-lowered[0]).clamp_min(torch.finfo(values.dtype).tiny)
     t = torch.minimum(t, highest * (1 - 1e-15))[:, None]
     ratio = t * lowered / (1 + t * lowered)
     terms = weights * torch.where(weights > 0, ratio, 0)
     rounding = 4 * len(values) * torch.finfo(values.dtype).eps * terms.abs().sum(1)
-    bound = (terms.sum(1) - rounding).clamp_min(0).sqrt()
+    bound = (terms.sum(1) - rounding).clamp_min(0).sqrt() * (1 - FORM_ERROR)
     if lowered[0] > 0:  # nowhere zero but at the origin
         return torch.full_like(bound, torch.inf)
     return bound
+
+
+@dataclass(frozen=True)
+class NearestFlip:
+    """Where another class draws level with a row's own.
+
+    Attributes:
+        point: the nearest such vector, ``(batch, size)``; the row itself where no class can be reached.
+        distance: to it, ``(batch,)``; infinite where no class can be reached.
+        proved: no class draws level nearer than this, ``(batch,)``.
+    """
+
+    point: Tensor
+    distance: Tensor
+    proved: Tensor
+
+
+def nearest_flip(forms: Tensor, x: Tensor, y: Tensor, slack: float = 0.0) -> NearestFlip:
+    """For each row the nearest vector at which another class draws level; float64 or complex128.
+
+    Args:
+        forms: one a class, Hermitian, ``(classes, size, size)``.
+        x: rows ``(batch, size)``.
+        y: their classes.
+        slack: how far each difference of two classes may truly lie lower, for what is proved.
+
+    >>> forms = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()
+    >>> found = nearest_flip(forms, torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0]))
+    >>> found.point.abs().tolist(), round(float(found.distance), 6)
+    ([[0.5, 0.5]], 0.707107)
+    """
+    nearest = NearestFlip(
+        x.clone(),
+        torch.full_like(x[:, 0].real, torch.inf),
+        torch.full_like(x[:, 0].real, torch.inf),
+    )
+    for right in torch.unique(y).tolist():
+        rows = (y == right).nonzero()[:, 0]
+        for other in range(len(forms)):
+            if other != right:
+                _improve(nearest, rows, x, forms[right] - forms[other], slack)
+    return nearest
+
+
+def _improve(best: NearestFlip, rows: Tensor, x: Tensor, form: Tensor, slack: float) -> None:
+    """Keep the nearest zero of ``form`` for the rows that it is nearer to than what they had."""
+    values, vectors = torch.linalg.eigh((form + form.mH) / 2)
+    found = nearest_zero(values, x[rows] @ vectors.conj(), slack)
+    nearer = found.distance < best.distance[rows]
+    best.point[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
+    best.distance[rows[nearer]] = found.distance[nearer]
+    best.proved[rows] = torch.minimum(best.proved[rows], found.proved)
 
 
 def _root(values: Tensor, weights: Tensor) -> Tensor:

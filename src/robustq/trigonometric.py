@@ -98,7 +98,10 @@ def amplification(degrees: Sequence[int]) -> float:
 
 
 def interpolated(
-    function: Callable[[Tensor], Tensor], frequencies: Tensor, degrees: Sequence[int], rounding: float
+    function: Callable[[Tensor], Tensor],
+    frequencies: Tensor,
+    degrees: Sequence[int],
+    rounding: float,
 ) -> Trigonometric:
     """The polynomials of a function known to be one, from its values on a grid.
 
@@ -118,7 +121,8 @@ def interpolated(
     check_size(degrees)
     shape = [2 * d + 1 for d in degrees]
     flat = torch.arange(math.prod(shape))
-    values = torch.cat([function(_points(part, shape, frequencies)) for part in flat.split(CHUNK)])
+    parts = [flat[at : at + CHUNK] for at in range(0, len(flat), CHUNK)]
+    values = torch.cat([function(_points(part, shape, frequencies)) for part in parts])
     tensor = values.T.reshape(-1, *shape)
     for axis, degree in enumerate(degrees, 1):
         tensor = torch.tensordot(tensor, from_nodes(degree), dims=([axis], [1])).movedim(-1, axis)

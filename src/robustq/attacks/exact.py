@@ -14,7 +14,7 @@ from torch import Tensor
 
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
-from robustq.quadric import nearest_zero
+from robustq.quadric import nearest_flip
 from robustq.threats import L2
 from robustq.threats.ball import column
 
@@ -51,7 +51,7 @@ class ExactL2:
         if not isinstance(threat, L2) or not threat.is_plain:
             raise ThreatError(f"exact-l2: expected an l2 threat in equal units, got {threat}")
         x = problem.x.double()
-        edge = nearest_flip(problem.forms().double(), x, problem.y)
+        edge = nearest_flip(problem.forms().double(), x, problem.y).point
         length = torch.linalg.vector_norm(edge - x, dim=1)
         return (x + self._stretch(problem.x.dtype, length, x) * (edge - x)).to(problem.x)
 
@@ -84,36 +84,10 @@ class ExactState:
     def search(self, problem: Problem) -> Tensor:
         """The boundary's nearest state, a little further, and a little further still for float32."""
         states = problem.x.double().flatten(1)
-        edge = nearest_flip(problem.forms().double(), states, problem.y)
+        edge = nearest_flip(problem.forms().double(), states, problem.y).point
         candidate = problem.x
         for further in (self.beyond, 1e3 * self.beyond):
             moved = edge + further * (edge - states)
             candidate = moved.reshape(problem.x.shape).to(problem.x)
             problem.logits(candidate)
         return candidate
-
-
-def nearest_flip(forms: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """For each row the nearest vector at which another class draws level, ``(batch, size)``; float64.
-
-    Args:
-        forms: one a class, ``(classes, size, size)``.
-        x: rows ``(batch, size)``; left as they are where no other class can be reached.
-        y: their classes.
-    """
-    nearest, best = x.clone(), torch.full_like(x[:, 0], torch.inf)
-    for right in torch.unique(y).tolist():
-        rows = (y == right).nonzero()[:, 0]
-        for other in range(len(forms)):
-            if other != right:
-                _improve(nearest, best, rows, x, forms[right] - forms[other])
-    return nearest
-
-
-def _improve(nearest: Tensor, best: Tensor, rows: Tensor, x: Tensor, form: Tensor) -> None:
-    """Keep the nearest zero of ``form`` for the rows that it is nearer to than what they had."""
-    values, vectors = torch.linalg.eigh((form + form.T) / 2)
-    found = nearest_zero(values, x[rows] @ vectors)
-    nearer = found.distance < best[rows]
-    nearest[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
-    best[rows[nearer]] = found.distance[nearer]

@@ -17,9 +17,9 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.gates import gate
 from robustq.circuits.observables import Observable
+from robustq.contracts import GateAngles
 from robustq.engine import bloch, cost, native, noisy, transfer
 from robustq.engine import measurement as m
-from robustq.contracts import GateAngles
 from robustq.engine.expectations import check_inputs, check_memory, effective_rows, expectations
 from robustq.engine.gate_angles import frequencies, gate_angles
 from robustq.engine.lowering import lower
@@ -148,7 +148,7 @@ class FrozenModel:
 
     def _interpolated(self) -> Trigonometric:
         lowest, degrees = frequencies(self.circuit, self._model.parameters)
-        highest = float(torch.linalg.matrix_norm(self.state_forms(), 2).max())
+        highest = self.scale * float(self._model.plan.norms.max())
         # each gate, each sum over amplitudes, each angle: a few roundings of what is at most highest
         roundings = 8 * len(self.circuit.operations) + 4 * 2**self.circuit.qubits + 64
         rounding = roundings * UNIT * highest

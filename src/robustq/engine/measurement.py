@@ -57,6 +57,14 @@ class Measurement:
             (self.combine == np.eye(len(self.combine))).all() and not self.constant.any()
         )
 
+    @property
+    def norms(self) -> RealArray:
+        """Upper bounds on the operator norms of the observables, ``(observables,)``."""
+        rows = [float(np.abs(row).max()) for row in self.diagonals]
+        rows += [sum(abs(c) for c, _ in word.terms) for word in self.words]
+        found: RealArray = np.array(rows) @ np.abs(self.combine) + np.abs(self.constant)
+        return found
+
     def matrices(self) -> ComplexArray:
         """Every row as a matrix, ``(rows, 2**qubits, 2**qubits)``."""
         diagonal = [np.diag(row).astype(complex) for row in self.diagonals]

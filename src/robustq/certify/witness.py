@@ -1,0 +1,35 @@
+"""From a point on a decision boundary to an input behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from robustq.contracts import Classifier
+from robustq.threats.ball import column
+
+# As shares of the way to the boundary: the first suffices unless the margin behind it drowns in rounding.
+STEPS = (2e-7, 1e-5, 1e-3)
+
+
+def behind(
+    model: Classifier, x: Tensor, edge: Tensor, label: Tensor, steps: Sequence[float] = STEPS
+) -> Tensor:
+    """A little further than ``edge``, as little as makes the model answer otherwise; shape of ``x``.
+
+    >>> model = lambda x: torch.cat([x, -x], 1)
+    >>> x, edge = torch.tensor([[1.0]]).double(), torch.tensor([[0.0]]).double()
+    >>> behind(model, x, edge, torch.tensor([0]))
+    tensor([[-2.0000e-07]], dtype=torch.float64)
+    """
+    found = edge.clone()
+    left = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for step in steps:
+        tried = edge + step * (edge - x)
+        found = torch.where(column(left, x), tried, found)
+        left = left & (model(tried).argmax(1) == label)
+        if not bool(left.any()):
+            break
+    return found
