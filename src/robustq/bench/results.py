@@ -95,6 +95,31 @@ class OnDevice(_Record):
     evidence: Evidence | None = Field(None, description="as below, for the model on the device")
 
 
+class CertifiedPoint(_Record):
+    """What is proved at one budget; the exact robust accuracy lies between the two."""
+
+    eps: float
+    certified: Estimate = Field(description="correct, and proved to stay so")
+    possible: Estimate = Field(description="correct, and no change that alters the answer is known")
+
+
+class Certified(_Record):
+    """What is proved about one entrant."""
+
+    method: str
+    confidence: float = Field(description="of each claim; 1 for a proof")
+    points: list[CertifiedPoint]
+    tightness: list[int] = Field(
+        description="certified radius over that of the nearest witness, both within the grid, of correct "
+        "inputs, all seeds: counts in ten equal bins from 0 to 1"
+    )
+    median_radius: float = Field(description="of certified radii, correct inputs, all seeds")
+
+    def at(self, eps: float) -> CertifiedPoint:
+        """One budget of the grid."""
+        return next(p for p in self.points if p.eps == eps)
+
+
 class DeviceRecord(_Record):
     """The calibration snapshot, and the quantum model's circuit fitted to it."""
 
@@ -160,6 +185,10 @@ class EntrantResult(_Record):
     evidence: Evidence | None = Field(
         None, description="what the audit measured on the first seed; see the audit's page"
     )
+    certified: Certified | None = Field(
+        None, description="what is proved; none if classical, or if no certificate applies"
+    )
+    uncertified: str = Field("", description="why nothing is proved, if it was tried")
 
     def at(self, eps: float) -> RobustPoint:
         """Robustness at one budget of the grid."""

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.catalogue import Entry, resolve
+from robustq.certify.catalogue import CERTIFICATES
 from robustq.circuits.catalogue import ENCODINGS
-from robustq.contracts import Attack, Defence, Threat
+from robustq.contracts import Attack, Certifier, Defence, Threat
 from robustq.data import Dataset, RawData, load, prepare
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
@@ -147,6 +148,20 @@ class NoiseSpec(_Table):
         return None if self.device is None else Device.bundled(self.device)
 
 
+class CertificateSpec(_Table):
+    """What is proved about the quantum entrants; ``vacuous`` leaves it out."""
+
+    name: str = "auto"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def build(self) -> Certifier | None:
+        """As a value, or None."""
+        if resolve("certificate", self.name, CERTIFICATES).null:
+            return None
+        certifier: Certifier = _make("certificate", self.name, CERTIFICATES, self.options)
+        return certifier
+
+
 class BaselineSpec(_Table):
     """The classical models that stand beside the quantum one."""
 
@@ -175,6 +190,7 @@ class Spec(_Table):
     threat: ThreatSpec = ThreatSpec()
     attack: AttackSpec = AttackSpec()
     defence: DefenceSpec = DefenceSpec()
+    certificate: CertificateSpec = CertificateSpec()
     noise: NoiseSpec = NoiseSpec()
     baselines: BaselineSpec = BaselineSpec()
     transfer: TransferSpec = TransferSpec()
@@ -290,6 +306,13 @@ def _check_values(spec: Spec) -> None:
             f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}"
         )
     _check_noise(spec.noise)
+    spec.certificate.build()
+    about = CERTIFICATES[spec.certificate.name].facts["about"]
+    if about != "the model":
+        raise SpecError(
+            f"certificate.name: expected a certificate of the model that is attacked, got "
+            f"{spec.certificate.name!r}, which is about {about}"
+        )
     spec.attack.build()
     if ATTACKS[spec.attack.name].null:
         raise SpecError(f"attack.name: expected an attack that tries, got {spec.attack.name!r}")

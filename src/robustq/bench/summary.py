@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustq import stats
+from robustq.audit import Evidence
 from robustq.bench import results as r
 from robustq.bench.audited import evidence
+from robustq.bench.certified import contradicted, radii
 from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
 from robustq.bench.spec import Spec
@@ -39,6 +41,7 @@ class Outcomes:
     noise: list[dict[str, Any]]
     device: list[dict[str, Any]]
     audit: dict[str, Any] | None
+    certified: list[dict[str, Any]]
     examples: list[dict[str, Any]]
 
 
@@ -102,6 +105,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
         read("noise.json"),
         read("device.json"),
         read_stage(folders[0] / "audit.json"),
+        read("certified.json"),
         attacks[0]["examples"],
     )
 
@@ -147,7 +151,45 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
             for n, a, b, c in o.train[0].get("history", [])
         ],
         on_device=_on_device(o, spec) if o.device else None,
-        evidence=evidence(o.audit, "model"),
+        evidence=_evidence(o),
+        certified=_certified(o, spec),
+        uncertified=next((seed["none"] for seed in o.certified if "none" in seed), ""),
+    )
+
+
+def _proved(o: Outcomes) -> bool:
+    return bool(o.certified) and not any("none" in seed for seed in o.certified)
+
+
+def _evidence(o: Outcomes) -> Evidence | None:
+    """What the audit measured, and whether the attack refutes what was proved."""
+    found = evidence(o.audit, "model")
+    if found is None or not _proved(o):
+        return found
+    return replace(found, certified=contradicted(o.certified, o.curve))
+
+
+def _certified(o: Outcomes, spec: Spec) -> r.Certified | None:
+    if not _proved(o):
+        return None
+    lower, upper = radii(o.certified, "lower"), radii(o.certified, "upper")
+    points = [
+        r.CertifiedPoint(
+            eps=level["eps"],
+            certified=_proportion((lower >= level["eps"]).astype(float), spec),
+            possible=_proportion((upper > level["eps"]) * level["robust"], spec),
+        )
+        for level in o.curve
+    ]
+    known = (upper > 0) & (upper <= spec.threat.eps[-1])
+    tightness, _ = np.histogram(lower[known] / upper[known], bins=10, range=(0.0, 1.0))
+    right = lower[upper > 0]
+    return r.Certified(
+        method=o.certified[0]["method"],
+        confidence=o.certified[0]["confidence"],
+        points=points,
+        tightness=tightness.tolist(),
+        median_radius=round(float(np.median(right)), 9) if len(right) else 0.0,
     )
 
 

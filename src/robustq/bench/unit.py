@@ -16,6 +16,7 @@ from torch import nn
 from robustq.atomic import write_atomically
 from robustq.bench import stages
 from robustq.bench.audited import audited
+from robustq.bench.certified import certified
 from robustq.bench.device import Quantum, on_device
 from robustq.bench.entrants import Entrant, build, fit_stream
 from robustq.bench.spec import Spec
@@ -47,6 +48,8 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
     if isinstance(model, QuantumClassifier):
         stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
+    if spec.certificate.build() is not None and isinstance(model, QuantumClassifier):
+        stage(folder / "certified.json", lambda: certified(model, data, spec, seed))
     device = spec.noise.calibrated()
     if device is not None and isinstance(model, Quantum):
         stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))

@@ -130,7 +130,7 @@ def caveats(
     found = [
         Caveat(id="empirical", text=(
             f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower "
-            "it. Nothing here is certified.")),
+            f"it. {_proved(rows)}")),
         Caveat(id="input-space", text=(
             "Perturbations act on the model's inputs, after reduction "
             f"({data.record['reduction']}) and scaling to [0, 1], not on the raw measurements.")),
@@ -153,6 +153,14 @@ def caveats(
         found.append(Caveat(id="subsample", text=(
             f"Trained on a stratified sample of {spec.data.train_size} rows.")))  # fmt: skip
     return found + _matching(rows)
+
+
+def _proved(rows: Sequence[EntrantResult]) -> str:
+    """Of whom something is certified."""
+    names = [row.label for row in rows if row.certified]
+    if not names:
+        return "Nothing here is certified."
+    return f"Certified accuracy ({', '.join(names)}) is proved against every attack, on exact expectations."
 
 
 def _noise_model(device: DeviceRecord | None) -> Caveat:

@@ -1,8 +1,9 @@
 """Certificates: the author supplies the proof, :func:`certify` checks what can be checked of it."""
 
 from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.auto import Auto, Strongest
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
-from robustq.certify.verdict import believed, certify
+from robustq.certify.verdict import certify
 
-__all__ = ["ExactAmplitude", "ExactState", "Vacuous", "believed", "certify"]
+__all__ = ["Auto", "ExactAmplitude", "ExactState", "Strongest", "Vacuous", "certify"]

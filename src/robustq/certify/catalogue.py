@@ -1,7 +1,8 @@
 """The certificates by name: one line each.
 
 ``threat`` lists the threats a method speaks about, ``model`` what it is confined to, ``claim`` what its
-radius is: exact, complete (decided at the given budgets), bound (true, perhaps far too small), or sampled.
+radius is: exact, complete (decided up to a tolerance), bound (true, perhaps far too small), or sampled (true
+with the stated confidence). ``about`` is the classifier spoken of: the model, or one made of it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from collections.abc import Mapping
 
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.auto import Auto
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
 
 
-def _facts(threat: str, model: str, claim: str) -> Mapping[str, str]:
-    return {"threat": threat, "model": model, "claim": claim}
+def _facts(threat: str, model: str, claim: str, about: str = "the model") -> Mapping[str, str]:
+    return {"threat": threat, "model": model, "claim": claim, "about": about}
 
 
 CERTIFICATES: Mapping[str, Entry] = {
     "vacuous": Entry(Vacuous, "claims nothing", "-", _facts("any", "any", "bound"), null=True),
+    "auto": Entry(Auto, "the strongest that applies: exact, else the best of the bounds", "-",
+                  _facts("any", "any", "the chosen method's")),
     "exact-state": Entry(ExactState, "the nearest state of another class", "after Guan, Fang & Ying, CAV 2021",
                          _facts("infidelity, trace-distance", "pure states reach the read-out", "exact")),
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -153,25 +152,3 @@ def _none(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
     """The columns of no inputs."""
     empty = torch.zeros(0, dtype=torch.float64)
     return y, y == y, empty, empty, x
-
-
-def believed(certificate: Certificate, other: Certificate) -> Certificate:
-    """The stronger of two certificates of the same model, input by input.
-
-    Raises:
-        CertificateError: if they speak of different inputs, answers or confidences.
-    """
-    if not torch.equal(certificate.label, other.label):
-        raise CertificateError(
-            "expected two certificates of the same answers, got different labels"
-        )
-    nearer = other.upper < certificate.upper
-    return replace(
-        certificate,
-        lower=torch.maximum(certificate.lower, other.lower),
-        upper=torch.minimum(certificate.upper, other.upper),
-        witness=torch.where(column(nearer, other.witness), other.witness, certificate.witness),
-        confidence=min(certificate.confidence, other.confidence),
-        seconds=certificate.seconds + other.seconds,
-        preparation=certificate.preparation + other.preparation,
-    )

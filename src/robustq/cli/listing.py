@@ -12,6 +12,7 @@ from robustq.attacks.poisoning.catalogue import POISONINGS
 from robustq.attacks.tampering.catalogue import TAMPERINGS
 from robustq.audit.catalogue import AUDITS
 from robustq.catalogue import Entry
+from robustq.certify.catalogue import CERTIFICATES
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.cli.console import out, print_json
 from robustq.data.catalogue import DATA
@@ -31,6 +32,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "attacks": ATTACKS,
     "poisonings": POISONINGS,
     "tamperings": TAMPERINGS,
+    "certificates": CERTIFICATES,
     "defences": DEFENCES,
     "audits": AUDITS,
     "channels": CHANNEL_LIST,

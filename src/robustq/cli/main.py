@@ -12,6 +12,7 @@ from robustq.cli import (
     assess,
     attack,
     audit,
+    certify,
     doctor,
     listing,
     poison,
@@ -25,7 +26,7 @@ from robustq.errors import RobustQError
 
 app = typer.Typer(
     name="robustq",
-    help="The trust stack for quantum machine learning: assess, train, attack, report.",
+    help="The trust stack for quantum machine learning: assess, train, attack, certify, report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
+app.command("certify")(certify.certify)
 app.command("transfer")(transfer.transfer)
 app.command("tamper")(tamper.tamper)
 app.command("poison")(poison.poison)
@@ -56,7 +58,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """The trust stack for quantum machine learning: assess, train, attack, report."""
+    """The trust stack for quantum machine learning: assess, train, attack, certify, report."""
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ DASHES = {"quantum": "solid", "hybrid": "solid", "classical": "dot"}
 
 def figures(results: Results) -> dict[str, go.Figure]:
     """Every figure by name; noise and history only where there is something to draw."""
-    drawn = {"robustness": robustness(results), "reliability": reliability(results)}
+    drawn = {"robustness": robustness(results)}
+    if any(row.certified for row in results.entrants):
+        drawn["sandwich"] = sandwich(results)
+    drawn["reliability"] = reliability(results)
     noisy = [row for row in results.entrants if row.noise]
     if noisy:
         drawn["gate-noise"] = noise(results, noisy, "gate_error", "Depolarising error per gate")
@@ -46,6 +49,51 @@ def robustness(results: Results) -> go.Figure:
     _floor(figure, results)
     figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     return figure
+
+
+def sandwich(results: Results) -> go.Figure:
+    """Certified, possible and attacked accuracy over eps of every entrant about which something is proved.
+
+    What is certified is filled, so is the gap to the nearest witness; the attack must lie on top.
+    """
+    figure = _empty("Perturbation budget eps", "Accuracy")
+    rows = [row for row in results.entrants if row.certified]
+    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+        found = row.certified
+        assert found is not None
+        eps = [0.0, *(p.eps for p in found.points)]
+        clean = row.accuracy.value
+        certified = [clean, *(p.certified.value for p in found.points)]
+        possible = [clean, *(p.possible.value for p in found.points)]
+        line = {"color": colour, "width": 2.5, "dash": "solid"}
+        figure.add_scatter(
+            x=eps, y=certified, name=f"{row.label}, certified", mode="lines", line=line,
+            legendgroup=row.key, hovertemplate="%{y:.3f} certified at %{x}",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=eps, y=possible, name=f"{row.label}, exact at most", mode="lines", fill="tonexty",
+            fillcolor=_faint(colour), line={"color": colour, "width": 1, "dash": "dot"},
+            legendgroup=row.key, hovertemplate="at most %{y:.3f} at %{x}",
+        )  # fmt: skip
+        attacked = [row.accuracy, *(p.robust for p in row.robust)]
+        figure.add_scatter(
+            x=eps, y=[e.value for e in attacked], name=f"{row.label}, attacked", mode="markers",
+            marker={"color": colour, "size": 8, "symbol": "x-thin", "line": {"width": 2, "color": colour}},
+            legendgroup=row.key, hovertemplate="%{y:.3f} survive the attack at %{x}",
+        )  # fmt: skip
+        figure.add_hline(y=clean, line={"color": colour, "width": 1, "dash": "dash"})
+    figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
+    return figure
+
+
+def _faint(colour: str) -> str:
+    """A colour, nearly transparent.
+
+    >>> _faint("#0072B2")
+    'rgba(0, 114, 178, 0.15)'
+    """
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.15)"
 
 
 def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str) -> go.Figure:

@@ -17,6 +17,10 @@ from robustq.report.figures import figures
 TITLES = {
     "robustness": ("Accuracy under attack", "Share of test inputs that are classified correctly and "
                    "that the attack could not flip. Bars are {confidence} intervals over inputs and seeds."),
+    "sandwich": ("Certified, exact, attacked", "Solid: share of test inputs that are proved to keep their right "
+                 "answer. Dotted: those without a known change that alters it. The exact robust accuracy lies "
+                 "between the two; where they meet it is known. Crosses: what the attack left, never below. "
+                 "Dashed: clean accuracy."),
     "gate-noise": ("Gate noise", "Clean accuracy when every gate is followed by depolarising noise: "
                    "{shots} shots (solid) and exact expectations (dashed)."),
     "readout-noise": ("Read-out error", "Clean accuracy when every qubit is misread with this "

@@ -30,13 +30,14 @@ def summary(results: Results) -> RenderableType:
     )
     eps = f"{results.reference_eps:g}"
     for name in ("model", "parameters", "clean", f"robust at {eps}", "attack success", "ECE",
-                 "noise resilience"):  # fmt: skip
+                 f"certified at {eps}", "noise resilience"):  # fmt: skip
         table.add_column(name, justify="left" if name == "model" else "right")
     for row in results.entrants:
         point = results.at_reference(row.key)
         table.add_row(
             row.label, str(row.parameters), _cell(row.accuracy), _cell(point.robust),
             _cell(point.success), f"{row.calibration_error.value:.3f}",
+            _cell(row.certified.at(results.reference_eps).certified) if row.certified else "–",
             _cell(row.noise_resilience) if row.noise_resilience else "–",
         )  # fmt: skip
     style = STYLE[results.verdict.level]

@@ -1,0 +1,147 @@
+"""``robustq certify``: prove how far an adversary may go, and set it beside an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from robustq.attacks.catalogue import ATTACKS
+from robustq.bench.certificates import CertificateSet, Compared
+from robustq.bench.sandwich import Question, compared, sandwich_of
+from robustq.bench.spec import AttackSpec, CertificateSpec, ThreatSpec, check_meant_for
+from robustq.bench.summary import versions
+from robustq.catalogue import resolve
+from robustq.certify import Auto, Vacuous
+from robustq.certify.catalogue import CERTIFICATES
+from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.paths import check_writable
+from robustq.cli.saved import Saved, saved
+from robustq.contracts import Certificate, QuantumClassifier, TamperableClassifier, Threat
+from robustq.errors import SpecError, unknown_name
+from robustq.report import certificate_table, write_certificates
+from robustq.seeding import torch_generator
+from robustq.states import StateView
+from robustq.threats import Fidelity, TraceDistance
+from robustq.threats.catalogue import THREATS
+
+STATES: Mapping[str, Callable[[float], Threat]] = {"infidelity": Fidelity, "trace-distance": TraceDistance}
+LARGEST = {"linf": 0.3, "l2": 1.0, "l1": 1.0, "infidelity": 0.1, "trace-distance": 0.3}
+
+
+def certify(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    threat: Annotated[str, typer.Option(help="linf, l2, l1, infidelity or trace-distance[:LARGEST].")] = "linf",
+    method: Annotated[str, typer.Option(help="Name in `robustq list certificates`.")] = "auto",
+    option: Annotated[list[str] | None, typer.Option("--set", help="Option of the method: sigma=0.25.")] = None,
+    attack: Annotated[str, typer.Option(help="Attack to set beside it; `identity` for none.")] = "quantum-auto",
+    compare: Annotated[bool, typer.Option("--compare", help="Also try every other method that applies.")] = False,
+    device: Annotated[str | None, typer.Option(help="Certify it on this device: a name, or a .json.")] = None,
+    inputs: Annotated[int | None, typer.Option(min=1, help="First so many test inputs only.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all randomness.")] = 0,
+    to: Annotated[Path | None, typer.Option("--out", help="Folder for certificates and figure.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:  # fmt: skip
+    """Certify a saved model on its own test data: clean, certified, exact and attacked accuracy.
+
+    Certified accuracy counts inputs that are right and proved to stay right within the budget.
+    """
+    values = dict(_option(text) for text in option or [])
+    certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
+    name, largest = _threat(threat)
+    entry = resolve("attack", attack, ATTACKS)
+    if not entry.null and name in THREATS:
+        check_meant_for(attack, name)
+    folder = to or model / "certificates" / f"{name}-{method}"
+    check_writable(folder)
+    kept = saved(model, device)
+    question = _question(kept, name, largest, device, inputs, seed)
+    if isinstance(certifier, Auto):
+        stream = torch_generator(seed, "certify")
+        certifier = certifier.choose(question.model, question.threat(largest), stream)
+    own = CERTIFICATES[method].facts["about"] == "the model"
+    with progress_bar(1) as advance:
+        found = question.certified(certifier, advance)
+        tried = own and not entry.null
+        survived = question.attacked(AttackSpec(name=attack).build(), advance) if tried else None
+    about = {"model": str(model), "threat": str(question.threat(largest)), "method": str(certifier),
+             "attack": attack if tried else None, "confidence": found.confidence}  # fmt: skip
+    others = _others(question, found, method) if compare and own else []
+    sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
+    more = {"device": device, "seed": seed, "data": dict(kept.data.record), "versions": versions()}
+    file = CertificateSet.of(question.y, found, about | more).save(folder)
+    write_certificates(sandwich, folder / "certificates.html")
+    if as_json:
+        print_json(sandwich.model_dump())
+    else:
+        out().print(certificate_table(sandwich))
+    notes().print(f"certificates: {file}\nfigure: {folder / 'certificates.html'}", soft_wrap=True)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """One option of the method, ``name=value``."""
+    name, found, value = text.partition("=")
+    if not found:
+        raise SpecError(f"--set: expected NAME=VALUE such as sigma=0.25, got {text!r}")
+    return name.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """A word of the command line as what it looks like."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _threat(text: str) -> tuple[str, float]:
+    """The threat's name and its largest budget."""
+    name, found, eps = text.partition(":")
+    if name not in LARGEST:
+        raise unknown_name("threat", name, LARGEST)
+    try:
+        value = float(eps) if found else LARGEST[name]
+    except ValueError:
+        raise SpecError(f"threat: expected THREAT:EPS such as l2:0.5, got {text!r}") from None
+    if not value > 0:
+        raise SpecError(f"threat: expected a budget > 0, got {value:g}")
+    _at(name, value)
+    return name, value
+
+
+def _at(name: str, eps: float) -> Threat:
+    return STATES[name](eps) if name in STATES else ThreatSpec(name=name).build(eps)
+
+
+def _question(
+    kept: Saved, name: str, largest: float, device: str | None, inputs: int | None, seed: int
+) -> Question:
+    """The frozen model with its inputs, or its view of states with theirs; float64."""
+    x, y = (rows[:inputs] for rows in kept.test)
+    target: Any = kept.model
+    if isinstance(kept.model, QuantumClassifier):
+        target = kept.model.freeze(kept.spec.noise.calibrated() if device is not None else None)
+    elif device is not None or name in STATES:
+        raise SpecError(f"certify: expected a quantum or hybrid model, got {type(target).__name__}")
+    x = x.double()
+    if name in STATES:
+        assert isinstance(kept.model, TamperableClassifier)
+        target = StateView(target, kept.model.circuit.qubits)
+        x = target.encoded(x)
+    return Question(target, x, y, partial(_at, name), largest, seed)
+
+
+def _others(question: Question, found: Certificate, method: str) -> list[Compared]:
+    """Every other method about the same model, at its defaults."""
+    return [
+        compared(question, found, name, entry.make())
+        for name, entry in CERTIFICATES.items()
+        if name not in (method, "auto") and not entry.null and entry.facts["about"] == "the model"
+    ]

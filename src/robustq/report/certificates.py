@@ -1,0 +1,173 @@
+"""The sandwich of one model as a self-contained page, and as a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robustq.atomic import write_atomically
+from robustq.bench.certificates import Level, Sandwich
+from robustq.bench.results import Estimate
+from robustq.report.page import interval, percent, script_safe
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from rich.console import RenderableType
+
+SURE, OPEN, ATTACK = "#009E73", "#E69F00", "#D55E00"  # Okabe & Ito
+
+
+def write_certificates(sandwich: Sandwich, path: Path) -> None:
+    """Write the page to ``path``, atomically."""
+    write_atomically(path, render_certificates(sandwich).encode())
+
+
+def render_certificates(sandwich: Sandwich) -> str:
+    """The page as text: no network, no time stamp."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(percent=percent, interval=interval, span=in_units)
+    drawn = {"sandwich": curves(sandwich), "tightness": histogram(sandwich)}
+    figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
+    return environment.get_template("certificates.html.j2").render(
+        s=sandwich, figures=figures, plotly=get_plotlyjs()
+    )
+
+
+def in_units(seconds: float) -> str:
+    """A duration with three digits.
+
+    >>> in_units(0.00123)
+    '1.23 ms'
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def curves(sandwich: Sandwich) -> go.Figure:
+    """Clean, certified, exact and attacked accuracy over eps."""
+    figure = _empty("Perturbation budget eps", "Accuracy")
+    eps = [0.0, *(level.eps for level in sandwich.levels)]
+    clean = sandwich.clean.value
+    rows = [
+        ("certified", [p.certified for p in sandwich.levels], SURE, "tozeroy", "solid"),
+        ("exact at most", [p.possible for p in sandwich.levels], OPEN, "tonexty", "dot"),
+    ]
+    for name, estimates, colour, fill, dash in rows:
+        figure.add_scatter(
+            x=eps, y=[clean, *(e.value for e in estimates)], name=name, mode="lines+markers", fill=fill,
+            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5},
+            hovertemplate=f"%{{y:.3f}} {name} at %{{x:.4g}}<extra></extra>",
+        )  # fmt: skip
+    if sandwich.attack is not None:
+        left = [p.attacked for p in sandwich.levels if p.attacked is not None]
+        figure.add_scatter(
+            x=eps, y=[clean, *(e.value for e in left)], name=f"attacked, {sandwich.attack}",
+            mode="lines+markers", line={"color": ATTACK, "width": 1.5, "dash": "dash"},
+            marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ATTACK}},
+            hovertemplate="%{y:.3f} survive at %{x:.4g}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(y=clean, line={"color": "#64748b", "width": 1, "dash": "dash"},
+                     annotation_text="clean", annotation_font_size=11)  # fmt: skip
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    return figure
+
+
+def histogram(sandwich: Sandwich) -> go.Figure:
+    """How tight the radii are: certified over the distance of the nearest known witness."""
+    figure = _empty("Certified radius over nearest witness", "Correct inputs")
+    figure.add_histogram(
+        x=sandwich.tightness, xbins={"start": 0, "end": 1.025, "size": 0.025},
+        marker={"color": SURE, "line": {"color": "#ffffff", "width": 1}},
+        hovertemplate="%{y} inputs at %{x}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(range=[0, 1.05])
+    return figure
+
+
+def _empty(x: str, y: str) -> go.Figure:
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.update_layout(
+        template="plotly_white", height=400, margin={"l": 48, "r": 12, "t": 12, "b": 44},
+        font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
+        xaxis_title=x, yaxis_title=y, hovermode="closest",
+    )  # fmt: skip
+    return figure
+
+
+def certificate_table(sandwich: Sandwich) -> RenderableType:
+    """Accuracies for the terminal, and what other methods prove."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{sandwich.title}: {sandwich.threat}, {sandwich.method}"
+    table = Table(title=title, title_justify="left")
+    for name in ("eps", "certified", "exact", "attacked"):
+        table.add_column(name, justify="right")
+    table.add_row("0", _cell(sandwich.clean), "", "clean")
+    for level in sandwich.levels:
+        attacked = _cell(level.attacked) if level.attacked is not None else "–"
+        table.add_row(f"{level.eps:.4g}", _cell(level.certified), _between(level), attacked)
+    return Group(table, Text(told(sandwich), style="dim"), *_others(sandwich))
+
+
+def told(sandwich: Sandwich) -> str:
+    """What the certificate says, in one sentence or two."""
+    sure = (
+        "proved"
+        if sandwich.confidence == 1
+        else f"each claim sure to {100 * sandwich.confidence:g} %"
+    )
+    radius = sandwich.median_radius
+    middle = (
+        f"median radius {radius:.4g}"
+        if math.isfinite(radius)
+        else "most inputs cannot be flipped at all"
+    )
+    gone = f", {sandwich.abstained} abstained" if sandwich.abstained else ""
+    return (
+        f"{sandwich.correct} of {sandwich.inputs} inputs right{gone}; {middle}, known to a hundredth for "
+        f"{sandwich.exact}; {sure}; {in_units(sandwich.seconds)} an input, {in_units(sandwich.preparation)} "
+        "once"
+    )
+
+
+def _others(sandwich: Sandwich) -> list[RenderableType]:
+    from rich.table import Table
+
+    if not sandwich.compared:
+        return []
+    half = sandwich.levels[-1].eps / 2
+    table = Table(
+        title=f"Other methods: their radius over that of {sandwich.method}", title_justify="left"
+    )
+    for name in ("method", "median", "quartiles", f"certified at {half:.4g}", "time an input"):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for row in sandwich.compared:
+        if not row.refused:
+            low, high = row.quartiles
+            table.add_row(row.method, f"{row.median:.3f}", f"{low:.3f} to {high:.3f}",
+                          f"{100 * row.certified:.1f}", in_units(row.seconds))  # fmt: skip
+    return [table]
+
+
+def _between(level: Level) -> str:
+    low, high = 100 * level.certified.value, 100 * level.possible.value
+    return f"{low:.1f}" if high - low < 0.05 else f"{low:.1f} to {high:.1f}"
+
+
+def _cell(estimate: Estimate) -> str:
+
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
