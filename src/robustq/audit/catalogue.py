@@ -68,6 +68,9 @@ AUDITS: Mapping[str, Entry] = {
         checks.attacked_below_certified, "a certificate that an attack refutes",
         "Weber et al., npj Quantum Inf. 7 (2021)",
         _facts("red", "certified", "the certificate is wrong: do not publish it")),
+    "witness-beats-attack": Entry(
+        checks.witness_beats_attack, "an attack that misses what a certificate shows", CHECKLIST,
+        _facts("amber", "witnessed", "quote the certificate's figures; use a stronger attack")),
     "probabilities-instead-of-logits": Entry(
         checks.probabilities_instead_of_logits, "outputs that look like probabilities", CHECKLIST,
         _facts("amber", "normalised", "return logits, or attack the margin")),

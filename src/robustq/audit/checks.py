@@ -169,6 +169,11 @@ def attacked_below_certified(evidence: Evidence) -> str | None:
     return f"{refuted} certified inputs were flipped inside their certified radius"
 
 
+def witness_beats_attack(evidence: Evidence) -> str | None:
+    """A certificate knows changes within the budget that the attack did not find."""
+    return _beaten(evidence.witnessed, "the attack", "the witnesses of the certificate")
+
+
 def constant_predictor(evidence: Evidence) -> str | None:
     """One answer for everything, though the labels differ."""
     if evidence.answers is None or evidence.labels is None or not _differ(evidence.labels):

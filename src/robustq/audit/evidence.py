@@ -120,6 +120,7 @@ class Evidence:
         boundless: inputs whose whole box lies within the budget.
         overruns: adversarial inputs outside the threat set.
         certified: inputs flipped inside their certified radius.
+        witnessed: the attack (first) against the certificate's own witnesses (second), where it has them.
         shared: rows of one part of the data that are, almost or exactly, in another; by "test in train".
         plateau: gradient variance over widths.
 
@@ -143,6 +144,7 @@ class Evidence:
     boundless: Count | None = None
     overruns: Count | None = None
     certified: Count | None = None
+    witnessed: Pair | None = None
     shared: Mapping[str, Count] | None = None
     plateau: Plateau | None = None
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT

@@ -78,7 +78,9 @@ class Level(_Record):
 
     eps: float
     certified: Estimate = Field(description="correct, and proved to stay so")
-    possible: Estimate = Field(description="correct, and neither witness nor attack is known to alter it")
+    possible: Estimate = Field(
+        description="correct, and neither witness nor attack is known to alter it"
+    )
     attacked: Estimate | None = Field(None, description="correct, and not flipped by the attack")
 
 

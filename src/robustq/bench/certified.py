@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustq.audit import Count
+from robustq.audit import Count, Pair
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits, pack
 from robustq.certify import Auto, certify
@@ -65,3 +65,17 @@ def contradicted(stored: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[st
     lower = radii(stored, "lower")
     flipped = [(lower >= level["eps"] * (1 + SLACK)) & (level["robust"] == 0) for level in curve]
     return Count(int(np.any(flipped, axis=0).sum()), int((lower > 0).sum()))
+
+
+def witnessed(
+    stored: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]], eps: float
+) -> Pair | None:
+    """What the attack and what the certificate's witnesses flip at one budget; None without witnesses."""
+    upper = radii(stored, "upper")
+    if not np.isfinite(upper[upper > 0]).any():
+        return None
+    level = next(level for level in curve if level["eps"] == eps)
+    attack = (upper > 0) & (level["robust"] == 0)
+    shown = (upper > 0) & (upper <= eps)
+    alone, other, both = (int(f.sum()) for f in (attack & ~shown, shown & ~attack, attack & shown))
+    return Pair(alone, other, both, int((upper > 0).sum()))

@@ -15,7 +15,7 @@ from robustq import stats
 from robustq.audit import Evidence
 from robustq.bench import results as r
 from robustq.bench.audited import evidence
-from robustq.bench.certified import contradicted, radii
+from robustq.bench.certified import contradicted, radii, witnessed
 from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
 from robustq.bench.spec import Spec
@@ -151,7 +151,7 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
             for n, a, b, c in o.train[0].get("history", [])
         ],
         on_device=_on_device(o, spec) if o.device else None,
-        evidence=_evidence(o),
+        evidence=_evidence(o, spec.threat.reference),
         certified=_certified(o, spec),
         uncertified=next((seed["none"] for seed in o.certified if "none" in seed), ""),
     )
@@ -161,12 +161,16 @@ def _proved(o: Outcomes) -> bool:
     return bool(o.certified) and not any("none" in seed for seed in o.certified)
 
 
-def _evidence(o: Outcomes) -> Evidence | None:
+def _evidence(o: Outcomes, eps: float) -> Evidence | None:
     """What the audit measured, and whether the attack refutes what was proved."""
     found = evidence(o.audit, "model")
     if found is None or not _proved(o):
         return found
-    return replace(found, certified=contradicted(o.certified, o.curve))
+    return replace(
+        found,
+        certified=contradicted(o.certified, o.curve),
+        witnessed=witnessed(o.certified, o.curve, eps),
+    )
 
 
 def _certified(o: Outcomes, spec: Spec) -> r.Certified | None:

@@ -40,6 +40,7 @@ def verdict(partial: Mapping[str, Any], rows: Sequence[EntrantResult]) -> Verdic
         f"{_percent(clean.value)} to {_percent(robust.value)}."
     )
     sentences = [_majority(partial, robust.value)]
+    sentences += [_certified(row, eps) for row in rows if row.certified]
     sentences += [_defended(quantum, row, eps) for row in rows if row.key == "quantum-defended"]
     sentences += [_baseline(partial, rows)]
     sentences += [_noise(quantum)] if quantum.noise_resilience else []
@@ -57,6 +58,19 @@ def _majority(partial: Mapping[str, Any], robust: float) -> str:
     return (
         f"Always answering the commonest class would score {_percent(partial['majority'])}; "
         f"under attack the model is {side} that."
+    )
+
+
+def _certified(row: EntrantResult, eps: float) -> str:
+    """What is proved, and how much of the gap to the attack is left."""
+    assert row.certified is not None
+    point = row.certified.at(eps)
+    low, high = point.certified.value, point.possible.value
+    if high - low < 0.0005:
+        return f"{row.label}: {_percent(low)} of the inputs are right and proved to stay right; that is exact."
+    return (
+        f"{row.label}: {_percent(low)} of the inputs are right and proved to stay right "
+        f"({row.certified.method}); the exact figure is at most {_percent(high)}."
     )
 
 

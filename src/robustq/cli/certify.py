@@ -28,7 +28,10 @@ from robustq.states import StateView
 from robustq.threats import Fidelity, TraceDistance
 from robustq.threats.catalogue import THREATS
 
-STATES: Mapping[str, Callable[[float], Threat]] = {"infidelity": Fidelity, "trace-distance": TraceDistance}
+STATES: Mapping[str, Callable[[float], Threat]] = {
+    "infidelity": Fidelity,
+    "trace-distance": TraceDistance,
+}
 LARGEST = {"linf": 0.3, "l2": 1.0, "l1": 1.0, "infidelity": 0.1, "trace-distance": 0.3}
 
 
