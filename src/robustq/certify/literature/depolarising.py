@@ -59,7 +59,8 @@ class Depolarising:
 
         def distances(logits: Tensor, label: Tensor) -> Tensor:
             own, other = effects.probabilities(logits, label)
-            return per_privacy * (ratio(own, other, self.slack / effects.scale) - 1).clamp_min(0)
+            loss = ratio(own, other, self.slack / effects.scale) - 1
+            return loss.clamp_min(0).mul(per_privacy)
 
         return PairProver(StateView(noisy, view.qubits), ball, distances)
 
