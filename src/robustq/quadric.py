@@ -11,7 +11,7 @@ Weak duality proves a distance at any ``t`` of the interval, converged or not:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> Ne
     form = (values * weights).sum(1)
     if values[0] >= -ROUNDING * values.abs().max():
         endless = torch.full_like(form, torch.inf)
-        return NearestZero(coefficients, endless, _proved(values, weights, endless))
+        return NearestZero(coefficients, endless, _proved_of_endless(values, coefficients))
     lowest = values <= values[0] * (1 - 1e-12)
     absent = (weights * lowest).sum(1) <= NOTHING**2 * weights.sum(1)
     present = torch.where(absent[:, None] & lowest, 0, weights)
@@ -76,6 +76,15 @@ def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> Ne
     moved = torch.where(inside[:, None], moved, coefficients)
     length = torch.linalg.vector_norm(moved - coefficients, dim=1)
     return NearestZero(moved, length, _proved(values, weights, (1 - s) / -values[0]))
+
+
+def _proved_of_endless(values: Tensor, coefficients: Tensor) -> Tensor:
+    """What is proved where this form is nowhere negative, though one near it may be."""
+    lowered = values - FORM_ERROR * values.abs().max()
+    if lowered[0] > 0 or not bool(values.any()):
+        bound = torch.full_like(coefficients[:, 0].real, torch.inf)
+        return bound if lowered[0] > 0 else torch.zeros_like(bound)
+    return nearest_zero(lowered, coefficients).proved
 
 
 def _proved(values: Tensor, weights: Tensor, t: Tensor) -> Tensor:
@@ -90,10 +99,7 @@ def _proved(values: Tensor, weights: Tensor, t: Tensor) -> Tensor:
     ratio = t * lowered / (1 + t * lowered)
     terms = weights * torch.where(weights > 0, ratio, 0)
     rounding = 4 * len(values) * torch.finfo(values.dtype).eps * terms.abs().sum(1)
-    bound = (terms.sum(1) - rounding).clamp_min(0).sqrt() * (1 - FORM_ERROR)
-    if lowered[0] > 0:  # nowhere zero but at the origin
-        return torch.full_like(bound, torch.inf)
-    return bound
+    return (terms.sum(1) - rounding).clamp_min(0).sqrt() * (1 - FORM_ERROR)
 
 
 @dataclass(frozen=True)
@@ -111,41 +117,60 @@ class NearestFlip:
     proved: Tensor
 
 
-def nearest_flip(forms: Tensor, x: Tensor, y: Tensor, slack: float = 0.0) -> NearestFlip:
-    """For each row the nearest vector at which another class draws level; float64 or complex128.
+@dataclass(frozen=True, eq=False)
+class Cones:
+    """The boundaries between classes whose scores are quadratic forms; decomposed once each.
 
-    Args:
-        forms: one a class, Hermitian, ``(classes, size, size)``.
-        x: rows ``(batch, size)``.
-        y: their classes.
-        slack: how far each difference of two classes may truly lie lower, for what is proved.
+    Attributes:
+        forms: one a class, Hermitian, float64 or complex128, ``(classes, size, size)``.
 
     >>> forms = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()
-    >>> found = nearest_flip(forms, torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0]))
+    >>> found = Cones(forms).nearest(torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0]))
     >>> found.point.abs().tolist(), round(float(found.distance), 6)
     ([[0.5, 0.5]], 0.707107)
     """
-    nearest = NearestFlip(
-        x.clone(),
-        torch.full_like(x[:, 0].real, torch.inf),
-        torch.full_like(x[:, 0].real, torch.inf),
-    )
-    for right in torch.unique(y).tolist():
-        rows = (y == right).nonzero()[:, 0]
-        for other in range(len(forms)):
-            if other != right:
-                _improve(nearest, rows, x, forms[right] - forms[other], slack)
-    return nearest
 
+    forms: Tensor
+    _known: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-def _improve(best: NearestFlip, rows: Tensor, x: Tensor, form: Tensor, slack: float) -> None:
-    """Keep the nearest zero of ``form`` for the rows that it is nearer to than what they had."""
-    values, vectors = torch.linalg.eigh((form + form.mH) / 2)
-    found = nearest_zero(values, x[rows] @ vectors.conj(), slack)
-    nearer = found.distance < best.distance[rows]
-    best.point[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
-    best.distance[rows[nearer]] = found.distance[nearer]
-    best.proved[rows] = torch.minimum(best.proved[rows], found.proved)
+    def nearest(self, x: Tensor, y: Tensor, slack: float = 0.0) -> NearestFlip:
+        """For each row the nearest vector at which another class draws level.
+
+        Args:
+            x: rows ``(batch, size)``.
+            y: their classes.
+            slack: how far each difference of two classes may truly lie lower, for what is proved.
+        """
+        endless = torch.full_like(x[:, 0].real, torch.inf)
+        best = NearestFlip(x.clone(), endless, endless.clone())
+        for right in torch.unique(y).tolist():
+            rows = (y == right).nonzero()[:, 0]
+            for other in range(len(self.forms)):
+                if other != right:
+                    self._improve(best, rows, x[rows], (right, other), slack)
+        return best
+
+    def spectrum(self, right: int, other: int) -> tuple[Tensor, Tensor]:
+        """Eigenvalues, ascending, and eigenvectors of the difference of two classes."""
+        if right > other:
+            values, vectors = self.spectrum(other, right)
+            return -values.flip(0), vectors.flip(1)
+        if (right, other) not in self._known:
+            form = self.forms[right] - self.forms[other]
+            values, vectors = torch.linalg.eigh((form + form.mH) / 2)
+            self._known[right, other] = values, vectors
+        return self._known[right, other]
+
+    def _improve(
+        self, best: NearestFlip, rows: Tensor, x: Tensor, pair: tuple[int, int], slack: float
+    ) -> None:
+        """Keep the nearest zero of the pair's form for the rows that it is nearer to than what they had."""
+        values, vectors = self.spectrum(*pair)
+        found = nearest_zero(values, x @ vectors.conj(), slack)
+        nearer = found.distance < best.distance[rows]
+        best.point[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
+        best.distance[rows[nearer]] = found.distance[nearer]
+        best.proved[rows] = torch.minimum(best.proved[rows], found.proved)
 
 
 def _root(values: Tensor, weights: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from robustq.errors import CircuitError, ModelError
 from robustq.models import QuantumNet
 from robustq.models.classical import Perceptron
 from robustq.noise import NoiseModel
-from robustq.quadric import nearest_flip
+from robustq.quadric import Cones
 from robustq.states import StateView
 from robustq.threats import Fidelity, Sphere, TraceDistance
 from trained_models import trained
@@ -126,7 +126,7 @@ def test_a_view_answers_as_the_model_does(generator):
 
 def nearest(state, form):
     """Of unit length, where ``form`` falls to zero."""
-    found = nearest_flip(torch.stack([form, 0 * form]), state, torch.tensor([0])).point
+    found = Cones(torch.stack([form, 0 * form])).nearest(state, torch.tensor([0])).point
     return found / found.norm()
 
 

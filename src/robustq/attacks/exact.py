@@ -14,7 +14,7 @@ from torch import Tensor
 
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
-from robustq.quadric import nearest_flip
+from robustq.quadric import Cones
 from robustq.threats import L2
 from robustq.threats.ball import column
 
@@ -51,7 +51,7 @@ class ExactL2:
         if not isinstance(threat, L2) or not threat.is_plain:
             raise ThreatError(f"exact-l2: expected an l2 threat in equal units, got {threat}")
         x = problem.x.double()
-        edge = nearest_flip(problem.forms().double(), x, problem.y).point
+        edge = Cones(problem.forms().double()).nearest(x, problem.y).point
         length = torch.linalg.vector_norm(edge - x, dim=1)
         return (x + self._stretch(problem.x.dtype, length, x) * (edge - x)).to(problem.x)
 
@@ -84,7 +84,7 @@ class ExactState:
     def search(self, problem: Problem) -> Tensor:
         """The boundary's nearest state, a little further, and a little further still for float32."""
         states = problem.x.double().flatten(1)
-        edge = nearest_flip(problem.forms().double(), states, problem.y).point
+        edge = Cones(problem.forms().double()).nearest(states, problem.y).point
         candidate = problem.x
         for further in (self.beyond, 1e3 * self.beyond):
             moved = edge + further * (edge - states)

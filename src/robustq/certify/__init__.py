@@ -2,8 +2,13 @@
 
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.auto import Auto, Strongest
+from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
+from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
 
-__all__ = ["Auto", "ExactAmplitude", "ExactState", "Strongest", "Vacuous", "certify"]
+__all__ = [
+    "Auto", "Depolarising", "ExactAmplitude", "ExactState", "Guan", "Hoelder", "HypothesisTesting",
+    "SpectralBox", "Strongest", "Vacuous", "certify", "tightness",
+]  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 from robustq.certify.witness import behind
 from robustq.contracts import AmplitudeClassifier, Bounds, Classifier, Threat
 from robustq.errors import CertificateError, ModelError
-from robustq.quadric import nearest_flip
+from robustq.quadric import Cones
 from robustq.threats import L2
 
 
@@ -52,7 +52,7 @@ class ExactAmplitude:
             raise CertificateError(
                 f"exact-amplitude: expected an l2 threat in equal units, got {threat}"
             )
-        return AmplitudeProver(model, amplitude_forms(model, "exact-amplitude"), self.slack)
+        return AmplitudeProver(model, Cones(amplitude_forms(model, "exact-amplitude")), self.slack)
 
 
 def amplitude_forms(model: Classifier, name: str) -> Tensor:
@@ -77,12 +77,12 @@ class AmplitudeProver:
     """:class:`ExactAmplitude` for one model."""
 
     model: Classifier
-    forms: Tensor
+    cones: Cones
     slack: float
 
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``."""
         label = self.model(x).argmax(1)
-        found = nearest_flip(self.forms, x, label, self.slack)
+        found = self.cones.nearest(x, label, self.slack)
         witness = behind(self.model, x, found.point, label)
         return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)

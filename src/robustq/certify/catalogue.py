@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.auto import Auto
+from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
 
 
-def _facts(threat: str, model: str, claim: str, about: str = "the model") -> Mapping[str, str]:
+def _facts(threat: str, model: str, claim: str, about: str = "the model") -> dict[str, str]:
     return {"threat": threat, "model": model, "claim": claim, "about": about}
 
+
+_STATES = _facts("infidelity, trace-distance", "pure states reach the read-out", "bound")
 
 CERTIFICATES: Mapping[str, Entry] = {
     "vacuous": Entry(Vacuous, "claims nothing", "-", _facts("any", "any", "bound"), null=True),
@@ -29,4 +32,13 @@ CERTIFICATES: Mapping[str, Entry] = {
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),
+    "guan": Entry(Guan, "from the probability of one outcome of two", "Guan, Fang & Ying, CAV 2021", _STATES),
+    "hypothesis-testing": Entry(HypothesisTesting, "from the probabilities of two classes",
+                                "Weber et al., npj Quantum Inf. 7:76, 2021", _STATES),
+    "hoelder": Entry(Hoelder, "from the margin over its norm", "after Liu & Wittek, PRA 101, 2020", _STATES),
+    "spectral-box": Entry(SpectralBox, "from the margin and its extreme values",
+                          "after Fuchs & Caves, 1995 (fidelity under measurement)", _STATES),
+    "depolarising": Entry(Depolarising, "behind a depolarising channel, by differential privacy",
+                          "Du et al., Phys. Rev. Research 3, 023153, 2021",
+                          _STATES | {"about": "the model behind that channel"}),
 }  # fmt: skip

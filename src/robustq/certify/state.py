@@ -10,7 +10,7 @@ from torch import Tensor
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
-from robustq.quadric import NearestFlip, nearest_flip
+from robustq.quadric import Cones, NearestFlip
 from robustq.states import StateView
 from robustq.threats import Fidelity, TraceDistance
 
@@ -62,7 +62,7 @@ class ExactState:
         if not isinstance(threat, Fidelity | TraceDistance):
             raise CertificateError(f"exact-state: expected a ball of states, got {threat}")
         forms = model.frozen.state_forms()
-        return StateProver(self, model, forms.real if self.real else forms, threat)
+        return StateProver(self, model, Cones(forms.real if self.real else forms), threat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class StateProver:
 
     certifier: ExactState
     model: StateView
-    forms: Tensor
+    cones: Cones
     threat: Fidelity | TraceDistance
 
     def prove(self, states: Tensor) -> Bounds:
@@ -95,10 +95,10 @@ class StateProver:
                 raise CertificateError(
                     "exact-state, real: expected real amplitudes, got complex ones"
                 )
-            found = nearest_flip(self.forms, states[..., 0], label, self.certifier.slack)
+            found = self.cones.nearest(states[..., 0], label, self.certifier.slack)
             return found, torch.stack([found.point, torch.zeros_like(found.point)], -1)
         kets = torch.view_as_complex(states.contiguous())
-        found = nearest_flip(self.forms, kets, label, self.certifier.slack)
+        found = self.cones.nearest(kets, label, self.certifier.slack)
         return found, torch.view_as_real(found.point.resolve_conj())
 
 
