@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.null import Vacuous
+from robustq.certify.shots import Shots
+from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.state import ExactState
 
 
@@ -25,4 +27,11 @@ CERTIFICATES: Mapping[str, Entry] = {
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),
+    "exact-smoothing": Entry(ExactSmoothing, "the model's mean under Gaussian noise, in closed form",
+                             "Salman et al., NeurIPS 2019",
+                             _facts("l2, l1, linf", "trigonometric polynomials", "bound")),
+    "gaussian-smoothing": Entry(GaussianSmoothing, "the model's majority under Gaussian noise",
+                                "Cohen, Rosenfeld & Kolter, ICML 2019", _facts("l2, l1, linf", "any", "sampled")),
+    "shots": Entry(Shots, "what finite shots of a two-outcome measurement prove", "Guan, Fang & Ying, CAV 2021",
+                   _facts("infidelity, trace-distance, l2", "pure states or amplitude-encoded", "sampled")),
 }  # fmt: skip
