@@ -110,14 +110,16 @@ class Shots:
     ``E = (M_A - M_k - a) / (b - a)``, with ``[a, b]`` the spectrum of the difference. On hardware: read the value
     ``v`` of the difference and count it with chance ``(v - a) / (b - a)``. Its outcomes give a lower bound of its
     chance (Clopper & Pearson), which bounds the infidelity to every state of the other class (Guan, Fang & Ying,
-    CAV 2021). The class is guessed first, from one such measurement of each ``M_k``.
+    CAV 2021). The class is guessed first, from one such measurement of each ``M_k``. The claim is the least over
+    the rivals, wrong only where the bound of the nearest one is: no correction for their number is due
+    (intersection-union test: Berger, Technometrics 24, 1982).
 
     Costs ``classes * guess + (classes - 1) * shots`` circuit executions an input. Noise of the device belongs
     to the model: freeze it with that noise.
 
     Args:
         shots: executions for each rival of the leading class.
-        alpha: chance that a claim is wrong, all rivals together (Bonferroni).
+        alpha: chance that a claim is wrong, all rivals together.
         guess: executions for each class that choose the leading one.
         slack: how far every margin may truly lie lower, in logits (a device that drifts).
 
@@ -215,8 +217,7 @@ class ShotProver:
         low, high = self.ranges[label].unbind(2)
         seen = self._counts((logits.gather(1, own) - logits - low) / (high - low), plan.shots)
         level = (plan.slack - low) / (high - low)
-        share = plan.alpha / (logits.shape[1] - 1)
-        proved = torch.as_tensor(from_counts(seen.numpy(), plan.shots, share, level.numpy()))
+        proved = torch.as_tensor(from_counts(seen.numpy(), plan.shots, plan.alpha, level.numpy()))
         return proved.scatter(1, own, torch.inf).amin(1)
 
     def _counts(self, chances: Tensor, shots: int) -> Tensor:
