@@ -11,7 +11,7 @@ from oracles import one_qubit
 from robustq.attacks import PGD, run_attack
 from robustq.certify import ExactAmplitude, ExactState, Shots, certify
 from robustq.certify.shots import from_counts, infidelity, radius_of, shots_for
-from robustq.circuits import ansaetze, encodings, per_qubit_z
+from robustq.circuits import ansaetze, encodings, per_qubit_z, z
 from robustq.errors import CertificateError, DataError
 from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
@@ -200,6 +200,20 @@ def test_amplitudes_stay_below_the_exact_radius(noise, generator):
     wrong = ((found.label >= 0) & (found.label != exact.label)) | (found.lower > exact.lower)
     assert at_least(int(wrong.sum()), 400, 0.05) > RARE
     assert float((found.lower > 0.1 * exact.lower).float().mean()) > 0.3
+
+
+def test_of_two_amplitudes_many_shots_prove_the_exact_radius(generator):
+    circuit = encodings.amplitude(2).then(ansaetze.strongly_entangling(1, layers=1))
+    model = QuantumNet(circuit, [z(0), -z(0)], generator=generator, spread=1.0).double().freeze()
+    x = 2 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    read = model.forms(torch.float64)[0]
+    assert float(torch.trace(read).abs()) < 1e-9  # two eigenvalues, so that the bound is exact
+    exact = proved(ExactAmplitude(), model, x, L2(1.0))
+    found = proved(Shots(10**9), model, x, L2(1.0))
+    assert bool((found.lower <= exact.lower).all())
+    told = found.label >= 0
+    assert float(told.double().mean()) > 0.9
+    assert torch.allclose(found.lower[told], exact.lower[told], rtol=0, atol=5e-3)
 
 
 def test_it_abstains_where_shots_cannot_tell(generator):

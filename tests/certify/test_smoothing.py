@@ -11,7 +11,9 @@ from oracles import one_qubit
 from robustq.attacks import FMN, run_attack
 from robustq.certify import ExactSmoothing, GaussianSmoothing, certify
 from robustq.certify.smoothing import smoothed
-from robustq.circuits import ansaetze, encodings, per_qubit_z
+from robustq.certify.smoothing.envelope import envelope
+from robustq.certify.spectrum import ranges
+from robustq.circuits import ansaetze, encodings, per_qubit_z, z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
 from robustq.noise import Channel, NoiseModel, Rule
@@ -104,8 +106,13 @@ def test_of_one_qubit_the_radius_is_known(generator):
     x = torch.linspace(-1.5, 1.5, 31, dtype=torch.float64)[:, None]
     lower = prepared(ExactSmoothing(1.0), model, L2(1.0), generator).prove(x).lower
     assert bool((lower <= one_qubit.radius((1.0,), 0.0, x, "l2")).all())
-    height = torch.special.ndtri((1 + math.exp(-0.5) * x.cos()[:, 0]) / 2)
-    assert torch.allclose(lower, height, rtol=1e-9, atol=1e-10)
+    widths = torch.tensor([1.0, *(2 ** (k / 2) for k in range(1, 8))], dtype=torch.float64)
+    share = (1 + torch.exp(-(widths[:, None] ** 2) / 2) * x.cos()[:, 0]) / 2
+    heights = widths[:, None] * torch.special.ndtri(
+        share
+    )  # the widest cloud is best where the cosine is 1
+    assert bool((lower >= heights[0] * (1 - 1e-9) - 1e-10).all())
+    assert bool((lower <= heights.amax(0)).all())
 
 
 def test_slack_only_shrinks_and_noise_in_the_model_is_smoothed_too(generator):
@@ -159,6 +166,38 @@ def test_a_class_that_never_wins_is_no_rival(generator):
         ExactSmoothing(0.2).prepare(Lifted(), L2(1.0), generator).prove(uniform(5, 2, generator))
     )
     assert bool(torch.isinf(found.lower).all())
+
+
+@pytest.mark.parametrize("encoding", [
+    encodings.angle(3), encodings.angle(1).then(encodings.angle(1)),
+    encodings.angle(2).then(ansaetze.brickwork(2)).then(encodings.angle(2)),
+])  # fmt: skip
+def test_the_range_of_the_margins_holds_everywhere_and_is_not_far(encoding, generator):
+    classes = min(3, max(2, encoding.qubits))
+    read = per_qubit_z(classes, encoding.qubits) if encoding.qubits > 1 else (z(0), -z(0))
+    model = QuantumNet(encoding, read, generator=generator, spread=1.0).double()
+    form = model.freeze().trigonometric()
+    values = form(2 * uniform(20_000, encoding.inputs, generator))
+    margins = values[:, :, None] - values[:, None]
+    low, high = envelope(form).unbind(2)
+    assert bool((low <= margins.amin(0)).all())
+    assert bool((margins.amax(0) <= high).all())
+    apart = ~torch.eye(classes, dtype=torch.bool)
+    seen = margins.amax(0) - margins.amin(0)
+    assert bool((high - low < 1.3 * seen)[apart].all())
+
+
+def test_where_no_grid_fits_the_spectrum_remains(generator, monkeypatch):
+    model, x = net(encodings.angle(3), generator), uniform(20, 3, generator)
+    with_grid = prepared(ExactSmoothing(0.1), model, L2(1.0), generator)
+    monkeypatch.setattr("robustq.certify.smoothing.envelope.POINTS", 2)
+    without = prepared(ExactSmoothing(0.1), model, L2(1.0), generator)
+    assert torch.equal(without.ranges[0], ranges(model.freeze().state_forms()))
+    assert len(without.widths) == 1
+    assert len(with_grid.widths) > 3
+    lower = without.prove(x).lower
+    assert bool((lower > 0).all())
+    assert bool((lower < with_grid.prove(x).lower).all())
 
 
 def test_what_it_does_not_apply_to(generator):
@@ -251,6 +290,15 @@ def test_it_abstains_near_the_boundary_and_is_seldom_wrong_there():
     assert bool((lower[label == -1] == 0).all())
     assert at_least(int((label == 1).sum()), 2000, 0.05) > RARE
     assert bool((claims(plan, 0.8, 100, 3)[0] == 0).all())
+
+
+@pytest.mark.statistical
+def test_a_wrong_guess_is_an_abstention():
+    """Half a sigma off the boundary one sample in three lies beyond it; the votes are those of its class."""
+    plan = GaussianSmoothing(0.5, alpha=0.01, guess=1, samples=400)
+    label, _ = claims(plan, 0.25, 2000, 9)
+    assert at_least(int((label == 1).sum()), 2000, 0.01) > RARE
+    assert 0.2 < (label == -1).float().mean() < 0.4
 
 
 @pytest.mark.statistical

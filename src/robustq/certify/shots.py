@@ -132,7 +132,7 @@ class Shots:
 
     shots: int = 10_000
     alpha: float = 0.001
-    guess: int = 100
+    guess: int = 1000
     slack: float = 0.0
 
     def __post_init__(self) -> None:

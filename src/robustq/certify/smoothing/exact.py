@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from robustq.certify.euclidean import check_norm, in_norm
+from robustq.certify.smoothing.envelope import envelope, rounding
 from robustq.certify.spectrum import ranges
 from robustq.contracts import AngleClassifier, Bounds, Classifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.trigonometric import UNIT, Trigonometric
 
-FARTHEST = (
-    50.0  # no radius is longer in units of sigma: what the quantiles of two doubles differ by
-)
+LADDER = tuple(2 ** (k / 2) for k in range(8))  # widths of the clouds of the proof, in sigma
+STEEPEST = 1e6  # a polynomial that had to be amplified more proves nothing
+FARTHEST = 50 * LADDER[-1]  # no radius is longer, in sigma: quantiles of doubles end at 38
 QUANTILE = 1e-13  # relative error allowed of the quantile function
 
 
@@ -28,7 +29,11 @@ class ExactSmoothing:
     encoding that is the dephasing of its qubits. A margin within ``[a, b]`` for every input makes
     ``sigma Phi^-1((E margin - a) / (b - a))`` 1-Lipschitz in l2 (Cohen, Rosenfeld & Kolter, ICML 2019;
     Salman et al., NeurIPS 2019): the radius is its height above the value at which the classes draw level.
-    The range is the spectrum of the read-out. l1 and l-infinity radii are what the l2 ball contains.
+    The range is the spectrum of the read-out, or what a grid of inputs proves of it. l1 and l-infinity radii
+    are what the l2 ball contains.
+
+    The smoothed polynomial is also the mean, over a wider cloud, of one whose coefficients shrink to it
+    under that; whichever width proves most is believed.
 
     Args:
         sigma: standard deviation of the noise on each feature, in the input's units.
@@ -74,7 +79,8 @@ class ExactSmoothing:
             form = smoothed(model.trigonometric(), self.sigma)
         except ModelError as failure:
             raise CertificateError(f"exact-smoothing: {failure}") from failure
-        return SmoothProver(self, form, ranges(model.state_forms()), threat)
+        widths, found = clouds(form, ranges(model.state_forms()), self.sigma)
+        return SmoothProver(self, form, widths, found, threat)
 
 
 def smoothed(form: Trigonometric, sigma: float) -> Trigonometric:
@@ -85,13 +91,44 @@ def smoothed(form: Trigonometric, sigma: float) -> Trigonometric:
     >>> bool((value - math.exp(-0.5)).abs() < 1e-15)
     True
     """
+    return _spread(form, sigma**2)
+
+
+def _spread(form: Trigonometric, variance: float) -> Trigonometric:
+    """The mean over a cloud; of a negative variance the polynomial whose mean this is."""
     coefficients = form.coefficients
     for axis, (degree, base) in enumerate(zip(form.degrees, form.frequencies, strict=True), 1):
         multiples = (torch.arange(2 * degree + 1, dtype=torch.float64) + 1).div(2).floor()
-        shrunk = torch.exp(-((multiples * base * sigma) ** 2) / 2)
+        shrunk = torch.exp(-variance * (multiples * base) ** 2 / 2)
         shape = [-1 if a == axis else 1 for a in range(coefficients.ndim)]
         coefficients = coefficients * shrunk.reshape(shape)
     return Trigonometric(coefficients, form.frequencies, form.error)
+
+
+def clouds(form: Trigonometric, spectrum: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Widths of clouds, and between which values the polynomials lie whose means are ``form``.
+
+    Args:
+        form: already smoothed.
+        spectrum: the range of the margins before that, ``(classes, classes, 2)``.
+        sigma: by how much.
+
+    Returns:
+        ``(widths,)`` and ``(widths, classes, classes, 2)``.
+    """
+    before = envelope(_spread(form, -(sigma**2)))
+    low = torch.maximum(before[..., 0], spectrum[..., 0])
+    high = torch.minimum(before[..., 1], spectrum[..., 1])
+    widths, found = [sigma], [torch.stack([low, high], -1)]
+    for width in (sigma * step for step in LADDER[1:]):
+        wider = _spread(form, -(width**2))
+        steep = wider.coefficients.abs().max() <= STEEPEST * form.coefficients.abs().max()
+        bounds = envelope(wider) if steep else before.new_tensor(torch.inf)
+        if not bool(torch.isfinite(bounds).all()):
+            break
+        widths.append(width)
+        found.append(bounds)
+    return torch.tensor(widths, dtype=torch.float64), torch.stack(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +137,7 @@ class SmoothProver:
 
     certifier: ExactSmoothing
     model: Trigonometric
+    widths: Tensor
     ranges: Tensor
     threat: Threat
 
@@ -108,14 +146,15 @@ class SmoothProver:
         logits = self.model(x)
         label = logits.argmax(1)
         margins = logits.gather(1, label[:, None]) - logits
-        error, sigma = self._error(x)[:, None], self.certifier.sigma
-        low, high = self.ranges[label].unbind(2)
+        error = self._error(x)[:, None]
+        low, high = self.ranges[:, label].unbind(3)  # (widths, batch, classes)
         start = _quantile((margins - error - low) / (high - low), -1)
         end = _quantile((self.certifier.slack + error - low) / (high - low), 1)
         height = start - end - QUANTILE * (start.abs() + end.abs())
         height = torch.where(torch.isneginf(end), torch.inf, height.clamp_min(0))
-        height = height.scatter(1, label[:, None], torch.inf)
-        radius = in_norm(sigma * height.amin(1), self.threat, x.shape[1])
+        best = (self.widths[:, None, None] * height).amax(0)
+        best = best.scatter(1, label[:, None], torch.inf).amin(1)
+        radius = in_norm(best, self.threat, x.shape[1])
         return Bounds(label=label, lower=radius, upper=torch.full_like(radius, torch.inf))
 
     def _error(self, x: Tensor) -> Tensor:
@@ -123,9 +162,8 @@ class SmoothProver:
         form = self.model
         steps = torch.tensor(form.degrees, dtype=torch.float64) * form.frequencies
         angles = (x.abs() + FARTHEST * self.certifier.sigma) @ steps
-        roundings = 4 * angles + 8 * sum(form.coefficients.shape) + 64
         largest = form.coefficients.flatten(1).abs().sum(1).max()
-        return 2 * (form.error + UNIT * roundings * largest)
+        return 2 * (form.error + rounding(form) + 4 * UNIT * angles * largest)
 
 
 def _quantile(share: Tensor, side: int) -> Tensor:
