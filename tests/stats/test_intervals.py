@@ -238,3 +238,24 @@ def test_calibration_interval_allows_for_the_bias_of_the_ece():
         found = stats.bootstrap(error, 1, 100, rng, resamples=100)
         missed += not found.low <= 0.05 <= found.high
     assert missed <= binom.ppf(0.999, repeats, 0.10)
+
+
+@pytest.mark.parametrize("alpha", [1e-9, 0.001, 0.05, 0.3])
+@pytest.mark.parametrize("trials", [1, 7, 100, 100_000])
+def test_clopper_pearson_is_the_inverse_of_the_binomial_tail(trials, alpha):
+    successes = np.unique([0, 1, trials // 2, trials - 1, trials])
+    bound = stats.clopper_pearson(successes, trials, alpha)
+    tail = binom.sf(successes - 1, trials, bound)
+    assert tail[1:] == pytest.approx(alpha, rel=1e-6)
+    assert bound[0] == 0
+    for k, low in zip(successes, bound, strict=True):
+        theirs = binomtest(int(k), trials, alternative="greater").proportion_ci(1 - alpha, "exact")
+        assert low == pytest.approx(theirs.low, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bad", [(3, 2, 0.1), (-1, 2, 0.1), (0, 0, 0.1), (np.nan, 2, 0.1), (1, 2, 0), (1, 2, 1.0)]
+)
+def test_clopper_pearson_refuses_impossible_counts(bad):
+    with pytest.raises(DataError, match="expected"):
+        stats.clopper_pearson(*bad)

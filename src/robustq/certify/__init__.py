@@ -4,11 +4,14 @@ from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.auto import Auto, Strongest
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
+from robustq.certify.shots import Shots
+from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.state import ExactState
 from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
 
 __all__ = [
-    "Auto", "Depolarising", "ExactAmplitude", "ExactState", "Guan", "Hoelder", "HypothesisTesting",
-    "SpectralBox", "Strongest", "Vacuous", "certify", "tightness",
+    "Auto", "Depolarising", "ExactAmplitude", "ExactSmoothing", "ExactState", "GaussianSmoothing",
+    "Guan", "Hoelder", "HypothesisTesting", "Shots", "SpectralBox", "Strongest", "Vacuous", "certify",
+    "tightness",
 ]  # fmt: skip

@@ -14,6 +14,8 @@ from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.auto import Auto
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
+from robustq.certify.shots import Shots
+from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.state import ExactState
 
 
@@ -41,4 +43,12 @@ CERTIFICATES: Mapping[str, Entry] = {
     "depolarising": Entry(Depolarising, "behind a depolarising channel, by differential privacy",
                           "Du et al., Phys. Rev. Research 3, 023153, 2021",
                           _STATES | {"about": "the model behind that channel"}),
+    "exact-smoothing": Entry(ExactSmoothing, "the model's mean under Gaussian noise, in closed form",
+                             "Salman et al., NeurIPS 2019",
+                             _facts("l2, l1, linf", "trigonometric polynomials", "bound", "the smoothed model")),
+    "gaussian-smoothing": Entry(GaussianSmoothing, "the model's majority under Gaussian noise",
+                                "Cohen, Rosenfeld & Kolter, ICML 2019",
+                                _facts("l2, l1, linf", "any", "sampled", "the smoothed model")),
+    "shots": Entry(Shots, "what finite shots of a two-outcome measurement prove", "Guan, Fang & Ying, CAV 2021",
+                   _facts("infidelity, trace-distance, l2", "pure states or amplitude-encoded", "sampled")),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from robustq.stats.calibration import (
     expected_calibration_error,
     reliability,
 )
-from robustq.stats.exact import at_least
+from robustq.stats.exact import at_least, clopper_pearson
 from robustq.stats.intervals import (
     Interval,
     difference,
@@ -26,6 +26,7 @@ __all__ = [
     "at_least",
     "bootstrap",
     "brier",
+    "clopper_pearson",
     "difference",
     "expected_calibration_error",
     "mcnemar",
