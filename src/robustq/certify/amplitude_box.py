@@ -23,6 +23,7 @@ CLOSE = 1e-5  # relative gap of lower and upper radius at which the search ends
 SHARP = 1e-9  # relative gap of value and bound at which the descent ends
 GROWTH = 4.0  # of the multiplier, as long as it is too small
 FAR = 1e6  # multiplier, in units of its place in the interval, behind which the dual is not convex
+TILT = 0.01  # of a start aside, in the hard case
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,16 @@ class _Search:
         """One multiplier for each of the rows: its minimum, its bound, its place in the bracket."""
         u = self.u[rows]
         t = u / (1 + u * self.downward)
-        t = torch.where(u * self.downward > FAR, t * (u * self.downward / FAR), t)
-        found = _least(self.margin.rows(rows), t, self.last[rows])
+        beyond = u * self.downward > FAR
+        t = torch.where(beyond, t * (u * self.downward / FAR), t)
+        here, start = self.margin.rows(rows), self.last[rows]
+        # by symmetry the descent may stand on a ridge
+        aside = start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
+        aside = torch.minimum(torch.maximum(aside, here.low), here.high)
+        found = _least(here, t, torch.where(beyond[:, None], aside, start))
         self.last[rows] = found.point
         self.squared[rows] = torch.maximum(self.squared[rows], found.bound)
-        value = self.margin.rows(rows).at(found.point)
+        value = here.at(found.point)
         self._narrow(rows, value, found.point)
         self._cross(rows)
         self._advance(rows)

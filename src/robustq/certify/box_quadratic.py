@@ -93,6 +93,15 @@ class Minimum:
 Enough = Callable[[Tensor, Tensor], Tensor]
 
 
+def clear(value: Tensor, bound: Tensor) -> Tensor:
+    """Whether the sign of the minimum is known: zero is not between bound and value.
+
+    >>> clear(torch.tensor([2.0, 2.0]), torch.tensor([1.0, -1.0])).tolist()
+    [True, False]
+    """
+    return (bound > 0) | (value <= 0)
+
+
 def minimise(problem: BoxQuadratic, start: Tensor, steps: int, enough: Enough) -> Minimum:
     """Accelerated projected gradients, each row restarted where its momentum turns uphill.
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.amplitude_box import AmplitudeBox
+from robustq.certify.amplitude_linf import AmplitudeLinf
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
 
@@ -25,4 +27,10 @@ CERTIFICATES: Mapping[str, Entry] = {
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),
+    "amplitude-box": Entry(AmplitudeBox, "the nearest input of another class inside the box, by weak duality",
+                           "Jeyakumar et al., Math. Programming 2007; Polik & Terlaky, SIAM Review 2007",
+                           _facts("l2", "amplitude-encoded", "exact, a bound in the hard case")),
+    "amplitude-linf": Entry(AmplitudeLinf, "convex relaxation of every margin; few features are split",
+                            "Adjiman et al., Computers & Chem. Eng. 1998 (alpha-BB)",
+                            _facts("linf", "amplitude-encoded", "bound; complete up to 12 features")),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from robustq.quadric import FORM_ERROR, NearestFlip
 from robustq.threats.ball import Ball
 from robustq.threats.box import bounds
 
+NOTHING = 0.01  # share of an input's largest feature that a witness must keep
 ROUNDINGS = 16  # of size features, that the margin at the clean input may suffer
 
 
@@ -23,6 +24,7 @@ class Margin:
     Attributes:
         form: of the features that may move, ``(n, n)``.
         values: at most its eigenvalues, ascending, ``(n,)``.
+        downward: the eigenvector of the lowest, ``(n,)``.
         linear: ``(batch, n)``.
         constant: ``(batch,)``; not more than the truth.
         low, high: the box around each input, ``(batch, n)``; it holds zero.
@@ -30,6 +32,7 @@ class Margin:
 
     form: Tensor
     values: Tensor
+    downward: Tensor
     linear: Tensor
     constant: Tensor
     low: Tensor
@@ -83,12 +86,13 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float) -> Margin:
     form = form - (slack + FORM_ERROR * largest) * torch.eye(len(form)).to(form)
     turned, units = x @ form, units[free]
     own = form[free][:, free] * units * units[:, None]
-    values = torch.linalg.eigvalsh(own)
+    values, vectors = torch.linalg.eigh(own)
     eps = ROUNDINGS * len(form) * torch.finfo(x.dtype).eps
     low, high = _around(threat, x)
     return Margin(
         form=own,
         values=values - FORM_ERROR * values.abs().max(),
+        downward=vectors[:, 0],
         linear=turned[:, free] * units,
         constant=(x * turned).sum(1) - eps * largest * x.square().sum(1),
         low=low[:, free] / units,
@@ -106,7 +110,7 @@ def _around(threat: Ball, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
-    """``x + units d``, shape of ``x``; the clean input where it would have no length.
+    """``x + units d``, shape of ``x``; the clean input where that would have no length.
 
     >>> from robustq.threats import Linf
     >>> moved_input(Linf(1.0, frozen=(0,)), torch.ones(1, 2), torch.ones(1, 1))
@@ -117,8 +121,8 @@ def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
     change = torch.zeros_like(x)
     change[:, units > 0] = moved * units[units > 0]
     found = x + change
-    # a zero vector cannot be loaded, so it is the answer of no model
-    nothing = found.abs().amax(1) <= 1e-9 * x.abs().amax(1)
+    # a zero vector cannot be loaded, and one close to it is a step away from that
+    nothing = found.abs().amax(1) <= NOTHING * x.abs().amax(1)
     return torch.where(nothing[:, None], x, found)
 
 
@@ -149,8 +153,9 @@ def nearest_class(
             found = lowered
             if slack > 0:
                 found = reach(pair, margin_of(form, x[rows], threat, 0.0), cap)
-            nearer = found.distance < cap
+            point = moved_input(threat, x[rows], found.point)
+            nearer = (found.distance < cap) & (point != x[rows]).any(1)
             best.distance[rows[nearer]] = found.distance[nearer]
-            best.point[rows[nearer]] = moved_input(threat, x[rows], found.point)[nearer]
+            best.point[rows[nearer]] = point[nearer]
             best.proved[rows] = torch.minimum(best.proved[rows], lowered.proved)
     return best
