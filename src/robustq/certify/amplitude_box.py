@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from robustq.certify.amplitude import amplitude_forms
 from robustq.certify.box_quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.margin import Margin, nearest_class
+from robustq.certify.relaxation import least_shift, relaxed
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
@@ -30,9 +31,10 @@ TILT = 0.01  # of a start aside, in the hard case
 class AmplitudeBox:
     """The nearest input of another class inside the box, and the proof of how near one can be.
 
-    Weak duality with the box kept: as long as ``I + t V`` is convex, ``min |z - x|^2 + t z^T V z`` over the box is found, and is at most the radius
-    squared. Where the minimiser reaches the cone, the radius is exact (S-lemma: Polik & Terlaky, SIAM
-    Review 2007; the box as in Jeyakumar, Rubinov & Wu, Math. Programming 2007). Where it does not, a gap is left.
+    Weak duality with the box kept: as long as ``I + t V`` is convex, ``min |z - x|^2 + t z^T V z`` over the
+    box is found, and is at most the radius squared. Where the minimiser reaches the cone, the radius is
+    exact (S-lemma: Polik & Terlaky, SIAM Review 2007; with boxes: Jeyakumar, Rubinov & Wu, Math.
+    Programming 2007). Where it does not (the hard case) the multipliers of the box help, and a gap may be left.
 
     Args:
         slack: how far every margin may truly lie lower, in logits (an uncertain device's).
@@ -114,8 +116,9 @@ def reached(pair: tuple[int, int], margin: Margin, cap: Tensor) -> NearestFlip:
         if not len(live):
             break
         search.visit(live)
+    search.press()
     proved = search.squared.clamp_min(0).sqrt() * (1 - FORM_ERROR)
-    return NearestFlip(search.point, search.distance, proved)
+    return NearestFlip(search.point, search.distance, torch.minimum(proved, search.distance))
 
 
 class _Search:
@@ -155,7 +158,9 @@ class _Search:
         t = torch.where(beyond, t * (u * self.downward / FAR), t)
         here, start = self.margin.rows(rows), self.last[rows]
         # by symmetry the descent may stand on a ridge
-        aside = start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
+        aside = (
+            start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
+        )
         aside = torch.minimum(torch.maximum(aside, here.low), here.high)
         found = _least(here, t, torch.where(beyond[:, None], aside, start))
         self.last[rows] = found.point
@@ -191,13 +196,54 @@ class _Search:
         between = low + share.clamp(0.01, 0.99) * (high - low)
         self.u[rows] = torch.where(torch.isfinite(high), between, GROWTH * self.u[rows])
 
+    def press(self) -> None:
+        """In the hard case, go on behind the end of the interval: the box's own multipliers make it convex.
+
+        What is nearer than the witness lies in the cube around it, which cuts the box. The dual is concave
+        in how far one goes, and its slope is the relaxed margin.
+        """
+        rows = self.live()
+        here, reach = self.margin.rows(rows), self.distance[rows, None]
+        low, high = torch.maximum(here.low, -reach), torch.minimum(here.high, reach)
+        bounded = torch.isfinite(low).all(1) & torch.isfinite(high).all(1)
+        rows, low, high = rows[bounded], low[bounded], high[bounded]
+        if not len(rows) or self.downward <= 0:
+            return
+        shift = least_shift(self.margin.form)
+        convex = relaxed(self.margin.rows(rows), shift, low, high)
+        below, above = torch.zeros_like(self.u[rows]), torch.full_like(self.u[rows], torch.inf)
+        tried, point = 0.1 / self.downward + below, torch.zeros_like(low)
+        for _ in range(ROUNDS):
+            problem = _beyond(self.margin.rows(rows), convex, tried)
+            found = minimise(problem, point, STEPS, _settled)
+            self.squared[rows], point = torch.maximum(self.squared[rows], found.bound), found.point
+            rising = convex.value(point, convex.product(point)) > 0
+            below, above = torch.where(rising, tried, below), torch.where(rising, above, tried)
+            tried = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * tried)
+
+
+def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
+    """``|d|^2 + end q(d) + further p(d)``: the interval's end, and the convex relaxation ``p`` of ``q``."""
+    largest = margin.values.abs().max()
+    end = (1 - FORM_ERROR) / -margin.values[0]
+    rounding = FORM_ERROR * (1 + (end + further) * largest)
+    return replace(
+        convex,
+        diagonal=1 + further[:, None] * convex.diagonal,
+        weight=end + further,
+        linear=end * margin.linear + further[:, None] * convex.linear,
+        constant=end * margin.constant + further * convex.constant,
+        lowest=further * convex.lowest - rounding,
+        highest=1 + end * largest + further * convex.highest + rounding,
+    )
+
 
 def _least(margin: Margin, t: Tensor, start: Tensor) -> Minimum:
     """``min |d|^2 + t q(d)`` over the box, for one multiplier a row."""
     rounding = FORM_ERROR * (1 + t * margin.values.abs().max())
     problem = BoxQuadratic(
         form=margin.form,
-        diagonal=torch.ones_like(margin.values),
+        diagonal=torch.ones_like(margin.linear),
         weight=t,
         linear=t[:, None] * margin.linear,
         constant=t * margin.constant,

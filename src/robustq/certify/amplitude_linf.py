@@ -19,7 +19,9 @@ from robustq.quadric import NearestFlip
 from robustq.threats import Linf
 
 BUDGETS = 16  # tried for the largest that the relaxation proves
-RETREAT = 0.005  # first share of the way back from a budget that is not proved, four times more each time
+RETREAT = (
+    0.005  # first share of the way back from a budget that is not proved, four times more each time
+)
 SHARP = 1e-4  # relative width of the bracket at which the search for it ends
 STEPS = 240  # of descent for one budget
 SHRINKINGS = 16  # of the box around a witness

@@ -23,7 +23,7 @@ class BoxQuadratic:
 
     Attributes:
         form: symmetric, shared by all rows, ``(n, n)``.
-        diagonal: ``(n,)``.
+        diagonal: ``(batch, n)``.
         weight: of the form, ``(batch,)``.
         linear: ``(batch, n)``.
         constant: ``(batch,)``.
@@ -32,7 +32,7 @@ class BoxQuadratic:
         highest: at least the largest in magnitude, ``(batch,)``.
 
     >>> one = torch.ones(1, 1).double()
-    >>> bowl = BoxQuadratic(0 * one, one[0], one[0], -one, one[0], 0 * one, 0.5 * one, one[0], one[0])
+    >>> bowl = BoxQuadratic(0 * one, one, one[0], -one, one[0], 0 * one, 0.5 * one, one[0], one[0])
     >>> found = minimise(bowl, 0 * one, 8, lambda value, bound: value <= bound)  # (z - 1)^2 up to 0.5
     >>> float(found.point), round(float(found.value), 6), round(float(found.bound), 6)
     (0.5, 0.25, 0.25)
@@ -50,7 +50,7 @@ class BoxQuadratic:
 
     def rows(self, kept: Tensor) -> BoxQuadratic:
         """Some of the rows, by index or by mask."""
-        names = ("weight", "linear", "constant", "low", "high", "lowest", "highest")
+        names = ("diagonal", "weight", "linear", "constant", "low", "high", "lowest", "highest")
         return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def product(self, z: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ def decide(margin: Margin, shift: Shift, low: Tensor, high: Tensor, nodes: int) 
     Args:
         margin: one a row.
         shift: what makes its form convex.
-        low, high: the boxes, ``(batch, n)``.
+        low: the boxes' lower ends, ``(batch, n)``.
+        high: their upper ends.
         nodes: boxes looked at for each row, about.
 
     >>> from robustq.certify.margin import margin_of

@@ -2,8 +2,8 @@
 
 On ``low <= z <= high`` every ``(z_i - low_i)(z_i - high_i)`` is at most zero, so that adding ``mu_i >= 0`` times it
 only lowers the form (alpha-BB: Adjiman et al., Computers & Chem. Eng. 1998). With ``V + diag(mu) >= 0`` the sum is
-convex. What is lost is at most ``sum mu_i (width_i / 2)^2``; the ``mu`` of least sum solve a semidefinite programme, the
-dual of ``min <V, X>`` with ``X_ii <= 1``, by coordinate descent on vectors (mixing method: Wang, Chang & Kolter,
+convex. What is lost is at most ``sum mu_i (width_i / 2)^2``; the ``mu`` of least sum solve a semidefinite programme,
+the dual of ``min <V, X>`` with ``X_ii <= 1``, by coordinate descent on vectors (mixing method: Wang, Chang & Kolter,
 arXiv:1706.00476). Whatever is left to convexity is added at the end, so that the search need not converge.
 """
 
@@ -70,7 +70,8 @@ def _mixed(form: Tensor) -> Tensor:
             pull = coupled[row] @ vectors
             length = torch.linalg.vector_norm(pull)
             vectors[row] = -pull / torch.maximum(length, own[row]).clamp_min(1e-300)
-    return (torch.linalg.vector_norm(coupled @ vectors, dim=1) - own).clamp_min(0)
+    pulls: Tensor = torch.linalg.vector_norm(coupled @ vectors, dim=1)
+    return (pulls - own).clamp_min(0)
 
 
 def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadratic:
@@ -78,7 +79,7 @@ def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadr
     mu, one = shift.diagonal, torch.ones_like(margin.constant)
     return BoxQuadratic(
         form=margin.form,
-        diagonal=mu,
+        diagonal=mu.expand_as(margin.linear),
         weight=one,
         linear=margin.linear - mu * (low + high) / 2,
         constant=margin.constant + (mu * low * high).sum(1),
@@ -94,7 +95,7 @@ def itself(margin: Margin, low: Tensor, high: Tensor) -> BoxQuadratic:
     one = torch.ones_like(margin.constant)
     return BoxQuadratic(
         form=margin.form,
-        diagonal=torch.zeros_like(margin.values),
+        diagonal=torch.zeros_like(margin.linear),
         weight=one,
         linear=margin.linear,
         constant=margin.constant,
