@@ -48,6 +48,6 @@ def trained_net(features, classes, generator, noisy=False):
 
 
 def never_inside(certificate, attack, model, x, threat, generator):
-    """Whether an attack at each budget finds nothing within what was certified; how often it succeeded."""
+    """Whether an attack finds nothing within what was certified, and how often it succeeded."""
     found = run_attack(attack, model, x, certificate.label, threat, generator=generator)
     return bool((found.radius > certificate.lower).all()), int(found.success.sum())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from quadratic_models import Forms, never_inside, random_forms, random_net, trained_net
 from scipy.optimize import minimize
 
-from robustq.attacks import PGD, QuantumAutoAttack
+from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import AmplitudeLinf, ExactAmplitude, certify
 from robustq.certify.branching import decide
 from robustq.certify.margin import margin_of
@@ -96,14 +96,30 @@ def test_scipy_finds_no_flip_inside_and_one_just_outside(box, generator):
 def test_no_attack_succeeds_inside(make, features, classes, noisy, generator):
     model = make(features, classes, generator, noisy)
     x = points(UNIT, (12, features), generator)
-    searches = ((PGD(steps=20, restarts=2), 0.6, 12), (QuantumAutoAttack(), 0.15, 3))
-    for attack, eps, rows in searches:
-        found = proved(model, x[:rows], Linf(0.6, box=UNIT), generator)
-        assert bool((found.lower > 0).all())
-        threat = Linf(eps, box=UNIT)
-        sound, flipped = never_inside(found, attack, model.freeze(), x[:rows], threat, generator)
-        assert sound
-        assert flipped > 0 or eps < 0.5
+    found = proved(model, x, Linf(0.6, box=UNIT), generator)
+    assert bool((found.lower > 0).all())
+    assert bool((found.lower <= found.upper).all())
+    attack, threat = PGD(steps=20, restarts=2), Linf(0.6, box=UNIT)
+    sound, flipped = never_inside(found, attack, model.freeze(), x, threat, generator)
+    assert sound
+    assert flipped > 0
+
+
+@pytest.mark.parametrize(
+    ("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)]
+)
+def test_the_ensemble_flips_what_is_not_certified_and_nothing_else(make, classes, noisy, generator):
+    model = make(8, classes, generator, noisy)
+    x = points(UNIT, (6, 8), generator)
+    found = proved(model, x, Linf(0.9, box=UNIT), generator)
+    eps = float(found.lower.median()) * 1.0001
+    threat = Linf(eps, box=UNIT)
+    attacked = run_attack(
+        QuantumAutoAttack(), model.freeze(), x, found.label, threat, generator=generator
+    )
+    assert not bool(attacked.success[found.lower >= eps].any())
+    assert bool(attacked.success[found.upper < 0.98 * eps].all())
+    assert int((found.upper < 0.98 * eps).sum()) > 0
 
 
 @pytest.mark.parametrize("features", [3, 8, 20])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustq.certify.amplitude import amplitude_forms
 from robustq.certify.box_quadratic import BoxQuadratic, Minimum, minimise
-from robustq.certify.margin import Margin, nearest_class
+from robustq.certify.margin import Margin, Pair, nearest_class
 from robustq.certify.relaxation import least_shift, relaxed
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
@@ -24,6 +24,7 @@ CLOSE = 1e-5  # relative gap of lower and upper radius at which the search ends
 SHARP = 1e-9  # relative gap of value and bound at which the descent ends
 GROWTH = 4.0  # of the multiplier, as long as it is too small
 FAR = 1e6  # multiplier, in units of its place in the interval, behind which the dual is not convex
+LARGE = 1e6  # first multiplier, in units of the form, where the margin does not even slope
 TILT = 0.01  # of a start aside, in the hard case
 
 
@@ -95,18 +96,18 @@ class BoxProver:
         return found, inside(found.point, self.threat.box)
 
 
-def reached(pair: tuple[int, int], margin: Margin, cap: Tensor) -> NearestFlip:
+def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
     """The nearest change that takes a margin to zero within the box, and the dual's bound.
 
     Args:
-        pair: the classes; not used.
+        pair: which margin it is; not used.
         margin: what is to vanish.
         cap: distances beyond which nothing matters, ``(batch,)``.
 
     >>> from robustq.certify.margin import margin_of
     >>> x, form = torch.tensor([[1.0, 0.2]]).double(), torch.diag(torch.tensor([1.0, -1.0])).double()
     >>> margin = margin_of(form, x, L2(1.0, box=(0.0, 0.5)), 0.0)
-    >>> found = reached((0, 1), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
+    >>> found = reached((0, 1, 0.0), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
     >>> round(float(found.distance), 4), round(float(found.proved), 4)
     (0.5831, 0.5831)
     """
@@ -134,7 +135,10 @@ class _Search:
         self.downward = (-margin.values[0]).clamp_min(0)
         tiny = torch.finfo(value.dtype).tiny
         self.u = value.clamp_min(tiny) / (2 * slope).clamp_min(tiny)
-        self.u = torch.minimum(self.u, 3 / self.downward.clamp_min(tiny))
+        largest = margin.values.abs().max().clamp_min(1e-30)
+        self.u = torch.minimum(
+            self.u, torch.minimum(3 / self.downward.clamp_min(tiny), LARGE / largest)
+        )
         self.low, self.low_value = torch.zeros_like(value), value.clone()
         self.high, self.high_value = torch.full_like(value, torch.inf), torch.zeros_like(value)
         self.near, self.last = torch.zeros_like(margin.linear), torch.zeros_like(margin.linear)

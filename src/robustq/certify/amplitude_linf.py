@@ -10,7 +10,7 @@ from torch import Tensor
 from robustq.certify.amplitude import amplitude_forms
 from robustq.certify.box_quadratic import clear, minimise
 from robustq.certify.branching import decide
-from robustq.certify.margin import Margin, nearest_class
+from robustq.certify.margin import Margin, Pair, nearest_class
 from robustq.certify.relaxation import Shift, itself, least_shift, relaxed
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
@@ -80,7 +80,7 @@ class LinfProver:
     model: Classifier
     forms: Tensor
     threat: Linf
-    shifts: dict[tuple[int, int], Shift] = field(default_factory=dict)
+    shifts: dict[Pair, Shift] = field(default_factory=dict)
 
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``, up to the threat's budget."""
@@ -90,7 +90,7 @@ class LinfProver:
         witness = behind(self.model, x, found.point, label, box=self.threat.box)
         return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
 
-    def _reached(self, pair: tuple[int, int], margin: Margin, cap: Tensor) -> NearestFlip:
+    def _reached(self, pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
         """A change that takes one margin to zero, and the budget below which none does."""
         if pair not in self.shifts:
             self.shifts[pair] = least_shift(margin.form)

@@ -126,7 +126,8 @@ def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
     return torch.where(nothing[:, None], x, found)
 
 
-Reach = Callable[[tuple[int, int], Margin, Tensor], NearestFlip]
+Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form depends on
+Reach = Callable[[Pair, Margin, Tensor], NearestFlip]
 
 
 def nearest_class(
@@ -147,12 +148,14 @@ def nearest_class(
     for right in torch.unique(label).tolist():
         rows = (label == right).nonzero()[:, 0]
         for other in (k for k in range(len(forms)) if k != right):
-            pair, form = (right, other), forms[right] - forms[other]
+            form = forms[right] - forms[other]
             cap = best.distance[rows]
-            lowered = reach(pair, margin_of(form, x[rows], threat, slack), cap)
+            margin = margin_of(form, x[rows], threat, slack)
+            lowered = reach((right, other, slack), margin, cap)
             found = lowered
             if slack > 0:
-                found = reach(pair, margin_of(form, x[rows], threat, 0.0), cap)
+                margin = margin_of(form, x[rows], threat, 0.0)
+                found = reach((right, other, 0.0), margin, cap)
             point = moved_input(threat, x[rows], found.point)
             nearer = (found.distance < cap) & (point != x[rows]).any(1)
             best.distance[rows[nearer]] = found.distance[nearer]
