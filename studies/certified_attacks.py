@@ -73,7 +73,7 @@ def models(count: int, seed: int) -> Iterator[tuple[int, QuantumNet, int]]:
         features = {"dense": 2 * qubits, "amplitude": 2**qubits}.get(kind, qubits)
         made: Circuit = {
             "angle": encodings.angle, "dense": encodings.dense_angle, "amplitude": encodings.amplitude,
-            "phase": lambda n: encodings.angle(n, axis="z"),
+            "phase": _phase,
         }[kind](features)  # fmt: skip
         if features > 9 and kind == "dense":
             made, features = encodings.angle(qubits), qubits
@@ -85,6 +85,10 @@ def models(count: int, seed: int) -> Iterator[tuple[int, QuantumNet, int]]:
         ), features  # fmt: skip
 
 
+def _phase(features: int) -> Circuit:
+    return encodings.angle(features, axis="z")
+
+
 def _noise(k: int, qubits: int) -> Any:
     """None, depolarising with misread bits, or a calibrated device where it fits."""
     if k % 3 == 1:
@@ -92,7 +96,9 @@ def _noise(k: int, qubits: int) -> Any:
     return Device.bundled("manila") if k % 9 == 2 and qubits <= 4 else None
 
 
-def questions(model: QuantumNet, x: Tensor) -> Iterator[tuple[str, Classifier, Tensor, Callable[[float], Threat], float]]:
+def questions(
+    model: QuantumNet, x: Tensor
+) -> Iterator[tuple[str, Classifier, Tensor, Callable[[float], Threat], float]]:
     """Every threat with the classifier and the inputs it is put to, and the largest budget of interest."""
     frozen = model.freeze()
     yield "linf", frozen, x, lambda eps: Linf(eps, BOX), 0.3
@@ -149,7 +155,9 @@ def _attacked(
         rows = (found.lower >= eps).nonzero()[:, 0]
         for attack_name, attack in attacks(name, often):
             try:
-                result = run_attack(attack, target, points[rows], y[rows], threat(eps), generator=generator)
+                result = run_attack(
+                    attack, target, points[rows], y[rows], threat(eps), generator=generator
+                )
             except ValueError as failure:  # an attack confined to other models
                 tally.refused[f"{attack_name} on {name}: {str(failure)[:60]}"] += 1
                 continue
@@ -165,10 +173,15 @@ def main() -> None:
     asked, tally, begun = parser.parse_args(), Tally(), time.perf_counter()
     for k, model, features in models(asked.models, asked.seed):
         judge(tally, k, model, features, asked.seed)
-        print(f"model {k}: {sum(tally.tried.values())} attacked, {sum(tally.fell.values())} fell", flush=True)
+        print(
+            f"model {k}: {sum(tally.tried.values())} attacked, {sum(tally.fell.values())} fell",
+            flush=True,
+        )
     for name, count in tally.tried.most_common():
         print(f"| {name} | {count} | {tally.fell[name]} |")
-    print(f"certificates: {tally.certified} with a radius above zero, {tally.exact} known to a hundredth")
+    print(
+        f"certificates: {tally.certified} with a radius above zero, {tally.exact} known to a hundredth"
+    )
     print(f"attacked inputs: {sum(tally.tried.values())}, fell: {sum(tally.fell.values())}")
     print(f"{time.perf_counter() - begun:.0f} s; not applicable: {dict(tally.refused)}")
 

@@ -1,6 +1,6 @@
 """Certificates: the author supplies the proof, :func:`certify` checks what can be checked of it."""
 
-from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto, Strongest
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
@@ -11,7 +11,7 @@ from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
 
 __all__ = [
-    "Auto", "Depolarising", "ExactAmplitude", "ExactSmoothing", "ExactState", "GaussianSmoothing",
-    "Guan", "Hoelder", "HypothesisTesting", "Shots", "SpectralBox", "Strongest", "Vacuous", "certify",
-    "tightness",
+    "AmplitudeBox", "AmplitudeLinf", "Auto", "Depolarising", "ExactAmplitude", "ExactSmoothing",
+    "ExactState", "GaussianSmoothing", "Guan", "Hoelder", "HypothesisTesting", "Shots", "SpectralBox",
+    "Strongest", "Vacuous", "certify", "tightness",
 ]  # fmt: skip

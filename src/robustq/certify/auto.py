@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf
 from robustq.certify.state import ExactState
 from robustq.contracts import Bounds, Certifier, Classifier, Prover, Threat
 from robustq.errors import CertificateError, ModelError
@@ -17,7 +17,8 @@ from robustq.threats.ball import column
 # Exact before complete before bounds: the first group of which something applies is taken, all of it that does.
 GROUPS: tuple[tuple[Certifier, ...], ...] = (
     (ExactState(),),
-    (ExactAmplitude(),),
+    (AmplitudeBox(),),
+    (AmplitudeLinf(),),
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from robustq.catalogue import Entry
-from robustq.certify.amplitude import ExactAmplitude
+from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
@@ -51,4 +51,10 @@ CERTIFICATES: Mapping[str, Entry] = {
                                 _facts("l2, l1, linf", "any", "sampled", "the smoothed model")),
     "shots": Entry(Shots, "what finite shots of a two-outcome measurement prove", "Guan, Fang & Ying, CAV 2021",
                    _facts("infidelity, trace-distance, l2", "pure states or amplitude-encoded", "sampled")),
+    "amplitude-box": Entry(AmplitudeBox, "the nearest input of another class inside the box, by weak duality",
+                           "Jeyakumar et al., Math. Programming 2007; Polik & Terlaky, SIAM Review 2007",
+                           _facts("l2", "amplitude-encoded", "exact, a bound in the hard case")),
+    "amplitude-linf": Entry(AmplitudeLinf, "convex relaxation of every margin; few features are split",
+                            "Adjiman et al., Computers & Chem. Eng. 1998 (alpha-BB)",
+                            _facts("linf", "amplitude-encoded", "bound; complete up to 12 features")),
 }  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from robustq.certify.amplitude import amplitude_forms
+from robustq.certify.amplitude.exact import amplitude_forms
 from robustq.certify.spectrum import ranges, spectra
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError

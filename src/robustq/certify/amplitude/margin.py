@@ -1,0 +1,164 @@
+"""The margin between two classes of an amplitude-encoded model, as a function of the change of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from robustq.errors import CertificateError
+from robustq.quadric import FORM_ERROR, NearestFlip
+from robustq.threats.ball import Ball
+from robustq.threats.box import bounds
+
+NOTHING = 0.01  # share of an input's largest feature that a witness must keep
+ROUNDINGS = 16  # of size features, that the margin at the clean input may suffer
+
+
+@dataclass(frozen=True, eq=False)
+class Margin:
+    """``q(d) = d^T form d + 2 linear.d + constant``, of the sign of the margin at ``x + units d``.
+
+    Attributes:
+        form: of the features that may move, ``(n, n)``.
+        values: at most its eigenvalues, ascending, ``(n,)``.
+        downward: the eigenvector of the lowest, ``(n,)``.
+        linear: ``(batch, n)``.
+        constant: ``(batch,)``; not more than the truth.
+        low, high: the box around each input, ``(batch, n)``; it holds zero.
+    """
+
+    form: Tensor
+    values: Tensor
+    downward: Tensor
+    linear: Tensor
+    constant: Tensor
+    low: Tensor
+    high: Tensor
+
+    def rows(self, kept: Tensor) -> Margin:
+        """Some of the rows, by index or by mask."""
+        names = ("linear", "constant", "low", "high")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
+    def at(self, moved: Tensor) -> Tensor:
+        """``q`` of changes ``(batch, n)``, ``(batch,)``."""
+        return (moved * (moved @ self.form + 2 * self.linear)).sum(1) + self.constant
+
+    def crossing(self, start: Tensor, end: Tensor) -> Tensor:
+        """Where the segment from ``q > 0`` to ``q <= 0`` first has ``q = 0``, shape of ``start``."""
+        way = end - start
+        turned = way @ self.form
+        square, half = (way * turned).sum(1), (start * turned + way * self.linear).sum(1)
+        value = self.at(start)
+        root = (half**2 - square * value).clamp_min(0).sqrt() - half
+        share = value / root.clamp_min(torch.finfo(value.dtype).tiny)
+        return start + share.clamp(0, 1)[:, None] * way
+
+
+def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float) -> Margin:
+    """The margin that ``form`` gives, as low as rounding and ``slack`` allow.
+
+    Args:
+        form: ``M_A - M_k``, ``(features, features)``.
+        x: rows ``(batch, features)`` of float64.
+        threat: the box, the units of the features, and those that are frozen.
+        slack: how far the margin may truly lie lower, in logits.
+
+    Raises:
+        CertificateError: if no feature may move.
+
+    >>> from robustq.threats import L2
+    >>> x = torch.tensor([[1.0, 0.0]]).double()
+    >>> found = margin_of(torch.diag(x[0]), x, L2(1.0, frozen=(0,)), 0.0)
+    >>> found.form.shape, round(float(found.constant), 6)
+    (torch.Size([1, 1]), 1.0)
+    """
+    units = threat.units(x)
+    units = torch.ones_like(x[0]) if units is None else units
+    free = units > 0
+    if not bool(free.any()):
+        raise CertificateError(f"expected a feature that may move, got none of {len(units)}")
+    form = (form + form.mT) / 2
+    largest = torch.linalg.eigvalsh(form).abs().max()
+    form = form - (slack + FORM_ERROR * largest) * torch.eye(len(form)).to(form)
+    turned, units = x @ form, units[free]
+    own = form[free][:, free] * units * units[:, None]
+    values, vectors = torch.linalg.eigh(own)
+    eps = ROUNDINGS * len(form) * torch.finfo(x.dtype).eps
+    low, high = _around(threat, x)
+    return Margin(
+        form=own,
+        values=values - FORM_ERROR * values.abs().max(),
+        downward=vectors[:, 0],
+        linear=turned[:, free] * units,
+        constant=(x * turned).sum(1) - eps * largest * x.square().sum(1),
+        low=low[:, free] / units,
+        high=high[:, free] / units,
+    )
+
+
+def _around(threat: Ball, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The box as changes of each input, not less than it is."""
+    if threat.box is None:
+        return torch.full_like(x, -torch.inf), torch.full_like(x, torch.inf)
+    low, high = bounds(threat.box, x)
+    wider = 1 + 8 * torch.finfo(x.dtype).eps
+    return (low - x).clamp(max=0) * wider, (high - x).clamp(min=0) * wider
+
+
+def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
+    """``x + units d``, shape of ``x``; the clean input where that would have no length.
+
+    >>> from robustq.threats import Linf
+    >>> moved_input(Linf(1.0, frozen=(0,)), torch.ones(1, 2), torch.ones(1, 1))
+    tensor([[1., 2.]])
+    """
+    units = threat.units(x)
+    units = torch.ones_like(x[0]) if units is None else units
+    change = torch.zeros_like(x)
+    change[:, units > 0] = moved * units[units > 0]
+    found = x + change
+    # a zero vector cannot be loaded, and one close to it is a step away from that
+    nothing = found.abs().amax(1) <= NOTHING * x.abs().amax(1)
+    return torch.where(nothing[:, None], x, found)
+
+
+Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form depends on
+Reach = Callable[[Pair, Margin, Tensor], NearestFlip]
+
+
+def nearest_class(
+    forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: float, reach: Reach
+) -> NearestFlip:
+    """Per row the nearest input of another class, by a method that knows one pair of classes at a time.
+
+    Args:
+        forms: one a class, ``(classes, features, features)``.
+        x: rows ``(batch, features)``.
+        label: their classes.
+        threat: box, units, frozen features.
+        slack: how far every margin may truly lie lower, for what is proved.
+        reach: from a pair, its margin, and distances beyond which nothing matters ``(batch,)``, to changes.
+    """
+    endless = torch.full_like(x[:, 0], torch.inf)
+    best = NearestFlip(x.clone(), endless, endless.clone())
+    for right in torch.unique(label).tolist():
+        rows = (label == right).nonzero()[:, 0]
+        for other in (k for k in range(len(forms)) if k != right):
+            form = forms[right] - forms[other]
+            cap = best.distance[rows]
+            margin = margin_of(form, x[rows], threat, slack)
+            lowered = reach((right, other, slack), margin, cap)
+            found = lowered
+            if slack > 0:
+                margin = margin_of(form, x[rows], threat, 0.0)
+                found = reach((right, other, 0.0), margin, cap)
+            point = moved_input(threat, x[rows], found.point)
+            nearer = (found.distance < cap) & (point != x[rows]).any(1)
+            best.distance[rows[nearer]] = found.distance[nearer]
+            best.point[rows[nearer]] = point[nearer]
+            best.proved[rows] = torch.minimum(best.proved[rows], lowered.proved)
+    return best
