@@ -2,7 +2,8 @@
 
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.null import Vacuous
+from robustq.certify.spread import Global, spreads
 from robustq.certify.state import ExactState
 from robustq.certify.verdict import believed, certify
 
-__all__ = ["ExactAmplitude", "ExactState", "Vacuous", "believed", "certify"]
+__all__ = ["ExactAmplitude", "ExactState", "Global", "Vacuous", "believed", "certify", "spreads"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.null import Vacuous
+from robustq.certify.spread import Global
 from robustq.certify.state import ExactState
 
 
@@ -22,6 +23,8 @@ CERTIFICATES: Mapping[str, Entry] = {
     "vacuous": Entry(Vacuous, "claims nothing", "-", _facts("any", "any", "bound"), null=True),
     "exact-state": Entry(ExactState, "the nearest state of another class", "after Guan, Fang & Ying, CAV 2021",
                          _facts("infidelity, trace-distance", "pure states reach the read-out", "exact")),
+    "global": Entry(Global, "margin over eigenvalue gap: every state at once", "Guan, Fang & Ying, CAV 2022",
+                    _facts("infidelity, trace-distance", "pure states reach the read-out", "bound")),
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),
