@@ -47,6 +47,7 @@ def test_known_spectra(rng):
     found = extreme_values(field, n, generator=rng)
     assert found.high == pytest.approx(n * math.sqrt(0.5), abs=1e-9)
     assert found.low == pytest.approx(-n * math.sqrt(0.5), abs=1e-9)
+    assert (found.below, found.above) == pytest.approx((-n, n))  # each part's own extremes, summed
     chain = [(-1.0, z(q, q + 1)) for q in range(n - 1)] + [(-1.0, pauli("X", q)) for q in range(n)]
     ground = 1 - 1 / math.sin(math.pi / (2 * (2 * n + 1)))
     assert extreme_values(chain, n, generator=rng).low == pytest.approx(ground, abs=1e-8)

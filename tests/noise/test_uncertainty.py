@@ -10,10 +10,11 @@ from devices import GOOD, devices, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustq.circuits import ansaetze, encodings, parity, pauli, per_qubit_z, z
+from robustq.circuits import Circuit, ansaetze, encodings, op, parity, pauli, per_qubit_z, z
+from robustq.circuits.angles import Angle
 from robustq.engine import FrozenModel
 from robustq.errors import CircuitError
-from robustq.noise import Channel, Coupling, Device, mapped, uncertainty
+from robustq.noise import Channel, Coupling, Device, Mapped, mapped, uncertainty
 from robustq.noise.uncertainty import CHANGES
 
 NUMBERS = ("t1", "t2", "p01", "p10", "gate_error")
@@ -162,6 +163,20 @@ def test_what_lies_outside_the_light_cone_adds_nothing():
     assert uncertainty(fit, spoilt, 0.1).sizes == pytest.approx(one.sizes)
     everywhere = uncertainty(mapped(circuit, [z(0, 1, 2, 3)], device), device, 0.1)
     assert everywhere.sizes[0] > one.sizes[0]
+
+
+@pytest.mark.parametrize(("zz", "reached"), [(0.0, {0, 1}), (5e4, {0, 1, 2})])
+def test_light_cones_widen_through_gates_and_crosstalk(zz, reached):
+    """No depolarising: what reaches qubit 0 comes through the gate, and from a spectator through ZZ."""
+    still = replace(GOOD, gate_error=0.0)
+    device = replace(line(3, error=0.0, zz=zz), qubits=(still,) * 3)
+    noise = device.noise()
+    turns = [op("ry", q, angles=[Angle.of(0.3)]) for q in range(3)]
+    circuit = Circuit(3, (*turns, op("cx", 0, 1), op("h", 1), op("cx", 0, 1)), 0, 0, 0)
+    fit = Mapped(circuit, (pauli("X", 0),), noise, (0, 1, 2), (0, 1, 2), 0)
+    parts = uncertainty(fit, device, 0.1).parts
+    assert {q for part in parts if part.gate == "ry" for q in part.qubits} == reached
+    assert {part.channel for part in parts} >= ({"zz-crosstalk"} if zz else set())
 
 
 def test_parts_sum_to_the_whole_and_name_what_is_worst():

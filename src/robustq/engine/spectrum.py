@@ -9,7 +9,7 @@ left to Lanczos, which bounds the spectrum from inside only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,9 @@ from robustq.errors import CircuitError
 
 Term = tuple[float, Observable]
 Word = tuple[tuple[int, str], ...]
-WIDEST = 24  # qubits: a dozen vectors of 2**qubits complex numbers
+Values = NDArray[np.float64] | NDArray[np.complex128]
+WIDEST = 20  # qubits: some fifty vectors of 2**qubits numbers
+CLOSE = 1e-9  # relative residual at which the search ends; the values are then closer still
 DENSE = 16  # dimension up to which a matrix is simplest
 
 
@@ -32,7 +34,7 @@ class Extremes:
         low: an upper bound of the smallest eigenvalue, by Rayleigh quotients; in practice its value.
         high: a lower bound of the largest.
         below: a proved lower bound of the smallest eigenvalue: the smallest of the diagonal part less the
-            sizes of the other coefficients.
+            norms of the rest, one for every set of bits that it flips.
         above: a proved upper bound of the largest.
     """
 
@@ -79,23 +81,24 @@ def extreme_values(
         raise CircuitError(f"extreme values: expected 1 to {WIDEST} qubits, got {qubits}")
     operator = _Sum.of(terms, qubits)
     bottom, top = float(operator.diagonal.min()), float(operator.diagonal.max())
-    if not operator.words:
+    if not operator.moves:
         return Extremes(bottom, top, bottom, top)
-    rest = math.fsum(abs(c) for c, _, _ in operator.words)
+    rest = math.fsum(float(np.abs(factors).max()) for factors in operator.moves.values())
     low, high = operator.ends(generator)
     return Extremes(low, high, min(bottom - rest, low), max(top + rest, high))
 
 
 @dataclass(frozen=True, eq=False)
 class _Sum:
-    """A diagonal, and Pauli words as ``(coefficient, bits that flip, bits that sign)``."""
+    """A diagonal, and for every set of bits that flip what the flipped amplitude is multiplied by."""
 
-    diagonal: NDArray[np.float64]
-    words: tuple[tuple[complex, int, int], ...]
+    diagonal: Values
+    moves: Mapping[int, Values]
 
     @staticmethod
     def of(terms: Sequence[Term], qubits: int) -> _Sum:
-        diagonal, words = np.zeros(1 << qubits), dict[Word, float]()
+        index, diagonal = np.arange(1 << qubits), np.zeros(1 << qubits)
+        moves: dict[int, Values] = {}
         for weight, observable in terms:
             if any(not 0 <= q < qubits for q in observable.qubits):
                 raise CircuitError(
@@ -107,19 +110,18 @@ class _Sum:
                     diagonal += weight * own
                     continue
                 assert isinstance(part, PauliSum)
-                ((coefficient, word),) = part.terms
-                word = tuple(sorted(word))
-                words[word] = words.get(word, 0.0) + weight * coefficient
-        return _Sum(diagonal, tuple(_masks(c, word, qubits) for word, c in words.items() if c))
+                ((size, word),) = part.terms
+                flips, signs, phase = _masks(word, qubits)
+                factors = weight * size * phase * np.where(_odd((index ^ flips) & signs), -1, 1)
+                moves[flips] = moves[flips] + factors if flips in moves else factors
+        return _Sum(diagonal, moves)
 
-    def __call__(self, vector: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    def __call__(self, vector: Values) -> Values:
         """The image of a vector ``(2**qubits,)``."""
         vector = vector.ravel()
-        image = self.diagonal * vector
-        index = np.arange(len(vector))
-        for coefficient, flips, signs in self.words:
-            moved = index ^ flips
-            image += coefficient * np.where(_odd(moved & signs), -vector[moved], vector[moved])
+        image, index = self.diagonal * vector, np.arange(len(vector))
+        for flips, factors in self.moves.items():
+            image = image + factors * vector[index ^ flips]
         return image
 
     def ends(self, generator: np.random.Generator) -> tuple[float, float]:
@@ -130,22 +132,17 @@ class _Sum:
         if size <= DENSE:
             values = np.linalg.eigvalsh(np.stack([self(e) for e in np.eye(size, dtype=complex)], 1))
             return float(values[0]), float(values[-1])
-        real = all(c.imag == 0 for c, _, _ in self.words)
-        dtype = np.dtype(np.float64 if real else np.complex128)
-        matrix = LinearOperator((size, size), matvec=self._real if real else self, dtype=dtype)
+        dtype = np.result_type(self.diagonal, *self.moves.values())
+        matrix = LinearOperator((size, size), matvec=self, dtype=dtype)
         start = generator.normal(size=size).astype(dtype)
         try:
             ends = [
-                eigsh(matrix, k=1, which=end, v0=start, return_eigenvectors=False)[0]
+                eigsh(matrix, k=1, which=end, v0=start, tol=CLOSE, return_eigenvectors=False)[0]
                 for end in ("SA", "LA")
             ]
         except ArpackNoConvergence as failure:
             raise CircuitError(f"extreme values: expected Lanczos to converge: {failure}") from None
         return float(ends[0]), float(ends[1])
-
-    def _real(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        image: NDArray[np.float64] = self(vector.astype(complex)).real
-        return image
 
 
 def _parts(observable: Observable) -> Iterator[Observable]:
@@ -165,8 +162,8 @@ def _odd(bits: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (bits & 1).astype(bool)
 
 
-def _masks(coefficient: float, word: Word, qubits: int) -> tuple[complex, int, int]:
-    """``P |b> = i**(number of Y) (-1)**(signs . b) |b ^ flips>``."""
+def _masks(word: Word, qubits: int) -> tuple[int, int, complex]:
+    """Flips, signs and phase of ``P |b> = phase (-1)**(signs . b) |b ^ flips>``; the phase real if it can be."""
     flips = sum(1 << (qubits - 1 - q) for q, letter in word if letter in "XY")
     signs = sum(1 << (qubits - 1 - q) for q, letter in word if letter in "YZ")
-    return coefficient * 1j ** sum(letter == "Y" for _, letter in word), flips, signs
+    return flips, signs, (1, 1j, -1, -1j)[sum(letter == "Y" for _, letter in word) % 4]
