@@ -91,7 +91,7 @@ class Subject:
 
 
 SUBJECTS: Mapping[str, Subject] = {
-    "exact-amplitude": Subject(amplitudes, L2(9.0), range(2, 13), many=True),
+    "exact-amplitude": Subject(amplitudes, L2(9.0), range(2, 12), many=True),
     "exact-state": Subject(encodings.angle, Fidelity(0.5), range(2, 11), states=True),
     "global": Subject(encodings.angle, Fidelity(0.5), range(2, 11), states=True),
 }
