@@ -120,8 +120,12 @@ class _Sum:
         """The image of a vector ``(2**qubits,)``."""
         vector = vector.ravel()
         image, index = self.diagonal * vector, np.arange(len(vector))
+        moved, part = np.empty_like(index), np.empty_like(vector)  # once: fresh pages are dear
         for flips, factors in self.moves.items():
-            image = image + factors * vector[index ^ flips]
+            np.bitwise_xor(index, flips, out=moved)
+            np.take(vector, moved, out=part, mode="clip")
+            part *= factors
+            image += part
         return image
 
     def ends(self, generator: np.random.Generator) -> tuple[float, float]:
