@@ -81,9 +81,9 @@ class Subject:
         return StateView.of(net) if self.states else net.freeze()
 
     def rows(self, net: QuantumNet, inputs: int) -> tuple[Tensor, Tensor]:
-        """Inputs of the certified model and the labels that it gives them."""
+        """Inputs of either sign, so that both classes occur, and the labels that the model gives them."""
         generator = torch.Generator().manual_seed(inputs)
-        x = torch.rand(inputs, net.circuit.inputs, generator=generator, dtype=torch.float64)
+        x = torch.randn(inputs, net.circuit.inputs, generator=generator, dtype=torch.float64)
         model = self.frozen(net)
         x = model.encoded(x) if isinstance(model, StateView) else x
         with torch.no_grad():
