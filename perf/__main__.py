@@ -4,6 +4,7 @@ Subjects: gradient (inputs and parameters), frozen (inputs only, parameters fixe
 noisy-frozen (the same with depolarising noise), kernel, memory, growth, flops; ``all`` measures everything and
 writes the results page; ``page`` writes the page from an earlier run's JSON. ``attacks`` compares attacks with those
 of other libraries and writes a page of its own, ``attacks-page`` writes it from an earlier run's JSON.
+``certificates`` measures time and memory of each certificate against qubits, and draws them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from perf import attack_page
+from perf import attack_page, certificates
 from perf.attack_peers import LIBRARIES
 from perf.compare import Row, compare
 from perf.flops import flops
@@ -52,7 +53,7 @@ SUBJECTS: Mapping[str, Callable[[Options], list[Row]]] = {
 }
 
 
-ATTACKS = ("attacks", "attacks-page")
+ATTACKS, CERTIFICATES = ("attacks", "attacks-page"), "certificates"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.subject in ATTACKS:
         again = chosen.subject == "attacks-page"
         print(attack_page.run(_options(chosen), store=chosen.json, page=chosen.page, again=again))
+        return
+    if chosen.subject == CERTIFICATES:
+        picture = chosen.page and chosen.page.with_suffix(".svg")
+        print(certificates.run(_options(chosen), store=chosen.json, picture=picture))
         return
     store = chosen.json or (STORE if chosen.subject in ("all", "page") else None)
     if chosen.subject == "page":
@@ -115,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", choices=[*SUBJECTS, "all", "page", *ATTACKS])
+    parser.add_argument("subject", choices=[*SUBJECTS, "all", "page", *ATTACKS, CERTIFICATES])
     parser.add_argument("--qubits", type=_positive, help="one size instead of the subject's own")
     parser.add_argument("--layers", type=_positive)
     parser.add_argument("--batch", type=_positive)

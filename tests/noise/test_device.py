@@ -197,7 +197,11 @@ def test_damaged_files_are_named(tmp_path):
         line(2).save(tmp_path / "none" / "x.json")
 
 
-OPTIONS = {"tls-defect": {"qubit": 1}, "random-walk": {"generator": 3}}
+OPTIONS = {
+    "tls-defect": {"qubit": 1},
+    "random-walk": {"generator": 3},
+    "interval": {"generator": 3},
+}
 
 
 def drifted(device, name, **options):

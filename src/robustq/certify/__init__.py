@@ -6,12 +6,13 @@ from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTe
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
 from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
+from robustq.certify.spread import Global, spreads
 from robustq.certify.state import ExactState
 from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
 
 __all__ = [
     "AmplitudeBox", "AmplitudeLinf", "Auto", "Depolarising", "ExactAmplitude", "ExactSmoothing",
-    "ExactState", "GaussianSmoothing", "Guan", "Hoelder", "HypothesisTesting", "Shots", "SpectralBox",
-    "Strongest", "Vacuous", "certify", "tightness",
+    "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder", "HypothesisTesting", "Shots",
+    "SpectralBox", "Strongest", "Vacuous", "certify", "spreads", "tightness",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTe
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
 from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
+from robustq.certify.spread import Global
 from robustq.certify.state import ExactState
 
 
@@ -31,6 +32,8 @@ CERTIFICATES: Mapping[str, Entry] = {
                   _facts("any", "any", "the chosen method's")),
     "exact-state": Entry(ExactState, "the nearest state of another class", "after Guan, Fang & Ying, CAV 2021",
                          _facts("infidelity, trace-distance", "pure states reach the read-out", "exact")),
+    "global": Entry(Global, "margin over eigenvalue gap: every state at once", "Guan, Fang & Ying, CAV 2022",
+                    _facts("infidelity, trace-distance", "pure states reach the read-out", "bound")),
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),

@@ -6,6 +6,7 @@ from robustq.engine.frozen import STRATEGIES, FrozenModel
 from robustq.engine.kernels import fidelity_kernel, projected_kernel
 from robustq.engine.shot_gradients import shot_expectations, shot_gradient
 from robustq.engine.shot_model import ShotModel, shifted_circuits
+from robustq.engine.spectrum import Extremes, extreme_values
 from robustq.engine.statevector import evolve
 from robustq.engine.trajectories import trajectory_expectations
 
@@ -13,11 +14,13 @@ __all__ = [
     "METHODS",
     "STRATEGIES",
     "Explanation",
+    "Extremes",
     "FrozenModel",
     "ShotModel",
     "evolve",
     "expectations",
     "explain",
+    "extreme_values",
     "fidelity_kernel",
     "projected_kernel",
     "settings",

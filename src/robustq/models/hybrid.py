@@ -14,7 +14,7 @@ from robustq.contracts import GateAngles
 from robustq.engine import FrozenModel
 from robustq.models.linear import linear, new_linear, weights
 from robustq.models.quantum import Noise, QuantumNet, Sampled
-from robustq.noise import Device, Mapped
+from robustq.noise import Device, Mapped, uncertainty
 from robustq.trigonometric import UNIT, Trigonometric
 
 
@@ -91,6 +91,12 @@ class HybridNet(nn.Module):
     def fitted(self, device: Device) -> Mapped:
         """The circuit as ``device`` would run it, with its noise; the linear layers stay outside."""
         return self.core.fitted(device)
+
+    def uncertainty(self, device: Device, relative: float) -> float:
+        """As :meth:`QuantumNet.uncertainty`, through the layer behind the circuit."""
+        found = uncertainty(self.fitted(device), device, relative)
+        weight, _ = weights(self.after)
+        return float(self.core.scale.detach()) * found.slack(weight.numpy())
 
     def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Dressed:
         """The same function of ``x`` with the circuit frozen."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from robustq.circuits.serial import (
     observable_to_data,
 )
 from robustq.errors import ModelError
-from robustq.noise import Device, Mapped, NoiseModel, mapped
+from robustq.noise import Device, Mapped, NoiseModel, mapped, uncertainty
 
 # What a model can run under: rules, a calibrated device (the circuit is fitted to it first), or a fit.
 Noise = NoiseModel | Device | Mapped
@@ -85,6 +86,22 @@ class QuantumNet(nn.Module):
     def fitted(self, device: Device) -> Mapped:
         """The circuit and the observables as ``device`` would run them, with its noise."""
         return fitted(self.circuit, self.observables, device)
+
+    def uncertainty(self, device: Device, relative: float) -> float:
+        """By how many logits a margin on the true device may lie below that on its snapshot.
+
+        For every input and every device whose calibrated numbers lie within ``relative`` of these
+        (:func:`robustq.noise.uncertainty`): the ``slack`` that makes a certificate of
+        ``freeze(device)`` one of all those devices.
+
+        >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
+        >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+        >>> model = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
+        >>> round(model.uncertainty(Device.bundled("manila"), 0.1), 3)
+        0.107
+        """
+        found = uncertainty(self.fitted(device), device, relative)
+        return float(self.scale.detach()) * found.slack(np.eye(len(self.observables)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""

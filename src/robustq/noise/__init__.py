@@ -5,6 +5,7 @@ from robustq.noise.channels import CHANNELS, Channel
 from robustq.noise.device import Device
 from robustq.noise.model import NoiseModel, Readout, Rule
 from robustq.noise.routing import Mapped, mapped
+from robustq.noise.uncertainty import Uncertainty, uncertainty
 
 __all__ = [
     "CHANNELS",
@@ -16,5 +17,7 @@ __all__ = [
     "Qubit",
     "Readout",
     "Rule",
+    "Uncertainty",
     "mapped",
+    "uncertainty",
 ]

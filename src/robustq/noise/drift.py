@@ -6,7 +6,7 @@ gets faster, gate errors rise by what the coherence limit rises, because they ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +101,40 @@ def random_walk(
     )
 
 
+def interval(
+    qubits: Qubits,
+    couplings: Couplings,
+    *,
+    amount: float = 0.1,
+    generator: np.random.Generator | None = None,
+) -> Calibration:
+    """Every number is drawn anew, uniformly, from within ``amount`` of itself; durations are exact."""
+    _check(0 <= amount < 1, "interval", "amount in [0, 1)", amount)
+    rng = _needed("interval", generator)
+    return rescaled(qubits, couplings, lambda: float(rng.uniform(1 - amount, 1 + amount)))
+
+
+def rescaled(qubits: Qubits, couplings: Couplings, factor: Callable[[], float]) -> Calibration:
+    """Every number but the durations times a factor of its own; T2 no further than twice T1.
+
+    >>> from robustq.noise import Device
+    >>> device = Device.bundled("manila")
+    >>> low, _ = rescaled(device.qubits, device.couplings, lambda: 0.5)
+    >>> low[0].p10 / device.qubits[0].p10
+    0.5
+    """
+    moved = []
+    for q in qubits:
+        t1 = factor() * q.t1
+        p01, p10, error = (min(1.0, factor() * p) for p in (q.p01, q.p10, q.gate_error))
+        t2 = min(factor() * q.t2, 2 * t1)
+        moved.append(replace(q, t1=t1, t2=t2, p01=p01, p10=p10, gate_error=error))
+    return tuple(moved), tuple(
+        replace(c, gate_error=min(1.0, factor() * c.gate_error), zz=factor() * c.zz)
+        for c in couplings
+    )
+
+
 def _relaxing(qubits: Qubits, couplings: Couplings, factors: Sequence[float]) -> Calibration:
     """Every T1 times its factor at constant pure dephasing; gate errors follow their limit."""
     after = tuple(
@@ -148,4 +182,6 @@ SCENARIOS: Mapping[str, Entry] = {
                         "Klimov et al., PRL 121, 090502 (2018)"),
     "random-walk": Entry(random_walk, "every number walks on a logarithmic scale",
                          "Proctor et al., Nat. Commun. 11, 5396 (2020)"),
+    "interval": Entry(interval, "every number is drawn anew from an interval around it",
+                      "Proctor et al., Nat. Commun. 11, 5396 (2020)"),
 }  # fmt: skip
