@@ -132,7 +132,13 @@ class FrozenModel:
         return self.scale * (operators + operators.mH) / 2
 
     def gate_angles(self) -> GateAngles:
-        """Every angle that depends on the input, float64."""
+        """Every angle that depends on the input, float64.
+
+        Raises:
+            ModelError: if features are loaded as amplitudes.
+        """
+        if self.circuit.amplitudes:
+            raise ModelError("expected features that turn gates, got features loaded as amplitudes")
         return gate_angles(self.circuit, self._model.parameters.double())
 
     def trigonometric(self) -> Trigonometric:
