@@ -19,7 +19,7 @@ from robustq.threats import L1, L2, Linf
 
 ROUNDING = 1e-12  # relative, of a swing: sums over some thousand gates and features
 STEEPEST_BEND = 0.09623  # of the sigmoid: |s''| <= 1 / (6 sqrt 3)
-TINY = 1e-300
+TINY = 1e-100  # its square is a number too
 
 
 class Turn(Protocol):
@@ -82,7 +82,7 @@ def steepest(directions: Tensor, weights: Tensor, order: float) -> Tensor:
         return found
     # clamped, because nothing has a gradient where it vanishes, and models are trained through this
     scaled = weights.clamp_min(TINY).sqrt()[..., None] * directions
-    across = scaled.shape[-1] > scaled.shape[-2]
+    across = 0 < scaled.shape[-2] < scaled.shape[-1]
     square = scaled @ scaled.mT if across else scaled.mT @ scaled
     highest = torch.linalg.eigvalsh(square)[..., -1]
     most = (weights.sum(-1) * highest).clamp_min(TINY).sqrt()

@@ -137,8 +137,6 @@ class FrozenModel:
         Raises:
             ModelError: if features are loaded as amplitudes.
         """
-        if self.circuit.amplitudes:
-            raise ModelError("expected features that turn gates, got features loaded as amplitudes")
         return gate_angles(self.circuit, self._model.parameters.double())
 
     def trigonometric(self) -> Trigonometric:
