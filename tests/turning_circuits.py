@@ -2,11 +2,11 @@
 
 import torch
 from hypothesis import strategies as st
-from strategies import circuits, noise_models, observables
 
 from robustq.circuits import Circuit, op, theta, x, z
 from robustq.models import HybridNet, QuantumNet
 from robustq.noise import NoiseModel
+from strategies import circuits, noise_models, observables
 
 
 @st.composite

@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from oracles import one_qubit
-from turning_circuits import uniform
 
+from oracles import one_qubit
 from robustq.attacks import PGD, run_attack
 from robustq.certify import Branching, Curvature, certify
 from robustq.errors import CertificateError
 from robustq.models.catalogue import hybrid, qnn, reuploading
 from robustq.threats import L0, L1, L2, Linf
+from turning_circuits import uniform
 
 BALLS = {"linf": Linf, "l2": L2, "l1": L1}
 BOX = (0.0, 1.0)

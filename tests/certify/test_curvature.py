@@ -6,9 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import one_qubit
-from turning_circuits import features, frozen_models
 
+from oracles import one_qubit
 from robustq.attacks import PGD, run_attack
 from robustq.certify import Curvature, Lipschitz, certify
 from robustq.certify.curvature import lowest, tangent
@@ -18,6 +17,7 @@ from robustq.errors import CertificateError
 from robustq.models import Training, fit
 from robustq.models.catalogue import hybrid, qnn, reuploading
 from robustq.threats import L0, L1, L2, Linf
+from turning_circuits import features, frozen_models
 
 BALLS = {"linf": Linf, "l2": L2, "l1": L1}
 QUIET = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))

@@ -6,9 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracles import one_qubit
-from turning_circuits import features, frozen_models, published_circle, uniform
 
+from oracles import one_qubit
 from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import Lipschitz, certify
 from robustq.certify.turns import steepest, turning, units_of
@@ -17,6 +16,7 @@ from robustq.errors import CertificateError
 from robustq.models import QuantumNet
 from robustq.models.catalogue import hybrid, qnn, reuploading
 from robustq.threats import L0, L1, L2, Linf
+from turning_circuits import features, frozen_models, published_circle, uniform
 
 BALLS = {"linf": Linf, "l2": L2, "l1": L1}
 ORDERS = {Linf: 1.0, L2: 2.0, L1: math.inf}

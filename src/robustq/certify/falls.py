@@ -31,11 +31,11 @@ def largest_swing(
     >>> from robustq.engine.gate_angles import gate_angles
     >>> from robustq.threats import Linf
     >>> angles = gate_angles(encodings.angle(2), torch.zeros(0).double())
-    >>> largest_swing(angles, None, torch.zeros(1, 2).double(), Linf(0.1)).tolist()  # 0.2 pi
-    [0.6283185307185869]
+    >>> largest_swing(angles, None, torch.zeros(1, 2).double(), Linf(0.1))  # 0.2 pi
+    tensor([0.6283], dtype=torch.float64)
     """
-    turning = Turning(angles, front, x.new_zeros(0))
-    turn = turning.around(x, units_of(threat, x), dual_order(threat, "lipschitz"))
+    order = dual_order(threat, "lipschitz")
+    turn = Turning(angles, front, x.new_zeros(0)).around(x, units_of(threat, x), order)
     return turn.swing(torch.full_like(x[:, :1], threat.eps))[:, 0]
 
 
@@ -50,8 +50,8 @@ def largest_falls(model: TurnableClassifier, x: Tensor, y: Tensor, threat: Threa
     >>> from robustq.threats import Linf
     >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
     >>> falls = largest_falls(model, torch.zeros(1, 2), torch.tensor([0]), Linf(0.1))
-    >>> falls.div(torch.pi * model.scale).round(decimals=3).tolist()
-    [[0.0, 0.4]]
+    >>> falls.div(torch.pi * model.scale).detach()
+    tensor([[0.0000, 0.4000]])
     """
     if not isinstance(model, TurnableClassifier):
         raise CertificateError(

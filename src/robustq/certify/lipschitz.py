@@ -84,8 +84,8 @@ class LipschitzProver:
         turn = self.turning.around(x, units_of(self.threat, x), self.order)
         apart = room(shares, goals).amin(1, keepdim=True)
         radius = furthest(lambda r: turn.swing(r) <= apart, apart)
-        endless = (turn.swing(torch.ones_like(apart)) == 0) & (apart > 0)
-        radius = radius.masked_fill(endless | torch.isinf(apart), torch.inf)
+        endless = (turn.swing(torch.ones_like(apart)) == 0) | torch.isinf(apart)
+        radius = radius.masked_fill(endless, torch.inf).masked_fill(apart <= 0, 0)
         return claim(label, radius[:, 0])
 
 
