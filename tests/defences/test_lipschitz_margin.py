@@ -128,7 +128,7 @@ def test_what_does_not_apply_is_refused(generator):
         encodings.amplitude(4).then(ansaetze.brickwork(2)), per_qubit_z(2, 2), generator=generator
     )
     for model in (mlp(4, 2, generator=generator), amplitude):
-        with pytest.raises(CertificateError, match="features (that )?turn gates"):
+        with pytest.raises(CertificateError, match=r"features (that )?turn gates"):
             LipschitzMargin(Linf(0.1)).loss(model, x, y, generator)
     with pytest.raises(CertificateError, match="l-inf, l2 or l1"):
         LipschitzMargin(L0(1)).loss(qnn(4, 2, generator=generator), x, y, generator)

@@ -45,7 +45,7 @@ class Entrant:
         """What the report calls it."""
         name = LABELS.get(self.model, self.model)
         matched = ", matched" if self.matched else ""
-        return f"{name}{matched}" + (", adv. trained" if self.defended else "")
+        return f"{name}{matched}" + (", defended" if self.defended else "")
 
 
 def entrants(spec: Spec) -> list[Entrant]:

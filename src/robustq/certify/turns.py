@@ -94,8 +94,8 @@ class PolynomialTurn:
     """Angles that are polynomials of the features: ``swing = rate r + bend r^2 / 2``.
 
     Attributes:
-        rate: ``(batch, 1)``.
-        bend: ``(batch, 1)``; zero where the angles are affine.
+        rate: ``(batch, 1)``, or ``(1, 1)`` where it is the same for all.
+        bend: as ``rate``; zero where the angles are affine.
     """
 
     rate: Tensor
@@ -104,13 +104,14 @@ class PolynomialTurn:
     @staticmethod
     def around(angles: GateAngles, x: Tensor, units: Tensor, order: float) -> PolynomialTurn:
         """Around inputs ``(batch, features)``; units ``(features,)`` or ``(batch, features)``."""
-        units = units.expand_as(x)
+        slopes, bend = angles.linear, x.new_zeros(1)
         twice = angles.quadratic + angles.quadratic.mT
-        slopes = angles.linear + torch.einsum("aij,bj->bai", twice, x)
-        rate = steepest(slopes * units[:, None], angles.spread.expand(len(x), -1), order)
-        rows = length(twice[None] * units[:, None, None], order) * units[:, None]
-        bend = length(torch.einsum("a,bai->bi", angles.spread, rows), order)
-        return PolynomialTurn(rate[:, None], bend[:, None])
+        if bool(twice.any()):  # else it is the same around every input, however many features
+            slopes = slopes + torch.einsum("aij,bj->bai", twice, x)
+            rows = length(twice * units[..., None, None, :], order) * units[..., None, :]
+            bend = length((angles.spread[:, None] * rows).sum(-2), order)
+        rate = steepest(slopes * units[..., None, :], angles.spread, order)
+        return PolynomialTurn(rate.reshape(-1, 1), bend.reshape(-1, 1))
 
     def swing(self, radius: Tensor) -> Tensor:
         """See :class:`Turn`."""

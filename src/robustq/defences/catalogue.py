@@ -19,7 +19,7 @@ def _lipschitz_margin(attack: Attack, threat: Threat, *, weight: float = 1.0) ->
 DEFENCES: Mapping[str, Entry] = {
     "none": Entry(Plain, "ordinary training", "-", {"cost": "1x"}, null=True),
     "adversarial-training": Entry(AdversarialTraining, "train on PGD inputs", "Madry et al., ICLR 2018",
-                                  {"cost": "about 1 + steps times the training"}),
+                                  {"cost": "about 1 + steps times the training", "inner": "attack"}),
     "lipschitz-margin": Entry(_lipschitz_margin, "train for margins that a bound certifies",
                               "Tsuzuku, Sato & Sugiyama, NeurIPS 2018",
                               {"cost": "about 1x", "model": "features turn gates"}),
