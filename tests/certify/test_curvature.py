@@ -12,9 +12,11 @@ from robustq.attacks import PGD, run_attack
 from robustq.certify import Curvature, Lipschitz, certify
 from robustq.certify.curvature import lowest, tangent
 from robustq.certify.margins import Margins
-from robustq.certify.turns import turning
+from robustq.certify.turns import SquashedTurn, turning
+from robustq.circuits import Circuit, encodings, op, x, z
+from robustq.engine.gate_angles import gate_angles
 from robustq.errors import CertificateError
-from robustq.models import Training, fit
+from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, qnn, reuploading
 from robustq.threats import L0, L1, L2, Linf
 from turning_circuits import features, frozen_models
@@ -89,6 +91,37 @@ def test_nothing_flips_inside_and_lipschitz_is_never_better(models, ball, seed):
         unit = delta / ball(1.0).distance(x + delta, x)[:, None]
         moved = x + 0.999999 * size[:, None] * unit
         assert torch.equal(frozen(moved).argmax(1), found.label)
+
+
+def test_angles_that_bend_need_their_second_term(generator):
+    """``cos(0.9 + x_0 x_1)`` at the origin: flat in the features, steep in the angle."""
+    circuit = Circuit.of(1, [op("rx", 0, angles=[0.9 + x(0) * x(1)])])
+    model = QuantumNet(circuit, [z(0), -z(0)], generator=generator)
+    exact = math.sqrt(math.pi / 2 - 0.9)
+    found = float(radii(Curvature(), model, torch.zeros(1, 2).double(), Linf(1.0)).lower[0])
+    assert 0.8 * exact < found <= exact
+
+
+def test_sigmoids_stay_within_their_slopes():
+    """One neuron in front of one gate: the swing is its true rise, the bend its largest deviation."""
+    angles = gate_angles(encodings.angle(1, scale=1.0), torch.zeros(0).double())
+    front = torch.ones(1, 1).double(), torch.zeros(1).double()
+    at = torch.linspace(-3, 3, 121, dtype=torch.float64)[:, None]
+    turn = SquashedTurn.around(angles, front, at, torch.ones(1).double(), 1.0)
+    worst = 0.0
+    for way in (1e-4, 0.1, 0.5, 1.0, 2.0):
+        swing = turn.swing(torch.full_like(at, way))
+        rises = [torch.sigmoid(at + s * way) - torch.sigmoid(at) for s in (-1, 1)]
+        rise = torch.maximum(rises[0].abs(), rises[1].abs())
+        assert bool((rise <= swing).all())
+        outside = at.abs() > way
+        torch.testing.assert_close(swing[outside], rise[outside], rtol=1e-9, atol=0.0)
+        slope = torch.sigmoid(at) * torch.sigmoid(-at)
+        left = [(change - s * way * slope).abs() for s, change in zip((-1, 1), rises, strict=True)]
+        deviation = torch.maximum(*left) / (way**2 / 2)
+        assert bool((deviation <= turn.bend * (1 + 1e-6)).all())
+        worst = max(worst, float((deviation / turn.bend).max()))
+    assert worst > 0.99
 
 
 @pytest.mark.parametrize("build", [reuploading, hybrid])

@@ -136,10 +136,9 @@ def lowest(share: Tensor, slope: Tensor, swing: Tensor) -> Tensor:
     (0.377583, 0.377583)
     """
     sine = (slope / swing.clamp_min(TINY) + ROUNDING).clamp(0, 1)
-    start = torch.arcsin(sine)
+    start = torch.minimum(torch.arcsin(sine), torch.arccos(share))  # no wave is steeper there
     cosine = torch.cos(start)  # as rounded as the start is
-    share = torch.minimum(share, cosine)
-    turnover = torch.arccos(((cosine - share) / 2).clamp(-1, 1))
+    turnover = torch.arccos(((cosine - share) / 2).clamp(0, 1))
     first = share - cosine + torch.cos((start + swing).clamp(max=math.pi))
     second = torch.cos((math.pi - 2 * turnover + start + swing).clamp(max=math.pi))
     return torch.where(start + swing <= turnover, first, second) - FORM_ERROR
