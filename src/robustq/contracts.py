@@ -183,6 +183,28 @@ class SquashedClassifier(Protocol):
 
 
 @runtime_checkable
+class TurnableClassifier(Protocol):
+    """A model in training that says how far its inputs can move its logits, differentiably."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias in front of a sigmoid, float64; None if there is none."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64."""
+        ...
+
+    def logit_ranges(self) -> Tensor:
+        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
+        ...
+
+
+@runtime_checkable
 class ShotClassifier(Protocol):
     """A classifier that runs circuits a finite number of times."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustq.bench.spec import Spec
+from robustq.defences.catalogue import DEFENCES
 
 
 def attack_circuits(facts: Mapping[str, Any], queries: int, gradients: int) -> int:
@@ -26,7 +27,7 @@ def attack_circuits(facts: Mapping[str, Any], queries: int, gradients: int) -> i
 def training_circuits(facts: Mapping[str, Any], spec: Spec, defended: bool) -> int:
     """Circuits to train by parameter shift: every trained angle, for every row of every epoch.
 
-    A hybrid's circuit also passes gradients to the layer in front of it; a defended step also pays for
+    A hybrid's circuit also passes gradients to the layer in front of it; an adversarial step also pays for
     the inner attack's input gradients. Held-back rows are not counted.
 
     >>> training_circuits({}, None, False)
@@ -36,4 +37,5 @@ def training_circuits(facts: Mapping[str, Any], spec: Spec, defended: bool) -> i
         return 0
     inner = attack_circuits(facts, facts["rows"], facts["rows"]) * spec.defence.steps
     own = int(facts["settings"] * facts["rows"] * (1 + facts["trained_shifts"]))
-    return own + (inner if defended else 0)
+    attacked = defended and "inner" in DEFENCES[spec.defence.name].facts
+    return own + (inner if attacked else 0)

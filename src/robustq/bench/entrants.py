@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from robustq.bench.spec import Spec
+from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
 from robustq.models import parameter_count
 from robustq.models.catalogue import MODELS
@@ -44,7 +45,7 @@ class Entrant:
         """What the report calls it."""
         name = LABELS.get(self.model, self.model)
         matched = ", matched" if self.matched else ""
-        return f"{name}{matched}" + (", adv. trained" if self.defended else "")
+        return f"{name}{matched}" + (", defended" if self.defended else "")
 
 
 def entrants(spec: Spec) -> list[Entrant]:
@@ -55,13 +56,14 @@ def entrants(spec: Spec) -> list[Entrant]:
     ['quantum', 'quantum-defended', 'mlp', 'mlp-defended', 'logistic', 'svm-rbf']
     """
     defended = spec.defence.build(spec.threat) is not None
+    any_model = "model" not in DEFENCES[spec.defence.name].facts
     found = [Entrant("quantum", spec.model.name)]
     if defended:
         found.append(Entrant("quantum-defended", spec.model.name, defended=True))
     for name in spec.baselines.names:
         matched = name == "mlp"
         found.append(Entrant(name, name, matched=matched))
-        if matched and defended and spec.baselines.defended:
+        if matched and defended and any_model and spec.baselines.defended:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found
 

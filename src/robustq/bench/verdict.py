@@ -79,7 +79,7 @@ def _defended(quantum: EntrantResult, twin: EntrantResult, eps: float) -> str:
     cost = 100 * (quantum.accuracy.value - twin.accuracy.value)
     change = "costs" if cost >= 0 else "gains"
     return (
-        f"Adversarial training moves robust accuracy from {_percent(before)} to "
+        f"The defence moves robust accuracy from {_percent(before)} to "
         f"{_percent(after)} and {change} {abs(cost):.1f} points of clean accuracy."
     )
 

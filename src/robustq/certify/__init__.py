@@ -2,6 +2,9 @@
 
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto, Strongest
+from robustq.certify.branching import Branching
+from robustq.certify.curvature import Curvature
+from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
@@ -12,7 +15,8 @@ from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
 
 __all__ = [
-    "AmplitudeBox", "AmplitudeLinf", "Auto", "Depolarising", "ExactAmplitude", "ExactSmoothing",
-    "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder", "HypothesisTesting", "Shots",
-    "SpectralBox", "Strongest", "Vacuous", "certify", "spreads", "tightness",
+    "AmplitudeBox", "AmplitudeLinf", "Auto", "Branching", "Curvature", "Depolarising", "ExactAmplitude",
+    "ExactSmoothing", "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder",
+    "HypothesisTesting", "Lipschitz", "Shots", "SpectralBox", "Strongest", "Vacuous", "certify",
+    "spreads", "tightness",
 ]  # fmt: skip

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf
+from robustq.certify.branching import Branching
+from robustq.certify.curvature import Curvature
+from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.state import ExactState
 from robustq.contracts import Bounds, Certifier, Classifier, Prover, Threat
 from robustq.errors import CertificateError, ModelError
@@ -19,6 +22,7 @@ GROUPS: tuple[tuple[Certifier, ...], ...] = (
     (ExactState(),),
     (AmplitudeBox(),),
     (AmplitudeLinf(),),
+    (Branching(), Curvature(), Lipschitz()),
 )
 
 

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto
+from robustq.certify.branching import Branching
+from robustq.certify.curvature import Curvature
+from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
@@ -60,4 +63,10 @@ CERTIFICATES: Mapping[str, Entry] = {
     "amplitude-linf": Entry(AmplitudeLinf, "convex relaxation of every margin; few features are split",
                             "Adjiman et al., Computers & Chem. Eng. 1998 (alpha-BB)",
                             _facts("linf", "amplitude-encoded", "bound; complete up to 12 features")),
+    "lipschitz": Entry(Lipschitz, "the largest slope that the gates allow", "after Berberich et al., PRR 6 (2024)",
+                       _facts("linf, l2, l1", "features turn gates", "bound")),
+    "curvature": Entry(Curvature, "the slope at the input and the largest curvature", "Duffin & Schaeffer 1938",
+                       _facts("linf, l2, l1", "features turn gates", "bound")),
+    "branching": Entry(Branching, "boxes of inputs, each proved or cut", "Land & Doig 1960",
+                       _facts("linf, l2, l1", "few features turn gates", "complete")),
 }  # fmt: skip

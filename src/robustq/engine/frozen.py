@@ -132,7 +132,11 @@ class FrozenModel:
         return self.scale * (operators + operators.mH) / 2
 
     def gate_angles(self) -> GateAngles:
-        """Every angle that depends on the input, float64."""
+        """Every angle that depends on the input, float64.
+
+        Raises:
+            ModelError: if features are loaded as amplitudes.
+        """
         return gate_angles(self.circuit, self._model.parameters.double())
 
     def trigonometric(self) -> Trigonometric:

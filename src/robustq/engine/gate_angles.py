@@ -21,11 +21,16 @@ from robustq.trigonometric import check_size, common_frequency
 def gate_angles(circuit: Circuit, parameters: Tensor) -> GateAngles:
     """The angles that depend on the input, as polynomials of it, differentiable in the parameters.
 
+    Raises:
+        ModelError: if features are loaded as amplitudes.
+
     >>> from robustq.circuits import encodings
     >>> gate_angles(encodings.angle(2), torch.zeros(0)).linear
     tensor([[3.1416, 0.0000],
             [0.0000, 3.1416]])
     """
+    if circuit.amplitudes:
+        raise ModelError("expected features that turn gates, got features loaded as amplitudes")
     turned = _turned(circuit)
     found = Polynomials.of([angle for angle, _ in turned], circuit.parameters)
     at_zero = slot_vector(parameters.new_zeros(1, circuit.inputs), parameters)
@@ -55,8 +60,6 @@ def frequencies(circuit: Circuit, parameters: Tensor) -> tuple[Tensor, tuple[int
     >>> frequencies(encodings.angle(2), torch.zeros(0))
     (tensor([3.1416, 3.1416], dtype=torch.float64), (1, 1))
     """
-    if circuit.amplitudes:
-        raise ModelError("expected features that turn gates, got features loaded as amplitudes")
     angles = gate_angles(circuit, parameters.double())
     if bool(angles.quadratic.any()):
         raise ModelError("expected angles affine in the features, got products of features")

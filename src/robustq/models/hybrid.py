@@ -88,6 +88,21 @@ class HybridNet(nn.Module):
         """Logits from expectations."""
         return linear(self.after, self.core.read(values))
 
+    @property
+    def front(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias in front of the sigmoid, float64, differentiable."""
+        assert isinstance(self.before, nn.Linear)
+        return self.before.weight.double(), self.before.bias.double()
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle of the circuit that depends on what reaches it; see :class:`QuantumNet`."""
+        return self.core.gate_angles()
+
+    def logit_ranges(self) -> Tensor:
+        """See :class:`robustq.contracts.TurnableClassifier`."""
+        assert isinstance(self.after, nn.Linear)
+        return self.core.mixed_ranges(self.after.weight.double())
+
     def fitted(self, device: Device) -> Mapped:
         """The circuit as ``device`` would run it, with its noise; the linear layers stay outside."""
         return self.core.fitted(device)

@@ -20,7 +20,10 @@ from robustq.circuits.serial import (
     observable_from_data,
     observable_to_data,
 )
+from robustq.contracts import GateAngles
+from robustq.engine.gate_angles import gate_angles
 from robustq.errors import ModelError
+from robustq.models.ranges import ranges
 from robustq.noise import Device, Mapped, NoiseModel, mapped, uncertainty
 
 # What a model can run under: rules, a calibrated device (the circuit is fitted to it first), or a fit.
@@ -151,6 +154,32 @@ class QuantumNet(nn.Module):
     def read(self, values: Tensor) -> Tensor:
         """Logits from expectations."""
         return self.scale.to(values.dtype) * values
+
+    @property
+    def front(self) -> None:
+        """No sigmoid stands in front of the circuit."""
+        return None
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on the input, float64, differentiable in the trained angles.
+
+        Raises:
+            ModelError: if features are loaded as amplitudes.
+
+        >>> from robustq.circuits import encodings, per_qubit_z
+        >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
+        >>> model.gate_angles().spread.tolist()
+        [1.0, 1.0]
+        """
+        return gate_angles(self._run_as(self.noise)[0], self.theta.double())
+
+    def logit_ranges(self) -> Tensor:
+        """See :class:`robustq.contracts.TurnableClassifier`."""
+        return self.mixed_ranges(torch.eye(len(self.observables), dtype=torch.float64))
+
+    def mixed_ranges(self, mix: Tensor) -> Tensor:
+        """The same of logits that mix the model's own by ``(classes, observables)``."""
+        return ranges(self.observables, self.circuit.qubits, self.scale.to(mix.dtype) * mix)
 
     def _logits(
         self,

@@ -103,7 +103,7 @@ def cards(results: Results) -> list[dict[str, Any]]:
 
 
 def _short(row: EntrantResult) -> str:
-    return "adversarially trained" if row.defended else "undefended"
+    return "defended" if row.defended else "undefended"
 
 
 def _examples(results: Results) -> list[dict[str, Any]]:
