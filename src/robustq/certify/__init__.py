@@ -4,5 +4,6 @@ from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
 from robustq.certify.verdict import believed, certify
+from robustq.certify.verifier import Complete
 
-__all__ = ["ExactAmplitude", "ExactState", "Vacuous", "believed", "certify"]
+__all__ = ["Complete", "ExactAmplitude", "ExactState", "Vacuous", "believed", "certify"]

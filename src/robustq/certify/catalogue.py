@@ -12,6 +12,7 @@ from robustq.catalogue import Entry
 from robustq.certify.amplitude import ExactAmplitude
 from robustq.certify.null import Vacuous
 from robustq.certify.state import ExactState
+from robustq.certify.verifier import Complete
 
 
 def _facts(threat: str, model: str, claim: str) -> Mapping[str, str]:
@@ -25,4 +26,7 @@ CERTIFICATES: Mapping[str, Entry] = {
     "exact-amplitude": Entry(ExactAmplitude, "the nearest input of another class, the box left out",
                              "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
                              _facts("l2", "amplitude-encoded", "exact")),
+    "complete": Entry(Complete, "branch and bound over the logits as polynomials",
+                      "after Bunel et al., JMLR 2020",
+                      _facts("l-inf, l2, l1", "features turn gates, commensurate", "complete")),
 }  # fmt: skip
