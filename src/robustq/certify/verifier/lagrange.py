@@ -9,7 +9,7 @@ by parabolas elsewhere. Both err by O(width^2).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,11 +31,17 @@ class Lowest:
         lower: bounds on the margin, ``(nodes,)``; infinite where the ball misses the box.
         worst: flat index of the control values that attain them, ``(nodes,)``.
         values: the control values they were taken of, ``(nodes, controls)``.
+        loose: how much more each feature costs the bound, ``(nodes, features)``.
     """
 
     lower: Tensor
     worst: Tensor
     values: Tensor
+    loose: Tensor
+
+    def __getitem__(self, rows: Tensor) -> Lowest:
+        """Some of them."""
+        return Lowest(self.lower[rows], self.worst[rows], self.values[rows], self.loose[rows])
 
 
 def lowest(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> Lowest:
@@ -53,20 +59,19 @@ from robustq.certify.verifier.nodes import rooted
     """
     values = nodes.values.flatten(1)
     lower, worst = values.min(1)
-    found = Lowest(lower, worst, values)
+    found = Lowest(lower, worst, values, torch.zeros_like(nodes.half))
     if region.is_box:
         return found
     size, budget, scale = _excess(nodes, region, live, frequencies)
-    parted, least = _parted(nodes, region, live, frequencies)
-    rest = _dual(Lowest(*parted.min(1), parted), size - budget[:, None], scale)
-    lower = torch.maximum(rest.lower + least, lower)
-    return Lowest(lower, rest.worst, rest.values)
+    parted, least, loose = _parted(nodes, region, live, frequencies)
+    rest = _dual(Lowest(*parted.min(1), parted, loose), size - budget[:, None], scale)
+    return replace(rest, lower=torch.maximum(rest.lower + least, lower))
 
 
 def _parted(
     nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Control values without their linear part, and a lower bound on that part within the ball.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Control values without their linear part, a lower bound on that part within the ball, its looseness.
 
     A linear function of the features is bounded exactly over a ball, and far too low over the box around it.
     """
@@ -90,7 +95,7 @@ def _parted(
     least, _ = linear_minimum(slope * unit, low, high, region.eps * (1 + ROUND), power)
     least = least + (slope * (x - nodes.centre) - slope.abs() * bent).sum(1)
     least = least - 8 * ROUND * (slope.abs() * (x.abs() + nodes.centre.abs() + nodes.half)).sum(1)
-    return nodes.values.flatten(1) - total, least
+    return nodes.values.flatten(1) - total, least, slope.abs() * bent
 
 
 def _dual(plain: Lowest, excess: Tensor, scale: Tensor) -> Lowest:
@@ -115,7 +120,8 @@ def _dual(plain: Lowest, excess: Tensor, scale: Tensor) -> Lowest:
         rising = slope > 0
         rise, rises = torch.where(rising, slope, rise), torch.where(rising, start, rises)
         fall, falls = torch.where(rising, fall, slope), torch.where(rising, falls, start)
-    return Lowest(best.masked_fill(least > 0, torch.inf), worst, best_values)
+    best = best.masked_fill(least > 0, torch.inf)
+    return Lowest(best, worst, best_values, plain.loose)
 
 
 def _at(values: Tensor, place: Tensor) -> Tensor:

@@ -146,8 +146,7 @@ class _Search:
         found = lowest(nodes, region, self.roots.live, self.roots.frequencies)
         hopeful = found.lower <= nodes.error + self.doubt + self.threshold
         hopeful &= region.meets(*self._ends(nodes, row))
-        nodes, row = nodes[hopeful], row[hopeful]
-        found = Lowest(*(part[hopeful] for part in (found.lower, found.worst, found.values)))
+        nodes, row, found = nodes[hopeful], row[hopeful], found[hopeful]
         self._look(nodes, row, found)
         self._descend(row)
         self.undecided |= self.nodes >= self.effort.nodes
@@ -224,6 +223,7 @@ class _Search:
             fibre = found.values.gather(1, first[:, None] + stride * torch.arange(count))
             gap = torch.minimum(fibre[:, 0], fibre[:, -1]) - fibre.amin(1)
             spread = fibre.amax(1) - fibre.amin(1)
-            scores.append(gap + SPREAD * spread + torch.finfo(gap.dtype).tiny * nodes.half[:, axis])
-        return torch.stack(scores, 1).argmax(1)
+            scores.append(gap + SPREAD * spread)
+        tie = torch.finfo(torch.float64).tiny * nodes.half
+        return (torch.stack(scores, 1) + found.loose + tie).argmax(1)
 
