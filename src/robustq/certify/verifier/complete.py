@@ -12,7 +12,8 @@ from robustq.certify.verifier.descent import margin
 from robustq.certify.verifier.radius import bracketed
 from robustq.certify.verifier.region import Norm, Region, check_norm
 from robustq.certify.verifier.search import Decision, Effort, decide
-from robustq.contracts import AngleClassifier, Bounds, Classifier, Threat
+from robustq.certify.verifier.squashed import SquashedProver
+from robustq.contracts import AngleClassifier, Bounds, Classifier, SquashedClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.trigonometric import Trigonometric
 
@@ -27,6 +28,9 @@ class Complete:
     come as near as one likes when the box is halved often enough; at up to a dozen features one box mostly
     suffices. Depth, entanglement and noise do not matter, the ball may be l-inf, l2 or l1. This is the complete
     verification of Bunel et al. (JMLR 2020), with a relaxation of our own that is made for circuits.
+
+    Of a hybrid, what reaches the circuit is enclosed in a box first: its proofs are as true, but nothing is
+    refuted and not everything is decided.
 
     Rounding is bounded and counted: a proof at ``lower`` holds for the exact polynomial and for the model's
     own floating-point logits.
@@ -72,16 +76,25 @@ class Complete:
         """When one decision is given up."""
         return Effort(self.nodes, self.seconds)
 
+    def largest(self, threat: Norm) -> float:
+        """The largest radius of interest."""
+        return threat.eps if self.eps is None else self.eps
+
     def prepare(
         self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> CompleteProver:
-        """The polynomials, once.
+    ) -> CompleteProver | SquashedProver:
+        """The polynomials, once; for a hybrid those behind its sigmoid.
 
         Raises:
             CertificateError: unless the model's features turn gates by commensurate angles, and the
                 threat is an l-inf, l2 or l1 ball.
         """
-        norm, form = check_norm("complete", threat), polynomials("complete", model)
+        norm = check_norm("complete", threat)
+        if isinstance(model, SquashedClassifier):
+            form, eps = polynomials("complete", model.inner), self.largest(norm)
+            share = 1.0 if self.decide_only else self.tolerance
+            return SquashedProver(model, form, norm, eps, share, self.effort, self.slack)
+        form = polynomials("complete", model)
         return CompleteProver(self, model, form, norm)
 
 
@@ -114,7 +127,7 @@ class CompleteProver:
         """Radii of inputs ``(batch, features)``, up to the budget."""
         asked = self.certifier
         label = self.model(x).argmax(1)
-        eps = self.threat.eps if asked.eps is None else asked.eps
+        eps = asked.largest(self.threat)
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             region = Region.around(self.threat, x[rows], radii)

@@ -47,8 +47,7 @@ class Lowest:
 def lowest(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> Lowest:
     """Bounds of every node; ``region`` holds a row for each and ``live`` names its features.
 
-    >>> from robustq.certify.verifier.linear import linear_minimum
-from robustq.certify.verifier.nodes import rooted
+    >>> from robustq.certify.verifier.nodes import rooted
     >>> from robustq.threats import Linf
     >>> one = torch.ones(1).double()
     >>> cosine = torch.tensor([[0.0, 1.0, 0.0]]).double()
@@ -101,8 +100,7 @@ def _parted(
 def _dual(plain: Lowest, excess: Tensor, scale: Tensor) -> Lowest:
     """The best of a few multipliers: of the line that rises and the one that falls, where they meet."""
     least, nearest = excess.min(1)
-    best, worst, multiplier = plain.lower, plain.worst, torch.zeros_like(plain.lower)
-    best_values = plain.values
+    best, worst, best_values = plain.lower, plain.worst, plain.values
     rise, rises = _at(excess, worst), plain.lower  # value and slope at zero of the rising line
     fall, falls = least, _at(plain.values, nearest)
     for _ in range(ROUNDS):

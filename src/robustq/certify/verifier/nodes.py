@@ -63,7 +63,7 @@ def rooted(
 
     Every product errs by a few units in the last place of the sum of the absolute values of what it adds
     up, so that all of them err by at most ``(modes * (count + 24) + angles) * u * size * prod max|matrix|``,
-    where ``size (nodes,)`` is the sum of the absolute values of all coefficients.
+    over the least weight of a control value, where ``size (nodes,)`` is the sum of all absolute coefficients.
 
     >>> one = torch.zeros(1, 1).double()
     >>> cosine = torch.tensor([[0.0, 1.0, 0.0]]).double()
@@ -79,7 +79,8 @@ def rooted(
         # the last mode comes first, and after as many modes as there are the order is the old one
         values = values.reshape(len(job), count, -1).transpose(1, 2) @ matrix.transpose(1, 2)
         bound = bound * matrix.abs().amax((1, 2))
-        roundings = roundings + count + 24 + 4 * degree * (1 + middle.abs())
+        turns = 4 * degree * (1 + middle.abs())
+        roundings = roundings + (count + 24 + turns) / torch.cos(width) ** degree
     bound = bound * UNIT
     largest = 24 * max([1, *shape[1:]])
     errors = (roundings * bound, largest * bound)
@@ -90,7 +91,7 @@ def halved(nodes: Nodes, frequencies: Tensor) -> Nodes:
     """Both halves of every node along its ``axis``."""
     parts = [
         _halved(nodes[torch.nonzero(nodes.axis == k)[:, 0]], k, frequencies)
-        for k in nodes.axis.unique().tolist()
+        for k in sorted(set(nodes.axis.tolist()))
     ]
     return Nodes.join(parts)
 

@@ -46,9 +46,17 @@ def bracketed(
         eps: the largest radius of interest.
         width: how near the two bounds have to come.
         decide_only: probe at ``eps`` only.
+
+    >>> def halfway(rows, radii):  # everything is proved up to a half, beyond there is a witness
+    ...     flips = radii > 0.5
+    ...     return Decision(~flips, flips, torch.zeros(len(rows), 1), rows), radii
+    >>> found = bracketed(halfway, torch.zeros(1, 1), 1.0, 0.01)
+    >>> bool((found.lower <= 0.5) & (found.upper - found.lower <= 0.01) & (found.upper >= 0.5))
+    True
     """
     count = len(x)
-    lower, ceiling = torch.zeros(count).double(), torch.full((count,), eps).double()
+    lower = torch.zeros(count, dtype=torch.float64)
+    ceiling = torch.full_like(lower, eps)
     upper, witness = torch.full_like(lower, torch.inf), x.clone()
     probe, step = ceiling.clone(), torch.full_like(lower, width)
     rows = torch.arange(count)

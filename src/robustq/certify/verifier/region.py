@@ -11,7 +11,9 @@ from robustq.errors import CertificateError
 from robustq.threats import L1, L2, Linf
 from robustq.threats.box import bounds
 
-ROUND = 2.0**-49  # relative, outwards: what rounding may do to a distance or to an end of an interval
+ROUND = (
+    2.0**-49
+)  # relative, outwards: what rounding may do to a distance or to an end of an interval
 
 Norm = Linf | L2 | L1
 

@@ -61,8 +61,8 @@ class Roots:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def rows_left(self) -> Tensor:
-        """Inputs of which a box was not asked for."""
-        return self.row[self.ends > self.begun].unique()
+        """Inputs of which a box was not asked for, once for each rival."""
+        return self.row[self.ends > self.begun]
 
     def take(self, count: int, settled: Tensor) -> Nodes:
         """The next so many boxes, those of settled inputs ``(batch,)`` left out."""

@@ -187,7 +187,8 @@ class _Search:
 
     def _descend(self, row: Tensor) -> None:
         """Once for every input that is not settled by its first boxes."""
-        row = row[~(self.descended | self.refuted)[row]].unique()
+        fresh = torch.bincount(row, minlength=len(self.nodes)) > 0
+        row = torch.nonzero(fresh & ~self.descended & ~self.refuted)[:, 0]
         if len(row):
             self.descended[row] = True
             region = self.region.rows(row)
@@ -226,4 +227,3 @@ class _Search:
             scores.append(gap + SPREAD * spread)
         tie = torch.finfo(torch.float64).tiny * nodes.half
         return (torch.stack(scores, 1) + found.loose + tie).argmax(1)
-
