@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from oracles import one_qubit
-from trained_models import trained
 
+from oracles import one_qubit
 from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import Complete, certify
 from robustq.certify.catalogue import CERTIFICATES
@@ -14,6 +13,7 @@ from robustq.circuits import encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
 from robustq.threats import L0, L1, L2, Linf
+from trained_models import trained
 
 NORMS = {"linf": Linf, "l2": L2, "l1": L1}
 
@@ -32,7 +32,8 @@ def test_radii_of_one_qubit_are_exact_to_the_tolerance(norm, weights, generator)
     found = certify(Complete(), model, x, y, NORMS[norm](1.2), generator=generator)
     exact = one_qubit.radius(weights, 0.4, x, norm)
     near = exact < 1.2
-    assert bool(found.correct.all()) and bool(near.any())
+    assert bool(found.correct.all())
+    assert bool(near.any())
     assert bool((found.lower <= exact).all())
     assert bool((exact.clamp(max=1.2) - found.lower <= 1.3e-3).all())
     assert bool((found.upper[near] - found.lower[near] <= 1.2e-3 + 1e-9).all())
@@ -73,11 +74,13 @@ def test_one_box_is_not_enough_and_says_so(generator):
     little = decide(frozen.trigonometric(), y, region, Effort(nodes=1))
     enough = decide(frozen.trigonometric(), y, region, Effort())
     open_ = ~little.proved & ~little.refuted
-    assert bool(open_.any()) and bool((enough.proved | enough.refuted).all())
+    assert bool(open_.any())
+    assert bool((enough.proved | enough.refuted).all())
     assert not bool((little.proved & ~enough.proved).any())
     assert not bool((little.refuted & ~enough.refuted).any())
     late = decide(frozen.trigonometric(), y, region, Effort(seconds=1e-12))
-    assert not bool(late.proved.any()) and not bool(late.refuted.any())
+    assert not bool(late.proved.any())
+    assert not bool(late.refuted.any())
 
 
 @pytest.mark.parametrize("norm", NORMS)

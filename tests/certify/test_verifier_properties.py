@@ -90,7 +90,8 @@ def test_control_values_enclose_the_arc_and_end_on_it(degree, middle, half, seed
 def test_halves_are_means_and_what_each_half_has_of_its_own(degree, middle, half):
     middle, half = torch.tensor(middle).double(), torch.tensor(half).double()
     whole, both = controls(degree, middle, half), halves(degree, half)
-    assert bool((both >= 0).all()) and bool((weights(degree, half) > 0).all())
+    assert bool((both >= 0).all())
+    assert bool((weights(degree, half) > 0).all())
     assert torch.allclose(both.sum(-1), torch.ones(()).double(), atol=1e-12, rtol=0)
     for side, sign in enumerate((-1, 1)):
         own = controls(degree, middle + sign * half / 2, half / 2)
