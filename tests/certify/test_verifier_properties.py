@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from robustq.certify.verifier import Effort, Region, decide
 from robustq.certify.verifier.enclosure import controls, halves, weights
+from robustq.certify.verifier.lagrange import lowest, minorant
 from robustq.certify.verifier.linear import linear_minimum
+from robustq.certify.verifier.nodes import rooted
 from robustq.certify.verifier.roots import Roots
 from robustq.engine import reference
 from robustq.threats import L1, L2, Linf
@@ -154,3 +156,50 @@ def test_the_root_boxes_cover_the_region():
     assert bool(apart.all(2).any(1).all())
     volume = float((2 * nodes.half).prod(1).sum())
     assert abs(volume - 3.8**2) < 1e-9
+
+
+def one_node(centre, half, coefficients):
+    """A node of one feature with frequency 1."""
+    one = torch.ones(1, dtype=torch.float64)
+    place = [torch.tensor([[value]], dtype=torch.float64) for value in (centre, half)]
+    size = coefficients.abs().sum().reshape(1)
+    return rooted(torch.tensor([0]), *place, coefficients[None], one, size)
+
+
+@quick
+@given(st.sampled_from([L2, L1]), st.floats(-1, 1), st.floats(0.3, 1), st.floats(0.05, 1), seeds)
+def test_no_point_of_ball_and_box_lies_below_the_bound(norm, x, half, eps, seed):
+    """Off centre, where what a sine lacks of a line counts."""
+    one = torch.ones(1, dtype=torch.float64)
+    region = Region.around(norm(eps), x * one[:, None], eps * one)
+    points = torch.linspace(-half, half, 2001, dtype=torch.float64)
+    points = points[(points - x).abs() <= eps]
+    for row in (*torch.eye(3).double(), *-torch.eye(3).double(), drawn(3, seed) - 0.5):
+        found = lowest(one_node(0.0, half, row), region, torch.tensor([0]), one)
+        assert len(points) == 0 or float((basis(points, 1) @ row).min() - found.lower) >= -1e-12
+
+
+@quick
+@given(st.booleans(), st.floats(-2, 2), st.floats(0.01, 1))
+def test_what_stands_for_a_distance_is_never_larger(euclid, x, half):
+    one = torch.ones(1, 1, dtype=torch.float64)
+    node = one_node(0.0, half, torch.zeros(3, dtype=torch.float64))
+    row = minorant(node, x * one, one[0], one, euclid)[0, 0]
+    points = torch.linspace(-half, half, 501, dtype=torch.float64)
+    away = (points - x).abs() ** (2 if euclid else 1)
+    assert bool((basis(points, 1) @ row <= away + 1e-14).all())
+
+
+@pytest.mark.parametrize(
+    ("least", "error", "proved"),
+    [(1e-15, 0.0, False), (1e-11, 0.0, True), (1.5e-3, 1e-3, False), (2.5e-3, 1e-3, True)],
+)
+def test_margins_within_the_error_are_not_proved(least, error, proved):
+    coefficients = torch.zeros(2, 3, dtype=torch.float64)
+    coefficients[0, 0], coefficients[0, 1] = 1, least - 1
+    form = Trigonometric(coefficients, torch.ones(1, dtype=torch.float64), error)
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    region = Region.around(Linf(1e-9), x, torch.tensor([1e-9], dtype=torch.float64))
+    found = decide(form, torch.tensor([0]), region, Effort())
+    assert bool(found.proved) == proved
+    assert not bool(found.refuted)

@@ -135,7 +135,7 @@ def _excess(
     unit = torch.ones_like(region.x) if units is None else units.expand_as(region.x)
     unit = unit[:, live].clamp_min(1e-300)
     euclid = isinstance(region.threat, L2)
-    waves = _minorant(nodes, region.x[:, live], frequencies, unit, euclid)
+    waves = minorant(nodes, region.x[:, live], frequencies, unit, euclid)
     total = torch.zeros(len(nodes), 1).double()
     scale = torch.zeros(len(nodes)).double()
     for axis, count in enumerate(nodes.values.shape[1:]):
@@ -148,8 +148,10 @@ def _excess(
     return total, budget * (1 + 4 * ROUND) + ROUND * (1 + 8 * scale), scale + budget
 
 
-def _minorant(nodes: Nodes, x: Tensor, frequencies: Tensor, unit: Tensor, euclid: bool) -> Tensor:
-    """Below the size of each feature's change: coefficients of 1, cos, sin, ``(nodes, features, 3)``."""
+def minorant(nodes: Nodes, x: Tensor, frequencies: Tensor, unit: Tensor, euclid: bool) -> Tensor:
+    """Below each feature's change, squared if ``euclid``: coefficients of 1, cos, sin of the angle from
+    the centre, ``(nodes, features, 3)``.
+    """
     away, half = nodes.centre - x, nodes.half
     bent = (half - torch.sin(frequencies * half) / frequencies).clamp_min(0)
     turn = 2 / frequencies**2
