@@ -25,7 +25,7 @@ from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.exact import ExactState
 from robustq.certify import Auto, certify
 from robustq.circuits import Circuit, ansaetze, encodings, per_qubit_z
-from robustq.contracts import Attack, Certificate, Classifier, Threat
+from robustq.contracts import Attack, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
 from robustq.models.catalogue import reuploading
@@ -34,6 +34,7 @@ from robustq.states import StateView
 from robustq.threats import L1, L2, Fidelity, Linf, TraceDistance
 
 INPUTS = 64
+LEVELS = torch.tensor([0.25, 0.5], dtype=torch.float64)  # of the certified radii: the budgets
 BOX = (0.0, 1.0)
 BRIEF: Mapping[str, dict[str, Any]] = {  # settings that keep a search short, restarts kept
     "pgd": {"steps": 20, "restarts": 2}, "mim": {"steps": 20}, "apgd": {"steps": 25, "restarts": 2},
@@ -139,30 +140,19 @@ def judge(tally: Tally, k: int, model: QuantumNet, features: int, seed: int) -> 
             continue
         tally.certified += int((found.lower > 0).sum())
         tally.exact += int((found.lower >= 0.99 * found.upper).sum())
-        _attacked(tally, name, target, points, y, threat, found, generator, often=k % 8 == 0)
-
-
-def _attacked(
-    tally: Tally, name: str, target: Classifier, points: Tensor, y: Tensor, threat: Callable[[float], Threat],
-    found: Certificate, generator: torch.Generator, *, often: bool,
-) -> None:  # fmt: skip
-    """The attacks at the median and the lower quartile of the certified radii."""
-    proved = found.lower[(found.lower > 0) & torch.isfinite(found.lower)]
-    if not len(proved):
-        return
-    for share in (0.25, 0.5):
-        eps = float(torch.quantile(proved, share))
-        rows = (found.lower >= eps).nonzero()[:, 0]
-        for attack_name, attack in attacks(name, often):
-            try:
-                result = run_attack(
-                    attack, target, points[rows], y[rows], threat(eps), generator=generator
-                )
-            except ValueError as failure:  # an attack confined to other models
-                tally.refused[f"{attack_name} on {name}: {str(failure)[:60]}"] += 1
-                continue
-            tally.tried[attack_name] += len(rows)
-            tally.fell[attack_name] += int(result.success.sum())
+        proved = found.lower[(found.lower > 0) & torch.isfinite(found.lower)]
+        for eps in torch.quantile(proved, LEVELS).tolist() if len(proved) else ():
+            rows = found.lower >= eps
+            for attack_name, attack in attacks(name, often=k % 8 == 0):
+                try:
+                    result = run_attack(
+                        attack, target, points[rows], y[rows], threat(eps), generator=generator
+                    )
+                except ValueError as failure:  # an attack confined to other models
+                    tally.refused[f"{attack_name} on {name}: {str(failure)[:60]}"] += 1
+                    continue
+                tally.tried[attack_name] += int(rows.sum())
+                tally.fell[attack_name] += int(result.success.sum())
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from robustq.certify.spread import Global, spreads
 from robustq.certify.state import ExactState
 from robustq.certify.tightness import tightness
 from robustq.certify.verdict import certify
+from robustq.certify.verifier import Complete
 
 __all__ = [
-    "AmplitudeBox", "AmplitudeLinf", "Auto", "Branching", "Curvature", "Depolarising", "ExactAmplitude",
-    "ExactSmoothing", "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder",
+    "AmplitudeBox", "AmplitudeLinf", "Auto", "Branching", "Complete", "Curvature", "Depolarising",
+    "ExactAmplitude", "ExactSmoothing", "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder",
     "HypothesisTesting", "Lipschitz", "Shots", "SpectralBox", "Strongest", "Vacuous", "certify",
     "spreads", "tightness",
 ]  # fmt: skip

@@ -13,7 +13,8 @@ from robustq.certify.branching import Branching
 from robustq.certify.curvature import Curvature
 from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.state import ExactState
-from robustq.contracts import Bounds, Certifier, Classifier, Prover, Threat
+from robustq.certify.verifier import Complete
+from robustq.contracts import Bounds, Certifier, Classifier, Prover, SquashedClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats.ball import column
 
@@ -22,8 +23,11 @@ GROUPS: tuple[tuple[Certifier, ...], ...] = (
     (ExactState(),),
     (AmplitudeBox(),),
     (AmplitudeLinf(),),
+    (Complete(),),
     (Branching(), Curvature(), Lipschitz()),
 )
+# Behind a sigmoid the complete verifier is a bound too, and not always the best.
+SQUASHED: tuple[Certifier, ...] = (Complete(), Branching(), Curvature(), Lipschitz())
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Auto:
             CertificateError: if none applies, with what each of them said.
         """
         reasons: list[str] = []
-        for group in self.groups:
+        for group in (SQUASHED,) if isinstance(model, SquashedClassifier) else self.groups:
             fit = [c for c in group if _applies(c, model, threat, generator, reasons)]
             if fit:
                 return fit[0] if len(fit) == 1 else Strongest(tuple(fit))

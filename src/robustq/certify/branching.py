@@ -68,11 +68,18 @@ class Branching:
         """The angles of the gates and the ranges of the margins.
 
         Raises:
-            CertificateError: unless the features turn gates and the threat is l-inf, l2 or l1.
+            CertificateError: unless the features turn gates, few enough of them may move, and the
+                threat is l-inf, l2 or l1.
         """
         dual_order(threat, "branching")
         assert isinstance(threat, Linf | L2 | L1)
         found = turning(model, "branching")
+        directions = found.angles.linear if found.front is None else found.front[0]
+        moving = directions.shape[1] - len(set(threat.frozen))
+        if moving > self.features:
+            raise CertificateError(
+                f"branching: expected at most {self.features} features that move, got {moving}"
+            )
         return BranchingProver(self, model, threat, found, Margins.of(found.forms))
 
 
@@ -87,16 +94,7 @@ class BranchingProver:
     margins: Margins
 
     def prove(self, x: Tensor) -> Bounds:
-        """Brackets of inputs ``(batch, features)``, up to the threat's ``eps``.
-
-        Raises:
-            CertificateError: if more features may move than the certifier takes.
-        """
-        moving = int((units_of(self.threat, x) > 0).sum()) if len(x) else 0
-        if moving > self.certifier.features:
-            raise CertificateError(
-                f"branching: expected at most {self.certifier.features} features that move, got {moving}"
-            )
+        """Brackets of inputs ``(batch, features)``, up to the threat's ``eps``."""
         label = self.model(x).argmax(1)
         lower, upper = x.new_zeros(len(x)), x.new_full((len(x),), math.inf)
         witness = x.clone()

@@ -21,6 +21,7 @@ from robustq.certify.shots import Shots
 from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.spread import Global
 from robustq.certify.state import ExactState
+from robustq.certify.verifier import Complete
 
 
 def _facts(threat: str, model: str, claim: str, about: str = "the model") -> dict[str, str]:
@@ -69,4 +70,7 @@ CERTIFICATES: Mapping[str, Entry] = {
                        _facts("linf, l2, l1", "features turn gates", "bound")),
     "branching": Entry(Branching, "boxes of inputs, each proved or cut", "Land & Doig 1960",
                        _facts("linf, l2, l1", "few features turn gates", "complete")),
+    "complete": Entry(Complete, "branch and bound over the logits as polynomials",
+                      "after Bunel et al., JMLR 2020",
+                      _facts("l-inf, l2, l1", "features turn gates, commensurate", "complete")),
 }  # fmt: skip

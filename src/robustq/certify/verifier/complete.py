@@ -1,0 +1,154 @@
+"""Every input decided: a proof that no change within the budget alters the answer, or one that does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from robustq.certify.verifier.descent import margin
+from robustq.certify.verifier.radius import bracketed
+from robustq.certify.verifier.region import Norm, Region, check_norm
+from robustq.certify.verifier.search import Decision, Effort, decide
+from robustq.certify.verifier.squashed import SquashedProver
+from robustq.contracts import AngleClassifier, Bounds, Classifier, SquashedClassifier, Threat
+from robustq.errors import CertificateError, ModelError
+from robustq.trigonometric import Trigonometric
+
+HALVINGS = 40  # of the way from an input to its witness
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Branch and bound over the trigonometric polynomials that the logits are.
+
+    Within a box of features a polynomial lies between its smallest and its largest control value, which
+    come as near as one likes when the box is halved often enough; at up to a dozen features one box mostly
+    suffices. Depth, entanglement and noise do not matter, the ball may be l-inf, l2 or l1. This is the complete
+    verification of Bunel et al. (JMLR 2020), with a relaxation of our own that is made for circuits.
+
+    Of a hybrid, what reaches the circuit is enclosed in a box first: its proofs are as true, but nothing is
+    refuted and not everything is decided.
+
+    Rounding is bounded and counted: a proof at ``lower`` holds for the exact polynomial and for the model's
+    own floating-point logits.
+
+    Args:
+        eps: largest radius of interest; None for the threat's.
+        tolerance: how near both bounds have to come, as a share of ``eps``.
+        decide_only: decide at ``eps`` and look for no radius: ``lower`` is then ``eps`` or 0.
+        nodes: boxes that are bounded for one decision, before it is given up.
+        seconds: wall time for one decision, on average over the inputs decided together.
+        slack: how far every margin may truly lie lower, in logits (an uncertain device's).
+
+    >>> print(Complete(), "|", Complete(decide_only=True))
+    complete | complete, decisions only
+    """
+
+    eps: float | None = None
+    tolerance: float = 1e-3
+    decide_only: bool = False
+    nodes: int = 2_000
+    seconds: float = math.inf
+    slack: float = 0.0
+
+    confidence = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance < 1:
+            raise CertificateError(f"complete: expected 0 < tolerance < 1, got {self.tolerance}")
+        if self.eps is not None and not 0 <= self.eps < math.inf:
+            raise CertificateError(f"complete: expected eps >= 0 and finite, got {self.eps}")
+        if not self.slack >= 0:
+            raise CertificateError(f"complete: expected slack >= 0, got {self.slack}")
+        if self.nodes < 1 or not self.seconds > 0:
+            raise CertificateError(
+                f"complete: expected nodes >= 1 and seconds > 0, got {self.nodes} and {self.seconds}"
+            )
+
+    def __str__(self) -> str:
+        return "complete" + (", decisions only" if self.decide_only else "")
+
+    @property
+    def effort(self) -> Effort:
+        """When one decision is given up."""
+        return Effort(self.nodes, self.seconds)
+
+    def largest(self, threat: Norm) -> float:
+        """The largest radius of interest."""
+        return threat.eps if self.eps is None else self.eps
+
+    def prepare(
+        self, model: Classifier, threat: Threat, generator: torch.Generator
+    ) -> CompleteProver | SquashedProver:
+        """The polynomials, once; for a hybrid those behind its sigmoid.
+
+        Raises:
+            CertificateError: unless the model's features turn gates by commensurate angles, and the
+                threat is an l-inf, l2 or l1 ball.
+        """
+        norm = check_norm("complete", threat)
+        if isinstance(model, SquashedClassifier):
+            form, eps = polynomials("complete", model.inner), self.largest(norm)
+            share = 1.0 if self.decide_only else self.tolerance
+            return SquashedProver(model, form, norm, eps, share, self.effort, self.slack)
+        form = polynomials("complete", model)
+        return CompleteProver(self, model, form, norm)
+
+
+def polynomials(name: str, model: object) -> Trigonometric:
+    """The logits of a model as trigonometric polynomials.
+
+    Raises:
+        CertificateError: where they are none.
+    """
+    if not isinstance(model, AngleClassifier):
+        raise CertificateError(
+            f"{name}: expected a model whose features turn gates, got {type(model).__name__}"
+        )
+    try:
+        return model.trigonometric()
+    except ModelError as failure:
+        raise CertificateError(f"{name}: {failure}") from failure
+
+
+@dataclass(frozen=True, eq=False)
+class CompleteProver:
+    """:class:`Complete` for one model and one threat."""
+
+    certifier: Complete
+    model: Classifier
+    form: Trigonometric
+    threat: Norm
+
+    def prove(self, x: Tensor) -> Bounds:
+        """Radii of inputs ``(batch, features)``, up to the budget."""
+        asked = self.certifier
+        label = self.model(x).argmax(1)
+        eps = asked.largest(self.threat)
+
+        def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
+            region = Region.around(self.threat, x[rows], radii)
+            found = decide(self.form, label[rows], region, asked.effort, slack=asked.slack)
+            if not asked.decide_only:
+                found = replace(found, witness=self._nearer(x[rows], label[rows], found))
+            return found, self.threat.distance(found.witness, x[rows])
+
+        found = bracketed(at, x, eps, asked.tolerance * eps, decide_only=asked.decide_only)
+        return Bounds(label=label, lower=found.lower, upper=found.upper, witness=found.witness)
+
+    def _nearer(self, x: Tensor, label: Tensor, found: Decision) -> Tensor:
+        """Witnesses moved towards their inputs while they remain witnesses; the box is convex."""
+        rows = torch.nonzero(found.refuted)[:, 0]
+        start, end = x[rows], found.witness[rows]
+        low, high = (torch.full((len(rows), 1), share).double() for share in (0.0, 1.0))
+        for _ in range(HALVINGS if len(rows) else 0):
+            middle = (low + high) / 2
+            margins = margin(self.form(start + middle * (end - start)), label[rows])
+            flips = (margins < self.certifier.slack - 2 * self.form.error)[:, None]
+            low, high = torch.where(flips, low, middle), torch.where(flips, middle, high)
+        nearer = found.witness.clone()
+        nearer[rows] = torch.where(high < 1, start + high * (end - start), end)
+        return nearer
