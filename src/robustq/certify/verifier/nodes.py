@@ -70,14 +70,16 @@ def rooted(
     >>> rooted(torch.tensor([0]), one, one + 0.5, cosine, one[0] + 1, one[0] + 1).values
     tensor([[0.8776, 1.1395, 0.8776]], dtype=torch.float64)
     """
-    shape = coefficients.shape
+    shape, whole = coefficients.shape, math.prod(coefficients.shape[1:])
     bound, roundings, values = size, torch.full_like(size, 64.0), coefficients
     for axis, count in enumerate(shape[1:]):
         degree = (count - 1) // 2
         middle, width = (frequencies[axis] * part[:, axis] for part in (centre, half))
         matrix = controls(degree, middle, width)
         # the last mode comes first, and after as many modes as there are the order is the old one
-        values = values.reshape(len(job), count, -1).transpose(1, 2) @ matrix.transpose(1, 2)
+        values = values.reshape(len(job), count, whole // count).transpose(1, 2) @ matrix.transpose(
+            1, 2
+        )
         bound = bound * matrix.abs().amax((1, 2))
         turns = 4 * degree * (1 + middle.abs())
         roundings = roundings + (count + 24 + turns) / torch.cos(width) ** degree

@@ -96,7 +96,8 @@ class Roots:
             angle = self.region.x[row, feature] * self.form.frequencies[feature]
             letters = basis(angle, self.form.degrees[feature])
             shape = values.shape
-            flat = values.reshape(len(job), math.prod(shape[1:axis]), shape[axis], -1)
+            before, after = math.prod(shape[1:axis]), math.prod(shape[axis + 1 :])
+            flat = values.reshape(len(job), before, shape[axis], after)
             values = torch.einsum("nbca,nc->nba", flat, letters)
             values = values.reshape(*shape[:axis], *shape[axis + 1 :])
         return values
