@@ -8,8 +8,9 @@ from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import Complete, certify
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.certify.verifier import Effort, Region, decide
+from robustq.certify.verifier.roots import Roots
 from robustq.certify.verifier.squashed import behind_sigmoid
-from robustq.circuits import ansaetze, encodings, per_qubit_z
+from robustq.circuits import encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
 from robustq.threats import L0, L1, L2, Linf
@@ -177,11 +178,10 @@ def test_it_is_in_the_catalogue():
     assert CERTIFICATES["complete"].make is Complete
 
 
-def test_inputs_settled_by_their_first_boxes_leave_none_to_take(generator):
-    """Several rounds of first boxes, all inputs refuted before the last of them."""
-    circuit = encodings.angle(3).then(ansaetze.brickwork(3))
-    model = QuantumNet(circuit, per_qubit_z(3, 3), generator=generator, spread=1.5).freeze()
-    x = torch.rand(40, 3, generator=generator, dtype=torch.float64)
-    y = model(x).argmax(1)
-    found = certify(Complete(nodes=4), model, x, y, Linf(9.0), generator=generator)
-    assert bool((found.lower <= found.upper).all())
+def test_settled_inputs_leave_no_boxes_to_take(generator):
+    model = QuantumNet(encodings.angle(3), per_qubit_z(3, 3), generator=generator).freeze()
+    x = torch.rand(5, 3, generator=generator, dtype=torch.float64)
+    region = Region.around(Linf(9.0), x, torch.full((5,), 9.0, dtype=torch.float64))
+    roots = Roots(model.trigonometric(), model(x).argmax(1), region, 10)
+    assert len(roots.take(4, torch.ones(5, dtype=torch.bool))) == 0
+    assert len(roots.take(4, torch.zeros(5, dtype=torch.bool))) == 4
