@@ -13,14 +13,13 @@ from robustq.audit import Count, Pair
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits, pack
 from robustq.certify import Auto, certify
-from robustq.contracts import QuantumClassifier
+from robustq.contracts import SAME, QuantumClassifier
 from robustq.data import Dataset
 from robustq.errors import CertificateError, ModelError
 from robustq.seeding import torch_generator
 
 Table = NDArray[np.float64]
 
-DIGITS = 9  # radii are stored rounded outwards
 SLACK = 1e-5  # relative: the attack computes in float32, the certificate in float64
 
 
@@ -43,14 +42,14 @@ def certified(model: QuantumClassifier, data: Dataset, spec: Spec, seed: int) ->
         "method": str(certifier),
         "confidence": found.confidence,
         "correct": pack(found.correct),
-        "lower": [_outwards(r, math.floor) for r in found.lower.tolist()],
-        "upper": [_outwards(r, math.ceil) for r in found.upper.tolist()],
+        "lower": [_finite(r) for r in found.lower.tolist()],
+        "upper": [_finite(r) for r in found.upper.tolist()],
     }
 
 
-def _outwards(radius: float, rounded: Any) -> float | None:
-    """A radius with nine digits; None stands for infinity, which JSON does not have."""
-    return None if math.isinf(radius) else float(rounded(radius * 10**DIGITS) / 10**DIGITS)
+def _finite(radius: float) -> float | None:
+    """None stands for infinity, which JSON does not have."""
+    return None if math.isinf(radius) else radius
 
 
 def radii(stored: Sequence[Mapping[str, Any]], key: str) -> Table:
@@ -76,6 +75,6 @@ def witnessed(
         return None
     level = next(level for level in curve if level["eps"] == eps)
     attack = (upper > 0) & (level["robust"] == 0)
-    shown = (upper > 0) & (upper <= eps)
+    shown = (upper > 0) & (upper <= eps * (1 + SAME))
     alone, other, both = (int(f.sum()) for f in (attack & ~shown, shown & ~attack, attack & shown))
     return Pair(alone, other, both, int((upper > 0).sum()))

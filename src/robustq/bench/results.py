@@ -110,7 +110,7 @@ class Certified(_Record):
     confidence: float = Field(description="of each claim; 1 for a proof")
     points: list[CertifiedPoint]
     tightness: list[int] = Field(
-        description="certified radius over that of the nearest witness, both within the grid, of correct "
+        description="certified radius over that of the nearest witness, of correct "
         "inputs, all seeds: counts in ten equal bins from 0 to 1"
     )
     median_radius: float = Field(description="of certified radii, correct inputs, all seeds")

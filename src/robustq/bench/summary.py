@@ -22,6 +22,7 @@ from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
 from robustq.bench.verdict import caveats, verdict
+from robustq.contracts import SAME
 from robustq.data import Dataset
 from robustq.engine import native
 from robustq.seeding import numpy_generator
@@ -181,11 +182,11 @@ def _certified(o: Outcomes, spec: Spec) -> r.Certified | None:
         r.CertifiedPoint(
             eps=level["eps"],
             certified=_proportion((lower >= level["eps"]).astype(float), spec),
-            possible=_proportion((upper > level["eps"]) * level["robust"], spec),
+            possible=_proportion((upper > level["eps"] * (1 + SAME)) * level["robust"], spec),
         )
         for level in o.curve
     ]
-    known = (upper > 0) & (upper <= spec.threat.eps[-1])
+    known = (upper > 0) & np.isfinite(upper)
     tightness, _ = np.histogram(lower[known] / upper[known], bins=10, range=(0.0, 1.0))
     right = lower[upper > 0]
     return r.Certified(

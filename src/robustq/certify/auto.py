@@ -16,18 +16,24 @@ from robustq.certify.state import ExactState
 from robustq.certify.verifier import Complete
 from robustq.contracts import Bounds, Certifier, Classifier, Prover, SquashedClassifier, Threat
 from robustq.errors import CertificateError, ModelError
+from robustq.threats import Linf
 from robustq.threats.ball import column
 
-# Exact before complete before bounds: the first group of which something applies is taken, all of it that does.
-GROUPS: tuple[tuple[Certifier, ...], ...] = (
-    (ExactState(),),
-    (AmplitudeBox(),),
-    (AmplitudeLinf(),),
-    (Complete(),),
-    (Branching(), Curvature(), Lipschitz()),
-)
-# Behind a sigmoid the complete verifier is a bound too, and not always the best.
-SQUASHED: tuple[Certifier, ...] = (Complete(), Branching(), Curvature(), Lipschitz())
+Group = tuple[Certifier, ...]
+EXACT: tuple[Group, ...] = ((ExactState(),), (AmplitudeBox(),), (AmplitudeLinf(),))
+SLOPES: Group = (Branching(), Curvature(), Lipschitz())
+# Boxes fit the l-inf ball. The others they fit badly: there a few boxes, and what else helps.
+ROUND: Group = (Complete(nodes=20, tolerance=0.02), Branching(), Curvature())
+# Behind a sigmoid the complete verifier is a bound like others.
+SQUASHED: Group = (Complete(), *SLOPES)
+
+
+def groups_for(model: Classifier, threat: Threat) -> tuple[Group, ...]:
+    """Exact before complete before bounds: of the first group that applies all that does is taken."""
+    if isinstance(model, SquashedClassifier):
+        return (SQUASHED,)
+    complete: Group = (Complete(),) if isinstance(threat, Linf) else ROUND
+    return (*EXACT, complete, SLOPES)
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,13 @@ class Auto:
     """Chooses by trying: an exact method where there is one, else the best of the bounds, input by input.
 
     Args:
-        groups: what to try, in this order.
+        groups: what to try, in this order; None for what suits model and threat.
 
     >>> print(Auto())
     auto
     """
 
-    groups: tuple[tuple[Certifier, ...], ...] = GROUPS
+    groups: tuple[Group, ...] | None = None
 
     confidence = 1.0
 
@@ -55,7 +61,7 @@ class Auto:
             CertificateError: if none applies, with what each of them said.
         """
         reasons: list[str] = []
-        for group in (SQUASHED,) if isinstance(model, SquashedClassifier) else self.groups:
+        for group in groups_for(model, threat) if self.groups is None else self.groups:
             fit = [c for c in group if _applies(c, model, threat, generator, reasons)]
             if fit:
                 return fit[0] if len(fit) == 1 else Strongest(tuple(fit))

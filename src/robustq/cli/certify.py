@@ -72,7 +72,7 @@ def certify(
         survived = question.attacked(AttackSpec(name=attack).build(), advance) if tried else None
     about = {"model": str(model), "threat": str(question.threat(largest)), "method": str(certifier),
              "attack": attack if tried else None, "confidence": found.confidence}  # fmt: skip
-    others = _others(question, found, method) if compare and own else []
+    others = _others(question, found, str(certifier)) if compare and own else []
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
     more = {"device": device, "seed": seed, "data": dict(kept.data.record), "versions": versions()}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
@@ -141,10 +141,11 @@ def _question(
     return Question(target, x, y, partial(_at, name), largest, seed)
 
 
-def _others(question: Question, found: Certificate, method: str) -> list[Compared]:
-    """Every other method about the same model, at its defaults."""
+def _others(question: Question, found: Certificate, chosen: str) -> list[Compared]:
+    """Every other method about the same model, at its defaults; ``chosen`` as it prints itself."""
     return [
         compared(question, found, name, entry.make())
         for name, entry in CERTIFICATES.items()
-        if name not in (method, "auto") and not entry.null and entry.facts["about"] == "the model"
+        if name != "auto" and not entry.null and entry.facts["about"] == "the model"
+        if str(entry.make()) != chosen
     ]
