@@ -15,8 +15,10 @@ from robustq.certify.verifier.search import Decision, Effort, decide
 from robustq.certify.verifier.squashed import SquashedProver
 from robustq.contracts import AngleClassifier, Bounds, Classifier, SquashedClassifier, Threat
 from robustq.errors import CertificateError, ModelError
+from robustq.threats import Linf
 from robustq.trigonometric import Trigonometric
 
+MANY, FEW = 2_000, 20  # boxes for one decision
 HALVINGS = 40  # of the way from an input to its witness
 
 
@@ -39,7 +41,8 @@ class Complete:
         eps: largest radius of interest; None for the threat's.
         tolerance: how near both bounds have to come, as a share of ``eps``.
         decide_only: decide at ``eps`` and look for no radius: ``lower`` is then ``eps`` or 0.
-        nodes: boxes that are bounded for one decision, before it is given up.
+        nodes: boxes that are bounded for one decision, before it is given up; None for ``MANY`` in
+            l-inf, ``FEW`` in l2 and l1, whose balls boxes fit badly.
         seconds: wall time for one decision, on average over the inputs decided together.
         slack: how far every margin may truly lie lower, in logits (an uncertain device's).
 
@@ -50,7 +53,7 @@ class Complete:
     eps: float | None = None
     tolerance: float = 1e-3
     decide_only: bool = False
-    nodes: int = 2_000
+    nodes: int | None = None
     seconds: float = math.inf
     slack: float = 0.0
 
@@ -63,7 +66,7 @@ class Complete:
             raise CertificateError(f"complete: expected eps >= 0 and finite, got {self.eps}")
         if not self.slack >= 0:
             raise CertificateError(f"complete: expected slack >= 0, got {self.slack}")
-        if self.nodes < 1 or not self.seconds > 0:
+        if (self.nodes is not None and self.nodes < 1) or not self.seconds > 0:
             raise CertificateError(
                 f"complete: expected nodes >= 1 and seconds > 0, got {self.nodes} and {self.seconds}"
             )
@@ -71,10 +74,10 @@ class Complete:
     def __str__(self) -> str:
         return "complete" + (", decisions only" if self.decide_only else "")
 
-    @property
-    def effort(self) -> Effort:
+    def effort(self, threat: Norm) -> Effort:
         """When one decision is given up."""
-        return Effort(self.nodes, self.seconds)
+        usual = MANY if isinstance(threat, Linf) else FEW
+        return Effort(usual if self.nodes is None else self.nodes, self.seconds)
 
     def largest(self, threat: Norm) -> float:
         """The largest radius of interest."""
@@ -93,7 +96,7 @@ class Complete:
         if isinstance(model, SquashedClassifier):
             form, eps = polynomials("complete", model.inner), self.largest(norm)
             share = 1.0 if self.decide_only else self.tolerance
-            return SquashedProver(model, form, norm, eps, share, self.effort, self.slack)
+            return SquashedProver(model, form, norm, eps, share, self.effort(norm), self.slack)
         form = polynomials("complete", model)
         return CompleteProver(self, model, form, norm)
 
@@ -131,7 +134,9 @@ class CompleteProver:
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             region = Region.around(self.threat, x[rows], radii)
-            found = decide(self.form, label[rows], region, asked.effort, slack=asked.slack)
+            found = decide(
+                self.form, label[rows], region, asked.effort(self.threat), slack=asked.slack
+            )
             if not asked.decide_only:
                 found = replace(found, witness=self._nearer(x[rows], label[rows], found))
             return found, self.threat.distance(found.witness, x[rows])
