@@ -19,6 +19,7 @@ from robustq.threats import Linf
 from robustq.trigonometric import Trigonometric
 
 MANY, FEW = 2_000, 20  # boxes for one decision
+ENTRIES = 1 << 17  # control values for one decision: more boxes of fewer features
 HALVINGS = 40  # of the way from an input to its witness
 
 
@@ -42,7 +43,7 @@ class Complete:
         tolerance: how near both bounds have to come, as a share of ``eps``.
         decide_only: decide at ``eps`` and look for no radius: ``lower`` is then ``eps`` or 0.
         nodes: boxes that are bounded for one decision, before it is given up; None for ``MANY`` in
-            l-inf, ``FEW`` in l2 and l1, whose balls boxes fit badly.
+            l-inf, and in l2 and l1, whose balls boxes fit badly, for ``ENTRIES`` control values.
         seconds: wall time for one decision, on average over the inputs decided together.
         slack: how far every margin may truly lie lower, in logits (an uncertain device's).
 
@@ -74,9 +75,10 @@ class Complete:
     def __str__(self) -> str:
         return "complete" + (", decisions only" if self.decide_only else "")
 
-    def effort(self, threat: Norm) -> Effort:
+    def effort(self, threat: Norm, form: Trigonometric) -> Effort:
         """When one decision is given up."""
-        usual = MANY if isinstance(threat, Linf) else FEW
+        size = form.coefficients[0].numel()
+        usual = MANY if isinstance(threat, Linf) else max(FEW, ENTRIES // size)
         return Effort(usual if self.nodes is None else self.nodes, self.seconds)
 
     def largest(self, threat: Norm) -> float:
@@ -96,7 +98,9 @@ class Complete:
         if isinstance(model, SquashedClassifier):
             form, eps = polynomials("complete", model.inner), self.largest(norm)
             share = 1.0 if self.decide_only else self.tolerance
-            return SquashedProver(model, form, norm, eps, share, self.effort(norm), self.slack)
+            return SquashedProver(
+                model, form, norm, eps, share, self.effort(norm, form), self.slack
+            )
         form = polynomials("complete", model)
         return CompleteProver(self, model, form, norm)
 
@@ -135,7 +139,11 @@ class CompleteProver:
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             region = Region.around(self.threat, x[rows], radii)
             found = decide(
-                self.form, label[rows], region, asked.effort(self.threat), slack=asked.slack
+                self.form,
+                label[rows],
+                region,
+                asked.effort(self.threat, self.form),
+                slack=asked.slack,
             )
             if not asked.decide_only:
                 found = replace(found, witness=self._nearer(x[rows], label[rows], found))
