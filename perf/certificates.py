@@ -36,8 +36,9 @@ from robustq.contracts import AmplitudeClassifier, Certificate, Classifier, Thre
 from robustq.errors import ModelError
 from robustq.models import QuantumNet
 from robustq.states import StateView
-from robustq.threats import L2, Fidelity
+from robustq.threats import L2, Fidelity, Linf
 
+BOX = (0.0, 1.0)
 ROWS, MANY, LAYERS, CLASSES = 100, (8, 1000), 3, 2  # MANY: qubits and inputs of the long run
 SLOW_S = 5.0  # a certification that takes longer is timed once
 FIGURE, STORE = Path("docs/certificates-scaling.svg"), Path("runs/certificates.json")
@@ -81,9 +82,11 @@ class Subject:
         return StateView.of(net) if self.states else net.freeze()
 
     def rows(self, net: QuantumNet, inputs: int) -> tuple[Tensor, Tensor]:
-        """Inputs of either sign, so that both classes occur, and the labels that the model gives them."""
+        """Inputs of the box, or of either sign, and the labels that the model gives them."""
         generator = torch.Generator().manual_seed(inputs)
-        x = torch.randn(inputs, net.circuit.inputs, generator=generator, dtype=torch.float64)
+        boxed = getattr(self.threat, "box", None) is not None
+        draw = torch.rand if boxed else torch.randn
+        x = draw(inputs, net.circuit.inputs, generator=generator, dtype=torch.float64)
         model = self.frozen(net)
         x = model.encoded(x) if isinstance(model, StateView) else x
         with torch.no_grad():
@@ -94,6 +97,13 @@ SUBJECTS: Mapping[str, Subject] = {
     "exact-amplitude": Subject(amplitudes, L2(9.0), range(2, 12), many=True),
     "exact-state": Subject(encodings.angle, Fidelity(0.5), range(2, 11), states=True),
     "global": Subject(encodings.angle, Fidelity(0.5), range(2, 11), states=True),
+    "guan": Subject(encodings.angle, Fidelity(0.5), range(2, 11), states=True),
+    "amplitude-box": Subject(amplitudes, L2(9.0, BOX), range(2, 10)),
+    "amplitude-linf": Subject(amplitudes, Linf(0.1, BOX), range(2, 9)),
+    "complete": Subject(encodings.angle, Linf(0.1, BOX), range(2, 11)),
+    "lipschitz": Subject(encodings.angle, Linf(0.1, BOX), range(2, 11)),
+    "curvature": Subject(encodings.angle, Linf(0.1, BOX), range(2, 11)),
+    "exact-smoothing": Subject(encodings.angle, L2(0.5), range(2, 10), options={"sigma": 0.1}),
 }
 
 
