@@ -24,6 +24,7 @@ from torch import Tensor
 from perf.chart import Series, figure
 from perf.compare import Row
 from perf.machine import machine
+from perf.markers import inject
 from perf.options import Options
 from perf.page import machine_line, table
 from perf.timing import timed
@@ -42,6 +43,7 @@ BOX = (0.0, 1.0)
 ROWS, MANY, LAYERS, CLASSES = 100, (8, 1000), 3, 2  # MANY: qubits and inputs of the long run
 SLOW_S = 5.0  # a certification that takes longer is timed once
 FIGURE, STORE = Path("docs/certificates-scaling.svg"), Path("runs/certificates.json")
+PAGE = Path("docs/certification.md")
 Encoding = Callable[[int], Circuit]
 
 
@@ -197,10 +199,14 @@ def run(options: Options, *, store: str | None, picture: Path | None) -> str:
     kept = Path(store or STORE)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    drawn = dict(panels(results["rows"]))
+    drawn, text = dict(panels(results["rows"])), markdown(results)
     if drawn:
         (picture or FIGURE).write_text(figure(drawn), encoding="utf-8")
-    return markdown(results)
+    if picture is None:
+        PAGE.write_text(
+            inject(PAGE.read_text(encoding="utf-8"), text, "certificates"), encoding="utf-8"
+        )
+    return text
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -217,20 +223,19 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+PANELS = {
+    "freeze and prepare ms": "freeze and prepare, once a model",
+    "prove ms": f"prove, {ROWS} inputs",
+    "peak MiB": "memory above the start, MiB",
+}
+
+
 def panels(rows: Sequence[Row]) -> Iterator[tuple[str, Series]]:
-    """Time once a model and time for the inputs, against qubits; the long run left out."""
-    for title, key in (("prepare", "freeze and prepare ms"), ("prove", "prove ms")):
+    """Time once a model, time for the inputs, and memory, against qubits; the long run left out."""
+    for key, title in PANELS.items():
         lines: dict[str, list[tuple[int, float]]] = {}
         for row in rows:
-            if key in row and (row["qubits"], row["inputs"]) != MANY:
+            if row.get(key) and (row["qubits"], row["inputs"]) != MANY:
                 lines.setdefault(row["certificate"], []).append((row["qubits"], row[key]))
         if lines:
-            inputs = min(row["inputs"] for row in rows)
-            yield (
-                (
-                    "freeze and prepare: once a model"
-                    if title == "prepare"
-                    else f"{title}: {inputs} inputs"
-                ),
-                lines,
-            )
+            yield title, lines

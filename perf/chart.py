@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 430, 300, 56, 34, 40, 140
-COLOURS = ("#d1242f", "#0969da", "#1a7f37", "#8250df", "#bf8700", "#57606a", "#cf5e9b", "#0f8b8d")
+COLOURS = (
+    "#d1242f",
+    "#0969da",
+    "#1a7f37",
+    "#8250df",
+    "#bf8700",
+    "#57606a",
+    "#cf5e9b",
+    "#0f8b8d",
+    "#4b2e83",
+    "#a0522d",
+)
 # Contender -> (qubits, milliseconds), in the order of the legend.
 Series = Mapping[str, Sequence[tuple[int, float]]]
 
@@ -33,7 +44,8 @@ def figure(panels: Mapping[str, Series]) -> str:
 
 
 def panel(title: str, series: Series, colours: Mapping[str, str]) -> str:
-    """One pair of axes with a line and a legend entry for every contender."""
+    """One pair of axes with a line and a legend entry for every contender; MiB if the title says so."""
+    unit = "MiB" if title.endswith("MiB") else "ms"
     points = [point for line in series.values() for point in line]
     sizes = sorted({n for n, _ in points})
     low = math.floor(math.log10(min(t for _, t in points)))
@@ -55,7 +67,7 @@ def panel(title: str, series: Series, colours: Mapping[str, str]) -> str:
     for power in range(low, high + 1):
         y = down(10.0**power)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#d0d7de"/>')
-        parts.append(_text(4, y + 4, f"{10.0**power:g} ms"))
+        parts.append(_text(4, y + 4, f"{10.0**power:g} {unit}"))
     for k, (name, line) in enumerate(series.items()):
         places = [(across(n), down(t)) for n, t in line]
         parts.append(_line(places, colours[name]))
