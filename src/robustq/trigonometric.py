@@ -48,12 +48,14 @@ class Trigonometric:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Values ``(batch, classes)`` at features ``(batch, features)``."""
-        values = self.coefficients.expand(len(x), *self.coefficients.shape)
+        classes, *sizes = self.coefficients.shape
+        values = self.coefficients.expand(len(x), classes, *sizes)
         for feature, degree in enumerate(self.degrees):
             row = basis(x[:, feature] * self.frequencies[feature], degree)
-            shape = (len(x), values.shape[1], row.shape[1], -1)
-            values = (values.reshape(shape) * row[:, None, :, None]).sum(2)
-        return values.reshape(len(x), -1)
+            rest = math.prod(sizes[feature + 1 :])  # spelt out: of no inputs it cannot be inferred
+            values = values.reshape(len(x), classes, sizes[feature], rest)
+            values = (values * row[:, None, :, None]).sum(2)
+        return values.reshape(len(x), classes)
 
 
 def basis(angle: Tensor, degree: int) -> Tensor:

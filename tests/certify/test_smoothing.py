@@ -370,3 +370,27 @@ def test_images_are_smoothed_as_they_are(generator):
     assert bool((found.lower <= 0.25).all())
     assert bool((found.lower > 0.2).all())
     assert bool((prover.model(x).argmax(1) == 0).all())
+
+
+@pytest.mark.parametrize("sigma", [12.0, 20.0, 1e3, 1e8])
+def test_so_much_noise_that_nothing_is_left_proves_nothing_false(sigma, generator):
+    """Coefficients that vanish below the smallest number cannot be told apart from none."""
+    circuit = encodings.angle(2).then(ansaetze.brickwork(2))
+    model = QuantumNet(circuit, per_qubit_z(2, 2), generator=generator)
+    x = torch.rand(3, 2, generator=generator).double()
+    prover = ExactSmoothing(sigma).prepare(model.freeze(), L2(1.0), generator)
+    claim = prover.prove(x)
+    assert not bool(torch.isnan(claim.lower).any())
+    step = torch.randn(50, 1, 2, generator=generator).double()
+    step = step / step.norm(dim=-1, keepdim=True) * claim.lower.clamp(max=100)[:, None] * 0.999
+    moved = prover.model((x + step).reshape(-1, 2)).argmax(1).reshape(50, 3)
+    assert bool((moved == claim.label)[:, claim.lower > 0].all())
+
+
+@pytest.mark.parametrize("certifier", [ExactSmoothing(0.1), GaussianSmoothing(0.1, samples=9)])
+def test_no_inputs_no_claims_and_no_votes(certifier, generator):
+    model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=generator)
+    prover = certifier.prepare(model.freeze(), L2(1.0), generator)
+    nothing = torch.zeros(0, 2).double()
+    assert prover.prove(nothing).lower.shape == (0,)
+    assert prover.model(nothing).shape == (0, 2)

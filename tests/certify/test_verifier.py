@@ -47,7 +47,9 @@ def test_no_attack_gets_past_a_proof_and_none_comes_nearer(name, norm, generator
     model, x, _ = trained(name, torch.float64)
     x = x[:: len(x) // 12][:12]
     y, threat = labels(model, x), NORMS[norm](0.08, box=(0, 1))
-    certifier = Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
+    certifier = (
+        Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
+    )
     found = certify(certifier, model, x, y, threat, generator=generator)
     attacked = run_attack(PGD(), model, x, y, threat, generator=generator)
     assert bool((found.certified(0.08) | (found.upper < 0.081)).all())

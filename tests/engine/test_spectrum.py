@@ -78,3 +78,13 @@ def test_what_cannot_be_is_refused(rng):
         extreme_values([(1.0, z(0))], 40, generator=rng)
     with pytest.raises(CircuitError, match=r"qubits 0\.\.1"):
         extreme_values([(1.0, z(2))], 2, generator=rng)
+
+
+@pytest.mark.parametrize("qubits", [3, 6])
+def test_terms_that_cancel_leave_what_is_diagonal(qubits, rng):
+    """The same read-out in two classes: there is nothing for Lanczos to find."""
+    gone = [(1.0, pauli("X", 0)), (-1.0, pauli("X", 0))]
+    assert extreme_values(gone, qubits, generator=rng).proved == 0.0
+    assert extreme_values([(0.0, pauli("Y", 1))], qubits, generator=rng).proved == 0.0
+    found = extreme_values([*gone, (2.0, z(1))], qubits, generator=rng)
+    assert (found.low, found.high, found.proved) == (-2.0, 2.0, 4.0)

@@ -147,7 +147,7 @@ class _Search:
     def _lower(self) -> float:
         if not len(self.near):
             whole = self.best == math.inf and bool(self.threat.covers_box(self.x))
-            return math.inf if whole else min(self.best, self.threat.eps)
+            return math.inf if whole else min(self.best * (1 - ROUNDING), self.threat.eps)
         return min(float(self.near.min()) * (1 - ROUNDING), self.threat.eps)
 
     def _closed(self) -> bool:

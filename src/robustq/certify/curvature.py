@@ -11,7 +11,16 @@ from torch import Tensor
 from robustq.certify.furthest import furthest
 from robustq.certify.lipschitz import claim
 from robustq.certify.margins import TINY, Margins
-from robustq.certify.turns import ROUNDING, Turn, Turning, dual_order, length, turning, units_of
+from robustq.certify.turns import (
+    ROUNDING,
+    Turn,
+    Turning,
+    dual_order,
+    length,
+    still,
+    turning,
+    units_of,
+)
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -78,8 +87,8 @@ class CurvatureProver:
         slopes = length(here.slopes * units, self.order)
         radius = furthest(lambda r: above(turn, here.shares, slopes, r) >= goals, goals)
         level = here.shares <= goals
-        still = turn.swing(torch.ones_like(goals)) == 0
-        radius = radius.masked_fill((still & ~level) | (goals == -torch.inf), torch.inf)
+        endless = (still(turn, goals) & ~level) | (goals == -torch.inf)
+        radius = radius.masked_fill(endless, torch.inf)
         return claim(here.label, radius.masked_fill(level, 0).amin(1))
 
 

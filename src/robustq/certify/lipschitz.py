@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustq.certify.furthest import furthest
 from robustq.certify.margins import Margins
-from robustq.certify.turns import ROUNDING, Turning, dual_order, length, turning, units_of
+from robustq.certify.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -84,7 +84,7 @@ class LipschitzProver:
         turn = self.turning.around(x, units_of(self.threat, x), self.order)
         apart = room(shares, goals).amin(1, keepdim=True)
         radius = furthest(lambda r: turn.swing(r) <= apart, apart)
-        endless = (turn.swing(torch.ones_like(apart)) == 0) | torch.isinf(apart)
+        endless = still(turn, apart) | torch.isinf(apart)
         radius = radius.masked_fill(endless, torch.inf).masked_fill(apart <= 0, 0)
         return claim(label, radius[:, 0])
 

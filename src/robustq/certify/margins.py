@@ -40,7 +40,8 @@ class Margins:
         [0.0, 1.0]
         """
         ends = torch.stack([_ends(row - forms) for row in forms])
-        error = 2 * FORM_ERROR * ends.abs().amax(-1)
+        largest = torch.linalg.matrix_norm(forms, ord=2)  # not of the difference: parts may cancel
+        error = 2 * FORM_ERROR * torch.maximum(largest[:, None], largest)
         return Margins(ends.sum(-1) / 2, (ends[..., 1] - ends[..., 0]) / 2 + error, error)
 
     def shares(self, logits: Tensor, label: Tensor) -> Tensor:

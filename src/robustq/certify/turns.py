@@ -19,6 +19,7 @@ from robustq.threats import L1, L2, Linf
 
 ROUNDING = 1e-12  # relative, of a swing: sums over some thousand gates and features
 STEEPEST_BEND = 0.09623  # of the sigmoid: |s''| <= 1 / (6 sqrt 3)
+FARTHEST = 1e100  # a sigmoid far from zero hardly turns anything nearby
 TINY = 1e-100  # its square is a number too
 
 
@@ -126,12 +127,14 @@ class SquashedTurn:
         directions: rows of ``W`` in units, ``(batch, inner, features)``.
         height: ``|W x + b|``, ``(batch, inner)``.
         weights: spread times slope of the angles in each inner feature, ``(inner,)``.
+        twists: spread times second derivative in each pair of them, ``(inner, inner)``.
         order: of the norm of gradients.
     """
 
     directions: Tensor
     height: Tensor
     weights: Tensor
+    twists: Tensor
     order: float
 
     @staticmethod
@@ -143,8 +146,9 @@ class SquashedTurn:
         units = units.expand_as(x)
         twice = angles.quadratic + angles.quadratic.mT  # inner features lie in (0, 1)
         slopes = (angles.linear + twice.sum(-1) / 2).abs() + twice.abs().sum(-1) / 2
-        height = (x @ weight.T + bias).abs()
-        return SquashedTurn(weight * units[:, None], height, angles.spread @ slopes, order)
+        height, directions = (x @ weight.T + bias).abs(), weight * units[:, None]
+        twists = torch.einsum("a,aij->ij", angles.spread, twice.abs())
+        return SquashedTurn(directions, height, angles.spread @ slopes, twists, order)
 
     @property
     def _reach(self) -> Tensor:
@@ -152,8 +156,10 @@ class SquashedTurn:
 
     @property
     def bend(self) -> Tensor:
-        """See :class:`Turn`."""
-        return STEEPEST_BEND * (self.weights * self._reach**2).sum(-1, keepdim=True)
+        """See :class:`Turn`: of each sigmoid, and of the products of two, whose slopes are 1/4 at most."""
+        reach = self._reach
+        own = STEEPEST_BEND * (self.weights * reach**2).sum(-1, keepdim=True)
+        return own + ((reach @ self.twists) * reach).sum(-1, keepdim=True) / 16
 
     def swing(self, radius: Tensor) -> Tensor:
         """See :class:`Turn`: the mean slope of each sigmoid on the way bounds its share."""
@@ -167,8 +173,9 @@ def _mean_slope(height: Tensor, way: Tensor) -> Tensor:
     down = height - way
     past = (-down).clamp_min(0)
     risen = torch.sigmoid(height) - torch.sigmoid(down.clamp_min(0)) + past / 4
-    end = torch.sigmoid(down.clamp_min(0))
-    steep = end * (1 - end)  # the slope grows on the way: its last value is above the mean
+    end = down.clamp_min(0)
+    # the slope grows on the way: its last value is above the mean, and is not lost far from zero
+    steep = torch.sigmoid(end) * torch.sigmoid(-end)
     mean = (risen + 1e-15) / way.clamp_min(TINY)
     return torch.minimum(mean, steep)
 
@@ -199,6 +206,11 @@ class Turning:
         return SquashedTurn.around(self.angles, self.front, x, units, order)
 
 
+def still(turn: Turn, like: Tensor) -> Tensor:
+    """Where no gate turns, however far the input moves: bool, of the shape of ``like``."""
+    return turn.swing(torch.full_like(like, FARTHEST)) == 0
+
+
 def turning(model: Classifier, name: str) -> Turning:
     """What a certificate by slopes has to know of a model.
 
@@ -225,4 +237,4 @@ def units_of(threat: Threat, x: Tensor) -> Tensor:
     """
     assert isinstance(threat, Linf | L2 | L1)
     units = threat.units(x)
-    return torch.ones_like(x[0]) if units is None else units
+    return x.new_ones(x.shape[1]) if units is None else units

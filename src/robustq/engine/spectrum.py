@@ -114,7 +114,7 @@ class _Sum:
                 flips, signs, phase = _masks(word, qubits)
                 factors = weight * size * phase * np.where(_odd((index ^ flips) & signs), -1, 1)
                 moves[flips] = moves[flips] + factors if flips in moves else factors
-        return _Sum(diagonal, moves)
+        return _Sum(diagonal, {flips: f for flips, f in moves.items() if f.any()})
 
     def __call__(self, vector: Values) -> Values:
         """The image of a vector ``(2**qubits,)``."""

@@ -99,9 +99,9 @@ def _spread(form: Trigonometric, variance: float) -> Trigonometric:
     coefficients = form.coefficients
     for axis, (degree, base) in enumerate(zip(form.degrees, form.frequencies, strict=True), 1):
         multiples = (torch.arange(2 * degree + 1, dtype=torch.float64) + 1).div(2).floor()
-        shrunk = torch.exp(-variance * (multiples * base) ** 2 / 2)
-        shape = [-1 if a == axis else 1 for a in range(coefficients.ndim)]
-        coefficients = coefficients * shrunk.reshape(shape)
+        root = torch.exp(-variance * (multiples * base) ** 2 / 4)  # its square may be no number
+        root = root.reshape([-1 if a == axis else 1 for a in range(coefficients.ndim)])
+        coefficients = torch.where(coefficients == 0, 0, coefficients * root * root)
     return Trigonometric(coefficients, form.frequencies, form.error)
 
 

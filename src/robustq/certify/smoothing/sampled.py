@@ -164,6 +164,8 @@ class Votes:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Shares ``(batch, classes)`` at inputs ``(batch, *features)``."""
+        if not len(x):  # of how many classes, only an input would tell
+            return x.new_zeros(0, 2)
         generator = torch.Generator().manual_seed(self.seed)
         total: Tensor | None = None
         for part in _chunks(self.samples):
