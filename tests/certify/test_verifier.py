@@ -47,7 +47,9 @@ def test_no_attack_gets_past_a_proof_and_none_comes_nearer(name, norm, generator
     model, x, _ = trained(name, torch.float64)
     x = x[:: len(x) // 12][:12]
     y, threat = labels(model, x), NORMS[norm](0.08, box=(0, 1))
-    certifier = Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
+    certifier = (
+        Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
+    )
     found = certify(certifier, model, x, y, threat, generator=generator)
     attacked = run_attack(PGD(), model, x, y, threat, generator=generator)
     assert bool((found.certified(0.08) | (found.upper < 0.081)).all())
@@ -185,3 +187,14 @@ def test_settled_inputs_leave_no_boxes_to_take(generator):
     roots = Roots(model.trigonometric(), model(x).argmax(1), region, 10)
     assert len(roots.take(4, torch.ones(5, dtype=torch.bool))) == 0
     assert len(roots.take(4, torch.zeros(5, dtype=torch.bool))) == 4
+
+
+@pytest.mark.parametrize("norm", [Linf, L2, L1])
+def test_slack_counts_where_nothing_moves_too(norm, generator):
+    model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=generator)
+    x = torch.rand(4, 2, generator=generator)
+    threat = norm(0.3, frozen=(0, 1))
+    found = certify(
+        Complete(slack=100.0), model, x, torch.zeros(4).long(), threat, generator=generator
+    )
+    assert found.lower.tolist() == [0.0] * 4
