@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from robustq.quadric import nearest_zero
+from robustq.quadric import Cones, nearest_zero
 
 
 def spectrum(draw, size):
@@ -83,3 +83,15 @@ def test_complex_coefficients_keep_their_phases():
     plain = nearest_zero(values, c.abs())
     assert float(found.distance) == pytest.approx(float(plain.distance), rel=1e-9)
     torch.testing.assert_close(found.coefficients.angle(), c.angle())
+
+
+def test_a_difference_is_as_wrong_as_what_it_is_made_of(generator):
+    own = torch.randn(2, 3, 3, generator=generator, dtype=torch.float64)
+    offset = 1e6 * torch.eye(3, dtype=torch.float64)
+    forms = 1e-6 * (own + own.mT)
+    x = torch.rand(20, 3, generator=generator, dtype=torch.float64)
+    y = torch.einsum("bi,kij,bj->bk", x, forms, x).argmax(1)
+    true = Cones(forms).nearest(x, y).distance
+    found = Cones(forms + offset).nearest(x, y)
+    assert bool((found.proved <= true).all())  # of 1e6, 1e-10 is lost
+    assert bool((Cones(forms).nearest(x, y).proved[torch.isfinite(true)] > 0).all())

@@ -36,8 +36,8 @@ class NearestZero:
         coefficients: in the eigenbasis, ``(batch, dimension)``; the given ones where there is no zero.
         distance: Euclidean, ``(batch,)``; infinite where the form has no negative eigenvalue, zero
             where it is not positive at the given vector.
-        proved: no zero of any form as near to this one as ``FORM_ERROR`` (of the largest eigenvalue)
-            and ``slack`` allow is nearer than this, ``(batch,)``; rounding of sums included.
+        proved: no zero of any form as near to this one as ``FORM_ERROR`` (of the largest eigenvalue, or
+            of ``size``) and ``slack`` allow is nearer than this, ``(batch,)``; rounding of sums included.
     """
 
     coefficients: Tensor
@@ -45,13 +45,16 @@ class NearestZero:
     proved: Tensor
 
 
-def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> NearestZero:
+def nearest_zero(
+    values: Tensor, coefficients: Tensor, slack: float = 0.0, size: float = 0.0
+) -> NearestZero:
     """The nearest zero of ``sum values * |z|^2`` to each row of coefficients.
 
     Args:
         values: eigenvalues, ascending, float64 ``(dimension,)``.
         coefficients: real or complex, ``(batch, dimension)``.
         slack: how far the true form may lie below this one, for what is proved.
+        size: largest eigenvalue of what the form is a difference of, if that is more than its own.
 
     >>> v, c = torch.tensor([-1.0, 1.0]).double(), torch.tensor([[0.0, 1.0]]).double()
     >>> found = nearest_zero(v, c)  # the zeros are the diagonals of the plane
@@ -59,13 +62,13 @@ def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> Ne
     ([0.5, 0.5], 0.707107)
     """
     if slack > 0:
-        lowered = nearest_zero(values - slack, coefficients)
+        lowered = nearest_zero(values - slack, coefficients, size=size)
         return replace(nearest_zero(values, coefficients), proved=lowered.proved)
     weights = coefficients.abs().square()
     form = (values * weights).sum(1)
     if values[0] >= -ROUNDING * values.abs().max():
         endless = torch.full_like(form, torch.inf)
-        return NearestZero(coefficients, endless, _proved_of_endless(values, coefficients))
+        return NearestZero(coefficients, endless, _proved_of_endless(values, coefficients, size))
     lowest = values <= values[0] * (1 - 1e-12)
     absent = (weights * lowest).sum(1) <= NOTHING**2 * weights.sum(1)
     present = torch.where(absent[:, None] & lowest, 0, weights)
@@ -75,25 +78,25 @@ def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0) -> Ne
     inside = form > 0
     moved = torch.where(inside[:, None], moved, coefficients)
     length = torch.linalg.vector_norm(moved - coefficients, dim=1)
-    return NearestZero(moved, length, _proved(values, weights, (1 - s) / -values[0]))
+    return NearestZero(moved, length, _proved(values, weights, (1 - s) / -values[0], size))
 
 
-def _proved_of_endless(values: Tensor, coefficients: Tensor) -> Tensor:
+def _proved_of_endless(values: Tensor, coefficients: Tensor, size: float) -> Tensor:
     """What is proved where this form is nowhere negative, though one near it may be."""
-    lowered = values - FORM_ERROR * values.abs().max()
+    lowered = values - FORM_ERROR * values.abs().max().clamp_min(size)
     if lowered[0] > 0 or not bool(values.any()):
         bound = torch.full_like(coefficients[:, 0].real, torch.inf)
         return bound if lowered[0] > 0 else torch.zeros_like(bound)
-    return nearest_zero(lowered, coefficients).proved
+    return nearest_zero(lowered, coefficients, size=size).proved
 
 
-def _proved(values: Tensor, weights: Tensor, t: Tensor) -> Tensor:
+def _proved(values: Tensor, weights: Tensor, t: Tensor, size: float) -> Tensor:
     """The dual bound at multipliers near ``t``, for every form near this one.
 
     Eigenvalues are lowered by what they may be wrong, so that where the true form is not positive this
     one is not either; the bound is then lowered by its own rounding.
     """
-    lowered = values - FORM_ERROR * values.abs().max()
+    lowered = values - FORM_ERROR * values.abs().max().clamp_min(size)
     highest = 1 / (-lowered[0]).clamp_min(torch.finfo(values.dtype).tiny)
     t = torch.minimum(t, highest * (1 - 1e-15))[:, None]
     ratio = t * lowered / (1 + t * lowered)
@@ -166,11 +169,21 @@ class Cones:
     ) -> None:
         """Keep the nearest zero of the pair's form for the rows that it is nearer to than what they had."""
         values, vectors = self.spectrum(*pair)
-        found = nearest_zero(values, x @ vectors.conj(), slack)
+        size = size_of(self.forms[list(pair)])
+        found = nearest_zero(values, x @ vectors.conj(), slack, size)
         nearer = found.distance < best.distance[rows]
         best.point[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
         best.distance[rows[nearer]] = found.distance[nearer]
         best.proved[rows] = torch.minimum(best.proved[rows], found.proved)
+
+
+def size_of(forms: Tensor) -> float:
+    """At least the largest eigenvalue of any of some forms: how wrong their differences may be.
+
+    >>> size_of(torch.tensor([[[1.0, 0.5], [0.5, -1.0]]]))
+    1.5
+    """
+    return float(forms.abs().sum(-1).amax())
 
 
 def _root(values: Tensor, weights: Tensor) -> Tensor:

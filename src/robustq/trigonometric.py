@@ -20,6 +20,7 @@ from robustq.errors import ModelError
 LARGEST = 1 << 21  # coefficients a class
 CHUNK = 4096  # points a call
 UNIT = 2.0**-53
+SAME = 8 * UNIT  # relative: frequencies as near to a multiple are one, but for rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,9 @@ def interpolated(
     tensor = values.T.reshape(-1, *shape)
     for axis, degree in enumerate(degrees, 1):
         tensor = torch.tensordot(tensor, from_nodes(degree), dims=([axis], [1])).movedim(-1, axis)
-    error = amplification(degrees) * (rounding + 8 * len(shape) * UNIT * float(values.abs().max()))
+    # the last digit of an angle counts as often as the degree says
+    roundings = 8 * (len(shape) + sum(degrees)) * UNIT
+    error = amplification(degrees) * (rounding + roundings * float(values.abs().max()))
     return Trigonometric(tensor.contiguous(), frequencies, error)
 
 
@@ -169,7 +172,7 @@ def common_frequency(uses: Sequence[Sequence[float]]) -> tuple[float, int]:
         return 1.0, 0
     lowest = min(sizes[0] for sizes in uses)
     multiples = [size / lowest for sizes in uses for size in sizes]
-    if any(abs(m - round(m)) > 1e-9 for m in multiples):
+    if any(abs(m - round(m)) > SAME * m for m in multiples):
         shown = ", ".join(f"{lowest * m:.6g}" for m in sorted(multiples)[:4])
         raise ModelError(
             f"expected frequencies that are multiples of the lowest, got {shown}: trained scales have "

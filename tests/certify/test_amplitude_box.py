@@ -10,7 +10,7 @@ from quadratic_models import Forms, never_inside, random_forms, random_net, trai
 from scipy.optimize import minimize
 
 from robustq.attacks import PGD, ExactL2, QuantumAutoAttack, run_attack
-from robustq.certify import AmplitudeBox, ExactAmplitude, certify
+from robustq.certify import AmplitudeBox, AmplitudeLinf, ExactAmplitude, certify
 from robustq.certify.amplitude.quadratic import BoxQuadratic, minimise
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import CertificateError
@@ -310,3 +310,18 @@ def test_the_minimum_meets_its_bound_and_karush_kuhn_tucker(generator):
     assert bool((slope[~stuck_low & ~stuck_high].abs() <= 1e-5).all())
     assert int(stuck_low.sum()) > 0
     assert int((~stuck_low & ~stuck_high).sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("prover", "threat"), [(AmplitudeBox(), L2(9.0, box=(-2.0, 2.0))), (AmplitudeLinf(), Linf(9.0))]
+)
+def test_margins_that_cancel_are_believed_no_more_than_their_parts(prover, threat, generator):
+    drawn = torch.randn(2, 3, 3, generator=generator, dtype=torch.float64)
+    small = 1e-8 * (drawn + drawn.mT)
+    x = torch.rand(8, 3, generator=generator, dtype=torch.float64)
+    y = Forms(small)(x).argmax(1)
+    clear = certify(prover, Forms(small), x, y, threat, generator=generator)
+    mixed = Forms(small + 1e5 * torch.eye(3).double())
+    found = certify(prover, mixed, x, y, threat, generator=generator)
+    assert bool((found.lower <= clear.upper).all())
+    assert bool((clear.lower > 0).all())

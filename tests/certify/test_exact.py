@@ -336,3 +336,10 @@ def test_auto_takes_what_is_exact_and_joins_what_is_not(generator):
     assert torch.equal(one.upper, two.upper)
     with pytest.raises(CertificateError, match="no certificate applies"):
         Auto(groups=((ExactState(),),)).choose(model, L2(1.0), generator)
+
+
+def test_labels_that_are_no_class_are_named(generator):
+    model = net(encodings.amplitude(4), 2, 2, 1)
+    x = torch.rand(3, 4, generator=generator)
+    with pytest.raises(DataError, match="labels below 2, got 7"):
+        certify(ExactAmplitude(), model, x, torch.full((3,), 7), L2(1.0), generator=generator)

@@ -187,3 +187,14 @@ def test_settled_inputs_leave_no_boxes_to_take(generator):
     roots = Roots(model.trigonometric(), model(x).argmax(1), region, 10)
     assert len(roots.take(4, torch.ones(5, dtype=torch.bool))) == 0
     assert len(roots.take(4, torch.zeros(5, dtype=torch.bool))) == 4
+
+
+@pytest.mark.parametrize("norm", [Linf, L2, L1])
+def test_slack_counts_where_nothing_moves_too(norm, generator):
+    model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=generator)
+    x = torch.rand(4, 2, generator=generator)
+    threat = norm(0.3, frozen=(0, 1))
+    found = certify(
+        Complete(slack=100.0), model, x, torch.zeros(4).long(), threat, generator=generator
+    )
+    assert found.lower.tolist() == [0.0] * 4

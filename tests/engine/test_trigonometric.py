@@ -13,6 +13,7 @@ from robustq.circuits.ansaetze import brickwork
 from robustq.engine import FrozenModel, reference
 from robustq.engine.gate_angles import frequencies, gate_angles
 from robustq.errors import ModelError
+from robustq.models import QuantumNet
 from robustq.noise import NoiseModel
 from robustq.trigonometric import (
     Trigonometric,
@@ -153,3 +154,19 @@ def test_common_frequencies():
     assert common_frequency([(1.0,), (3.0,)]) == (1.0, 4)
     with pytest.raises(ModelError, match="multiples of the lowest, got 2, 3"):
         common_frequency([(2.0,), (3.0,)])
+
+
+def test_the_error_counts_the_size_of_angles(generator):
+    c = Circuit(
+        2, (op("ry", 0, angles=[x(0)]), op("h", 0), op("ry", 0, angles=[1001 * x(0)])), inputs=1
+    )
+    frozen = QuantumNet(c, per_qubit_z(2, 2), generator=generator).double().freeze()
+    points = 6 * torch.rand(500, 1, generator=generator, dtype=torch.float64)
+    form = frozen.trigonometric()
+    assert float((form(points) - frozen(points)).abs().max()) <= form.error
+
+
+def test_almost_a_multiple_is_none():
+    with pytest.raises(ModelError, match="multiples"):
+        common_frequency([(1.0,), (2 + 1e-10,)])
+    assert common_frequency([(0.1,), (0.3,)]) == (0.1, 4)

@@ -78,6 +78,7 @@ def certify(
         found = []
         for at in range(0, len(x), chunk):
             part = slice(at, at + chunk)
+            _check_labels(y[part], check_logits(target(x[part]), len(x[part])).shape[1])
             found.append(_checked(prover, x[part], y[part], threat))
             if advance is not None:
                 advance(min(at + chunk, len(x)), len(x))
@@ -133,6 +134,12 @@ def _check_claim(claim: Bounds, batch: int) -> None:
             )
         if bool(torch.isnan(values).any()) or (name != "label" and bool((values < 0).any())):
             raise CertificateError(f"expected {name} >= 0, got NaN or a negative number")
+
+
+def _check_labels(y: Tensor, classes: int) -> None:
+    """Refuse labels that are no class of the model."""
+    if int(y.max()) >= classes:
+        raise DataError(f"expected labels below {classes}, got {int(y.max())}")
 
 
 def _check(x: Tensor, y: Tensor, threat: Threat) -> None:

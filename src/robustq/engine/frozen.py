@@ -155,6 +155,7 @@ class FrozenModel:
         highest = self.scale * float(self._model.plan.norms.max())
         # each gate, each sum over amplitudes, each angle: a few roundings of what is at most highest
         roundings = 8 * len(self.circuit.operations) + 4 * 2**self.circuit.qubits + 64
+        roundings += 8 * sum(degrees)  # an angle is so many times as large as the lowest
         rounding = roundings * UNIT * highest
         if _is_product(self.circuit, self._model.noise):
             form = self._model.form(torch.float64).trigonometric(lowest, degrees, rounding)

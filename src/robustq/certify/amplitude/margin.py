@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustq.errors import CertificateError
-from robustq.quadric import FORM_ERROR, NearestFlip
+from robustq.quadric import FORM_ERROR, NearestFlip, size_of
 from robustq.threats.ball import Ball
 from robustq.threats.box import bounds
 
@@ -58,7 +58,7 @@ class Margin:
         return start + share.clamp(0, 1)[:, None] * way
 
 
-def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float) -> Margin:
+def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float = 0.0) -> Margin:
     """The margin that ``form`` gives, as low as rounding and ``slack`` allow.
 
     Args:
@@ -66,6 +66,7 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float) -> Margin:
         x: rows ``(batch, features)`` of float64.
         threat: the box, the units of the features, and those that are frozen.
         slack: how far the margin may truly lie lower, in logits.
+        size: largest eigenvalue of what ``form`` is a difference of, if that is more than its own.
 
     Raises:
         CertificateError: if no feature may move.
@@ -82,7 +83,7 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float) -> Margin:
     if not bool(free.any()):
         raise CertificateError(f"expected a feature that may move, got none of {len(units)}")
     form = (form + form.mT) / 2
-    largest = torch.linalg.eigvalsh(form).abs().max()
+    largest = torch.linalg.eigvalsh(form).abs().max().clamp_min(size)
     form = form - (slack + FORM_ERROR * largest) * torch.eye(len(form)).to(form)
     turned, units = x @ form, units[free]
     own = form[free][:, free] * units * units[:, None]
@@ -148,13 +149,13 @@ def nearest_class(
     for right in torch.unique(label).tolist():
         rows = (label == right).nonzero()[:, 0]
         for other in (k for k in range(len(forms)) if k != right):
-            form = forms[right] - forms[other]
+            form, size = forms[right] - forms[other], size_of(forms[[right, other]])
             cap = best.distance[rows]
-            margin = margin_of(form, x[rows], threat, slack)
+            margin = margin_of(form, x[rows], threat, slack, size)
             lowered = reach((right, other, slack), margin, cap)
             found = lowered
             if slack > 0:
-                margin = margin_of(form, x[rows], threat, 0.0)
+                margin = margin_of(form, x[rows], threat, 0.0, size)
                 found = reach((right, other, 0.0), margin, cap)
             point = moved_input(threat, x[rows], found.point)
             nearer = (found.distance < cap) & (point != x[rows]).any(1)

@@ -87,8 +87,7 @@ def _parted(
         row = controls((count - 1) // 2, torch.zeros_like(half), half)[:, :, 2] * wave[:, None]
         total = (total[:, :, None] + row[:, None, :]).flatten(1)
     bent = nodes.half - ends / frequencies  # between an angle and its sine
-    units = region.threat.units(region.x)
-    unit = (torch.ones_like(region.x) if units is None else units.expand_as(region.x))[:, live]
+    unit = region.units[:, live]
     x, power = region.x[:, live], 2 if isinstance(region.threat, L2) else 1
     low, high = (nodes.centre - nodes.half - x) / unit, (nodes.centre + nodes.half - x) / unit
     least, _ = linear_minimum(slope * unit, low, high, region.eps * (1 + ROUND), power)
@@ -131,9 +130,7 @@ def _excess(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Control values of a minorant of the size of a change, the budget, and the size of both."""
     assert region.threat is not None
-    units = region.threat.units(region.x)
-    unit = torch.ones_like(region.x) if units is None else units.expand_as(region.x)
-    unit = unit[:, live].clamp_min(1e-300)
+    unit = region.units[:, live]
     euclid = isinstance(region.threat, L2)
     waves = minorant(nodes, region.x[:, live], frequencies, unit, euclid)
     total = torch.zeros(len(nodes), 1).double()

@@ -58,6 +58,14 @@ class Region:
         """Whether every point of the box may be reached."""
         return self.threat is None or isinstance(self.threat, Linf)
 
+    @property
+    def units(self) -> Tensor:
+        """What one unit of distance is for each feature, shape of ``x``; 1 where it may not move."""
+        units = None if self.threat is None else self.threat.units(self.x)
+        if units is None:
+            return torch.ones_like(self.x)
+        return torch.where(units > 0, units, 1.0).expand_as(self.x)
+
     def rows(self, rows: Tensor) -> Region:
         """The same of some inputs."""
         return Region(self.x[rows], self.low[rows], self.high[rows], self.threat, self.eps[rows])

@@ -47,7 +47,8 @@ class Roots:
         many = self.pieces.double().prod(1).clamp(max=most + 1).long()
         self.ends = many.repeat_interleave(classes - 1).cumsum(0)
         # features that are held turn by angles with errors of their own
-        turns = 1 + (region.x * form.frequencies).abs().sum(1).max() if len(label) else 1
+        fastest = form.frequencies * torch.tensor(form.degrees)
+        turns = 1 + (region.x * fastest).abs().sum(1).max() if len(label) else 1
         self.sizes = form.coefficients.abs().flatten(1).sum(1) * turns
         self.begun = 0
 

@@ -144,7 +144,7 @@ class _Search:
         self.nodes += torch.bincount(row, minlength=len(self.nodes))
         region = self.region.rows(row)
         found = lowest(nodes, region, self.roots.live, self.roots.frequencies)
-        hopeful = found.lower <= nodes.error + self.doubt + self.threshold
+        hopeful = ~(found.lower > nodes.error + self.doubt + self.threshold)  # nor is NaN a proof
         hopeful &= region.meets(*self._ends(nodes, row))
         nodes, row, found = nodes[hopeful], row[hopeful], found[hopeful]
         self._look(nodes, row, found)
