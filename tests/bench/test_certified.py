@@ -62,7 +62,9 @@ def test_where_nothing_applies_the_reason_is_told():
 
 
 def test_vacuous_asks_for_nothing():
-    assert bench.parse({**AMPLITUDE, "certificate": {"name": "vacuous"}}).certificate.build() is None
+    assert (
+        bench.parse({**AMPLITUDE, "certificate": {"name": "vacuous"}}).certificate.build() is None
+    )
 
 
 STORED = [{"correct": "110", "lower": [0.2, None, 0.0], "upper": [0.3, None, 0.1]}]

@@ -14,7 +14,7 @@ from robustq.certify import Auto, ExactAmplitude, ExactState, Strongest, Vacuous
 from robustq.circuits import Circuit, ansaetze, encodings, op, per_qubit_z, x, z
 from robustq.contracts import Bounds
 from robustq.engine import reference
-from robustq.errors import CertificateError, DataError
+from robustq.errors import CertificateError, DataError, ModelError
 from robustq.models import QuantumNet
 from robustq.noise import Device, NoiseModel
 from robustq.states import StateView
@@ -343,3 +343,12 @@ def test_labels_that_are_no_class_are_named(generator):
     x = torch.rand(3, 4, generator=generator)
     with pytest.raises(DataError, match="labels below 2, got 7"):
         certify(ExactAmplitude(), model, x, torch.full((3,), 7), L2(1.0), generator=generator)
+
+
+def test_a_broken_model_is_named(generator):
+    model = net(encodings.amplitude(4), 2, 2, 1)
+    with torch.no_grad():
+        model.theta[0] = math.nan
+    rows, y = torch.ones(2, 4), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ModelError, match="finite logits"):
+        certify(ExactAmplitude(), model, rows, y, L2(1.0), generator=generator)

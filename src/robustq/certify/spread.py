@@ -105,7 +105,7 @@ class SpreadProver:
         kets = kets / torch.linalg.vector_norm(kets, dim=1, keepdim=True)
         scores = torch.einsum("bi,kij,bj->bk", kets.conj(), self.forms, kets).real
         margins = scores.gather(1, label[:, None]) - scores - self.slack - self.rounding
-        speeds = self.spreads[label] + 2 * self.rounding
+        speeds = (self.spreads[label] + 2 * self.rounding).clamp_min(1e-300)
         others = torch.arange(scores.shape[1], device=scores.device) != label[:, None]
         radius = (margins.clamp_min(0) / speeds).masked_fill(~others, torch.inf).amin(1)
         radius = radius * (1 - FORM_ERROR)
