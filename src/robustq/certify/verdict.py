@@ -18,7 +18,7 @@ from robustq.contracts import (
     Threat,
     check_logits,
 )
-from robustq.errors import CertificateError, DataError
+from robustq.errors import CertificateError, DataError, ModelError
 from robustq.threats import check_inside
 from robustq.threats.ball import column
 from robustq.threats.box import inside
@@ -73,9 +73,7 @@ def certify(
     with torch.no_grad():
         begun = time.perf_counter()
         target = model.freeze() if isinstance(model, QuantumClassifier) else model
-        if len(x):  # a model that is broken says so here, not in an eigendecomposition
-            check_logits(target(x[:1].double()), 1)
-        prover = certifier.prepare(target, threat, generator)
+        prover = _prepared(certifier, target, threat, generator)
         x, y, ready = x.detach().double(), y.detach(), time.perf_counter()
         found = []
         for at in range(0, len(x), chunk):
@@ -96,6 +94,15 @@ def certify(
         seconds=time.perf_counter() - ready,
         preparation=ready - begun,
     )
+
+
+def _prepared(
+    certifier: Certifier, model: Classifier, threat: Threat, generator: torch.Generator
+) -> Prover:
+    try:
+        return certifier.prepare(model, threat, generator)
+    except torch.linalg.LinAlgError as failure:  # what an eigendecomposition says of NaN
+        raise ModelError(f"expected a model with finite logits, got {failure}") from failure
 
 
 def _checked(prover: Prover, x: Tensor, y: Tensor, threat: Threat) -> tuple[Tensor, ...]:
