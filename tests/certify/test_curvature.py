@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from oracles import one_qubit
 from robustq.attacks import PGD, run_attack
 from robustq.certify import Curvature, Lipschitz, certify
-from robustq.certify.curvature import lowest, tangent
-from robustq.certify.margins import Margins
-from robustq.certify.turns import SquashedTurn, turning
+from robustq.certify.slopes.curvature import lowest, tangent
+from robustq.certify.slopes.margins import Margins
+from robustq.certify.slopes.turns import SquashedTurn, turning
 from robustq.circuits import Circuit, encodings, op, x, z
 from robustq.engine.gate_angles import gate_angles
 from robustq.errors import CertificateError

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracles import one_qubit
 from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import Lipschitz, certify
-from robustq.certify.turns import steepest, turning, units_of
+from robustq.certify.slopes.turns import steepest, turning, units_of
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from robustq.certify import Branching, Curvature, Lipschitz, certify
-from robustq.certify.margins import Margins
-from robustq.certify.turns import turning
+from robustq.certify.slopes.margins import Margins
+from robustq.certify.slopes.turns import turning
 from robustq.circuits import Circuit, op, per_qubit_z, x, z
 from robustq.models import HybridNet, QuantumNet
 from robustq.threats import L2, Linf

@@ -9,7 +9,7 @@ from oracles import one_qubit
 from robustq.bench.entrants import entrants
 from robustq.bench.spec import parse
 from robustq.certify import Lipschitz, certify
-from robustq.certify.falls import largest_falls, largest_swing
+from robustq.certify.slopes.falls import largest_falls, largest_swing
 from robustq.circuits import ansaetze, encodings, pauli, per_qubit_z
 from robustq.contracts import Defence
 from robustq.defences import LipschitzMargin, Plain

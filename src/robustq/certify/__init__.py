@@ -2,12 +2,10 @@
 
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto, Strongest
-from robustq.certify.branching import Branching
-from robustq.certify.curvature import Curvature
-from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
+from robustq.certify.slopes import Branching, Curvature, Lipschitz
 from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.spread import Global, spreads
 from robustq.certify.state import ExactState

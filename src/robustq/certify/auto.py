@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf
-from robustq.certify.branching import Branching
-from robustq.certify.curvature import Curvature
-from robustq.certify.lipschitz import Lipschitz
+from robustq.certify.slopes import Branching, Curvature, Lipschitz
 from robustq.certify.state import ExactState
 from robustq.certify.verifier import Complete
 from robustq.contracts import Bounds, Certifier, Classifier, Prover, SquashedClassifier, Threat

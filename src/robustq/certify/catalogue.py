@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from robustq.catalogue import Entry
 from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf, ExactAmplitude
 from robustq.certify.auto import Auto
-from robustq.certify.branching import Branching
-from robustq.certify.curvature import Curvature
-from robustq.certify.lipschitz import Lipschitz
 from robustq.certify.literature import Depolarising, Guan, Hoelder, HypothesisTesting, SpectralBox
 from robustq.certify.null import Vacuous
 from robustq.certify.shots import Shots
+from robustq.certify.slopes import Branching, Curvature, Lipschitz
 from robustq.certify.smoothing import ExactSmoothing, GaussianSmoothing
 from robustq.certify.spread import Global
 from robustq.certify.state import ExactState

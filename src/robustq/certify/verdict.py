@@ -101,7 +101,7 @@ def _prepared(
 ) -> Prover:
     try:
         return certifier.prepare(model, threat, generator)
-    except torch.linalg.LinAlgError as failure:  # what an eigendecomposition says of NaN
+    except torch.linalg.LinAlgError as failure:  # type: ignore[attr-defined]  # NaN in a form
         raise ModelError(f"expected a model with finite logits, got {failure}") from failure
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.certify.falls import largest_falls
+from robustq.certify.slopes.falls import largest_falls
 from robustq.contracts import Threat
 from robustq.errors import SpecError
 

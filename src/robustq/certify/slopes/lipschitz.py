@@ -7,9 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.furthest import furthest
-from robustq.certify.margins import Margins
-from robustq.certify.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
+from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.margins import Margins
+from robustq.certify.slopes.turns import (
+    ROUNDING,
+    Turning,
+    dual_order,
+    length,
+    still,
+    turning,
+    units_of,
+)
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.furthest import furthest
-from robustq.certify.lipschitz import claim
-from robustq.certify.margins import TINY, Margins
-from robustq.certify.turns import (
+from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.lipschitz import claim
+from robustq.certify.slopes.margins import TINY, Margins
+from robustq.certify.slopes.turns import (
     ROUNDING,
     Turn,
     Turning,

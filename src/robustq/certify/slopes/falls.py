@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustq.certify.turns import Turning, dual_order, units_of
+from robustq.certify.slopes.turns import Turning, dual_order, units_of
 from robustq.contracts import GateAngles, Threat, TurnableClassifier
 from robustq.errors import CertificateError, ModelError
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.curvature import above, tangent
-from robustq.certify.margins import Margins
-from robustq.certify.turns import ROUNDING, Turning, dual_order, turning, units_of
+from robustq.certify.slopes.curvature import above, tangent
+from robustq.certify.slopes.margins import Margins
+from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.threats import L1, L2, Linf
