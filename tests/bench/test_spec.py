@@ -45,6 +45,7 @@ GOOD = {"data": {"name": "iris"}}
         ({"attack": {"name": "identity"}}, "expected an attack that tries, got 'identity'"),
         ({"attack": {"options": {"step": float("nan")}}}, "'step': expected a finite number, got nan"),
         ({"attack": {"options": {"steps": 2.5}}}, "steps as a whole number"),
+        ({"attack": {"options": {"restarts": "many"}}}, "attack: expected restarts as a whole number, got 'many'"),
         ({"attack": {"options": {"loss": "foo"}}}, "unknown attack loss 'foo'"),
         ({"threat": {"eps": [0.05, 1e308]}}, "expected eps <= 1e.09, got 1e.308"),
         ({"noise": {"gate_error": []}}, "noise.gate_error"),

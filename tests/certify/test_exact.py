@@ -311,7 +311,7 @@ def test_bad_input_is_named(generator):
     ]:
         with pytest.raises(CertificateError, match=message):
             ask(certifier, threat)
-    with pytest.raises(CertificateError, match="expected a ball of states"):
+    with pytest.raises(CertificateError, match="infidelity or trace-distance threat"):
         ask(ExactState(), L2(1.0), StateView(model.freeze(), 2))
     with pytest.raises(CertificateError, match="slack >= 0"):
         ExactState(slack=-1.0)

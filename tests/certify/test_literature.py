@@ -255,7 +255,7 @@ def test_what_does_not_apply_is_refused(make, generator):
     y = view(states).argmax(1)
     with pytest.raises(CertificateError, match="view of a model's states"):
         certify(make(), model, states, y, BALL, generator=generator)
-    with pytest.raises(CertificateError, match="ball of states"):
+    with pytest.raises(CertificateError, match="infidelity or trace-distance threat"):
         certify(make(), view, states, y, Linf(0.1), generator=generator)
     with pytest.raises(CertificateError, match="slack"):
         make(slack=-1.0)

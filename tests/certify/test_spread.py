@@ -101,7 +101,7 @@ def test_a_qubit_by_hand():
 
 def test_what_it_does_not_speak_about_is_refused(generator):
     model = view(2, 2, 0)
-    with pytest.raises(CertificateError, match="ball of states"):
+    with pytest.raises(CertificateError, match="infidelity or trace-distance threat"):
         Global().prepare(model, L2(1.0), generator)
     with pytest.raises(CertificateError, match="view of a model's states"):
         Global().prepare(model.frozen, Fidelity(0.1), generator)

@@ -85,7 +85,7 @@ def test_audit_judges_a_run_again(folder):
     assert {row["state"] for row in rows} <= {"passed", "flag", "not measured"}
     assert clean.returncode == any(row["state"] == "flag" and row["level"] == "red" for row in rows)
     assert "black-box-beats-white-box" in clean.stdout
-    assert "not measured: noise-free-twin-weaker, attacked-below-certified" in clean.stdout
+    assert "not measured: noise-free-twin-weaker" in clean.stdout
 
 
 def test_audit_fails_on_a_red_flag_and_only_then(folder):
@@ -289,6 +289,15 @@ def test_doctor_and_version():
             ["certify", "nothing", "--method", "exact-state", "--set", "reel=true"],
             "did you mean 'real'",
         ),
+        (
+            ["certify", "nothing", "--method", "gaussian-smoothing", "--set", "samples=2.5"],
+            "expected samples as a whole number, got 2.5",
+        ),
+        (
+            ["certify", "nothing", "--method", "gaussian-smoothing", "--set", "sigma=wide"],
+            "expected sigma as a number, got 'wide'",
+        ),
+        (["certify", "nothing", "--set", "groups=3"], "unknown certificate option 'groups'"),
         (["show", "nowhere"], "expected a finished run"),
         (["audit", "nowhere"], "expected a finished run"),
         (
@@ -370,9 +379,22 @@ def test_certify_a_saved_model(folder):
     assert stored.manifest["method"] == told["method"]
     page = (folder / "proofs" / "certificates.html").read_text()
     assert "figure-tightness" in page
+    for row in told["compared"]:
+        assert not row["refused"].startswith(row["method"])
     plain = robustq(
         "certify", "model", "--threat", "infidelity", "--attack", "identity", cwd=folder
     )
     assert plain.returncode == 0, plain.stderr
     assert "exact state" in plain.stdout
     assert (folder / "model" / "certificates" / "infidelity-auto" / "certificates.html").exists()
+
+
+def test_a_certificate_says_whom_it_is_about(folder):
+    done = robustq("certify", "model", "--threat", "l2:0.2", "--method", "gaussian-smoothing",
+                   "--set", "samples=200", "--out", "smoothed", cwd=folder)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "about the smoothed model" in " ".join(done.stdout.split())
+    page = (folder / "smoothed" / "certificates.html").read_text()
+    assert "about the smoothed model, not the model itself" in page
+    assert "No witness is known" in page
+    assert 'id="figure-tightness"' not in page

@@ -102,6 +102,8 @@ class Sandwich(_Record):
     model: str
     threat: str
     method: str
+    about: str = Field("the model", description="the classifier that the claims are about")
+    device: str | None = Field(None, description="whose noise the model is under")
     attack: str | None
     confidence: float
     inputs: int

@@ -108,7 +108,7 @@ def sandwich_of(
     others: Sequence[Compared],
     about: Mapping[str, Any],
 ) -> Sandwich:
-    """The record of what was found; ``about`` names title, model, threat, method, attack, confidence."""
+    """The record of what was found; ``about`` names title, model, threat, method, confidence, ..."""
     known = found.correct & (found.lower >= KNOWN * found.upper)
     right = found.lower[found.correct]
     return Sandwich(
@@ -133,13 +133,21 @@ def tightness(found: Certificate) -> Tensor:
     return (found.lower / found.upper)[known]
 
 
-def compared(question: Question, main: Certificate, name: str, certifier: Certifier) -> Compared:
+def compared(
+    question: Question,
+    main: Certificate,
+    name: str,
+    certifier: Certifier,
+    advance: Advance | None = None,
+) -> Compared:
     """Another method on the same inputs: its radii as shares of the main method's."""
+    told = None if advance is None else lambda _, done, of: advance(f"comparing {name}", done, of)
     try:
-        found = question.certified(certifier)
+        found = question.certified(certifier, told)
     except (CertificateError, ModelError) as failure:
+        why = str(failure).removeprefix(f"{name}: ")
         return Compared(
-            method=name, certified=0, median=0, quartiles=(0, 0), seconds=0, refused=str(failure)
+            method=name, certified=0, median=0, quartiles=(0, 0), seconds=0, refused=why
         )
     right = main.correct & torch.isfinite(main.lower) & (main.lower > 0)
     shares = (found.lower.clamp(max=question.largest) / main.lower.clamp(max=question.largest))[

@@ -31,6 +31,14 @@ from robustq.threats.catalogue import THREATS
 EPS_GRID = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2]
 DRIFTS = ["t1-drop", "gate-error-doubling", "readout-shift", "crosstalk"]  # those without chance
 
+# By annotation: what an option may be, and how that is said.
+PLAIN: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a word"),
+}
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -369,13 +377,17 @@ def check_meant_for(attack: str, threat: str) -> None:
 
 def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:
     """Refuse options that the builder does not take."""
-    given = {"features", "classes", "generator"}
-    known = sorted(set(inspect.signature(entry.make).parameters) - given)
+    given = {"features", "classes", "generator", "groups"}
+    taken = inspect.signature(entry.make).parameters
+    known = sorted(set(taken) - given)
     for name, value in options.items():
         if name not in known:
             raise SpecError(f"unknown {kind} option {name!r}: {_hint(name, known)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise SpecError(f"{kind} option {name!r}: expected a finite number, got {value}")
+        kinds, words = PLAIN.get(str(taken[name].annotation), ((type(value),), ""))
+        if type(value) not in kinds:
+            raise SpecError(f"{kind}: expected {name} as {words}, got {value!r}")
 
 
 def _make(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:

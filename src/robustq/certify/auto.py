@@ -63,7 +63,7 @@ class Auto:
             fit = [c for c in group if _applies(c, model, threat, generator, reasons)]
             if fit:
                 return fit[0] if len(fit) == 1 else Strongest(tuple(fit))
-        raise CertificateError("no certificate applies:\n  " + "\n  ".join(reasons))
+        raise CertificateError("no certificate applies:\n  " + "\n  ".join(dict.fromkeys(reasons)))
 
     def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> Prover:
         """The prover of what :meth:`choose` chose."""

@@ -71,13 +71,15 @@ class Global:
             CertificateError: unless the model is a :class:`robustq.states.StateView` and the threat a
                 ball of states.
         """
+        if not isinstance(threat, Fidelity | TraceDistance):
+            raise CertificateError(
+                f"global: expected an infidelity or trace-distance threat, got {threat}"
+            )
         if not isinstance(model, StateView):
             raise CertificateError(
                 "global: expected a view of a model's states (StateView.of(model)), got "
                 f"{type(model).__name__}"
             )
-        if not isinstance(threat, Fidelity | TraceDistance):
-            raise CertificateError(f"global: expected a ball of states, got {threat}")
         forms = model.frozen.state_forms()
         rounding = 2 * FORM_ERROR * float(torch.linalg.matrix_norm(forms, ord=2).max())
         return SpreadProver(model, forms, spreads(forms), threat, rounding, self.slack)

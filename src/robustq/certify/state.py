@@ -54,13 +54,15 @@ class ExactState:
             CertificateError: unless the model is a :class:`robustq.states.StateView` and the threat a
                 ball of states.
         """
+        if not isinstance(threat, Fidelity | TraceDistance):
+            raise CertificateError(
+                f"exact-state: expected an infidelity or trace-distance threat, got {threat}"
+            )
         if not isinstance(model, StateView):
             raise CertificateError(
                 "exact-state: expected a view of a model's states (StateView.of(model)), got "
                 f"{type(model).__name__}"
             )
-        if not isinstance(threat, Fidelity | TraceDistance):
-            raise CertificateError(f"exact-state: expected a ball of states, got {threat}")
         forms = model.frozen.state_forms()
         return StateProver(self, model, Cones(forms.real if self.real else forms), threat)
 

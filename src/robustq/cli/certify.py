@@ -11,7 +11,7 @@ import typer
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.certificates import CertificateSet, Compared
-from robustq.bench.sandwich import Question, compared, sandwich_of
+from robustq.bench.sandwich import Advance, Question, compared, sandwich_of
 from robustq.bench.spec import AttackSpec, CertificateSpec, ThreatSpec, check_meant_for
 from robustq.bench.summary import versions
 from robustq.catalogue import resolve
@@ -65,16 +65,18 @@ def certify(
     if isinstance(certifier, Auto):
         stream = torch_generator(seed, "certify")
         certifier = certifier.choose(question.model, question.threat(largest), stream)
-    own = CERTIFICATES[method].facts["about"] == "the model"
+    subject = CERTIFICATES[method].facts["about"]
+    own = subject == "the model"
     with progress_bar(1) as advance:
         found = question.certified(certifier, advance)
         tried = own and not entry.null
         survived = question.attacked(AttackSpec(name=attack).build(), advance) if tried else None
+        others = _others(question, found, str(certifier), advance) if compare and own else []
     about = {"model": str(model), "threat": str(question.threat(largest)), "method": str(certifier),
              "attack": attack if tried else None, "confidence": found.confidence}  # fmt: skip
-    others = _others(question, found, str(certifier)) if compare and own else []
+    about |= {"about": subject, "device": device}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
-    more = {"device": device, "seed": seed, "data": dict(kept.data.record), "versions": versions()}
+    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions()}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
     write_certificates(sandwich, folder / "certificates.html")
     if as_json:
@@ -141,10 +143,12 @@ def _question(
     return Question(target, x, y, partial(_at, name), largest, seed)
 
 
-def _others(question: Question, found: Certificate, chosen: str) -> list[Compared]:
+def _others(
+    question: Question, found: Certificate, chosen: str, advance: Advance
+) -> list[Compared]:
     """Every other method about the same model, at its defaults; ``chosen`` as it prints itself."""
     return [
-        compared(question, found, name, entry.make())
+        compared(question, found, name, entry.make(), advance)
         for name, entry in CERTIFICATES.items()
         if name != "auto" and not entry.null and entry.facts["about"] == "the model"
         if str(entry.make()) != chosen

@@ -33,7 +33,10 @@ def render_certificates(sandwich: Sandwich) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(percent=percent, interval=interval, span=in_units)
-    drawn = {"sandwich": curves(sandwich), "tightness": histogram(sandwich)}
+    drawn = {
+        "sandwich": curves(sandwich),
+        **({"tightness": histogram(sandwich)} if sandwich.tightness else {}),
+    }
     figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
     return environment.get_template("certificates.html.j2").render(
         s=sandwich, figures=figures, plotly=get_plotlyjs()
@@ -112,7 +115,7 @@ def certificate_table(sandwich: Sandwich) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{sandwich.title}: {sandwich.threat}, {sandwich.method}"
+    title = f"{sandwich.title}: {sandwich.threat}, {sandwich.method}{place(sandwich)}"
     table = Table(title=title, title_justify="left")
     for name in ("eps", "certified", "exact", "attacked"):
         table.add_column(name, justify="right")
@@ -121,6 +124,11 @@ def certificate_table(sandwich: Sandwich) -> RenderableType:
         attacked = _cell(level.attacked) if level.attacked is not None else "–"
         table.add_row(f"{level.eps:.4g}", _cell(level.certified), _between(level), attacked)
     return Group(table, Text(told(sandwich), style="dim"), *_others(sandwich))
+
+
+def place(sandwich: Sandwich) -> str:
+    """The device, if it is certified on one."""
+    return f", on {sandwich.device}" if sandwich.device else ""
 
 
 def told(sandwich: Sandwich) -> str:
@@ -136,19 +144,23 @@ def told(sandwich: Sandwich) -> str:
         if math.isfinite(radius)
         else "most inputs cannot be flipped at all"
     )
+    whose = "" if sandwich.about == "the model" else f" (about {sandwich.about})"
     gone = f", {sandwich.abstained} abstained" if sandwich.abstained else ""
     return (
         f"{sandwich.correct} of {sandwich.inputs} inputs right{gone}; {middle}, known to a hundredth for "
-        f"{sandwich.exact}; {sure}; {in_units(sandwich.seconds)} an input, {in_units(sandwich.preparation)} "
+        f"{sandwich.exact}; {sure}{whose}; {in_units(sandwich.seconds)} an input, {in_units(sandwich.preparation)} "
         "once"
     )
 
 
 def _others(sandwich: Sandwich) -> list[RenderableType]:
     from rich.table import Table
+    from rich.text import Text
 
     if not sandwich.compared:
         return []
+    if all(row.refused for row in sandwich.compared):
+        return [Text("No other method applies.", style="dim")]
     half = sandwich.levels[-1].eps / 2
     table = Table(
         title=f"Other methods: their radius over that of {sandwich.method}", title_justify="left"

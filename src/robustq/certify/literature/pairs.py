@@ -48,13 +48,15 @@ def check_states(
         ...
     robustq.errors.CertificateError: guan: expected a view of a model's states (StateView.of(model)), got function
     """
+    if not isinstance(threat, Fidelity | TraceDistance):
+        raise CertificateError(
+            f"{name}: expected an infidelity or trace-distance threat, got {threat}"
+        )
     if not isinstance(model, StateView):
         raise CertificateError(
             f"{name}: expected a view of a model's states (StateView.of(model)), got "
             f"{type(model).__name__}"
         )
-    if not isinstance(threat, Fidelity | TraceDistance):
-        raise CertificateError(f"{name}: expected a ball of states, got {threat}")
     return model, threat
 
 
