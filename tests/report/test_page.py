@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from robustq import bench
-from robustq.audit import AUDITS
+from robustq.audit import AUDITS, Evidence
 from robustq.bench import read_results
 from robustq.bench.results import RaisedFlag
 from robustq.report import render, summary, write_report
@@ -106,7 +106,25 @@ def test_every_check_has_a_row_and_every_model_a_column(results):
     for subject in results.audited():
         assert f"<th>{subject}</th>" in section
     assert "QNN on manila" in results.audited()
-    assert "not measured: " in section
+    little = {"evidence": Evidence(correct=9), "on_device": None}
+    rows = [row.model_copy(update=little) for row in results.entrants]
+    told = render(results.model_copy(update={"device": None, "entrants": rows}))
+    assert "not measured: vanishing-gradients" in told
+
+
+def test_what_is_proved_stands_between_nothing_and_the_attack(results):
+    section = render(results).split('id="certificates"')[1].split("</section>")[0]
+    for row in results.entrants:
+        if row.certified is None:
+            assert row.family == "classical"
+            continue
+        for point in row.certified.points:
+            assert f"{100 * point.certified.value:.1f}\u00a0%" in section
+            assert f"attacked {100 * row.at(point.eps).robust.value:.1f}\u00a0%" in section
+    bare = [row.model_copy(update={"certified": None}) for row in results.entrants]
+    assert 'id="certificates"' not in render(results.model_copy(update={"entrants": bare}))
+    told = [row.model_copy(update={"uncertified": "because"}) for row in bare]
+    assert "because" in render(results.model_copy(update={"entrants": told}))
 
 
 def test_the_terminal_shows_flags_first(results):
