@@ -235,7 +235,7 @@ def panels(rows: Sequence[Row]) -> Iterator[tuple[str, Series]]:
     for key, title in PANELS.items():
         lines: dict[str, list[tuple[int, float]]] = {}
         for row in rows:
-            if row.get(key) and (row["qubits"], row["inputs"]) != MANY:
+            if (row.get(key) or 0) > 0 and (row["qubits"], row["inputs"]) != MANY:
                 lines.setdefault(row["certificate"], []).append((row["qubits"], row[key]))
         if lines:
             yield title, lines

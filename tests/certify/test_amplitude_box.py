@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from quadratic_models import Forms, never_inside, random_forms, random_net, trained_net
 from scipy.optimize import minimize
 
-from robustq.attacks import PGD, ExactL2, QuantumAutoAttack, run_attack
+from robustq.attacks import FMN, PGD, ExactL2, QuantumAutoAttack, run_attack
 from robustq.certify import AmplitudeBox, AmplitudeLinf, ExactAmplitude, certify
 from robustq.certify.amplitude.quadratic import BoxQuadratic, minimise
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
-from robustq.threats import L2, Linf
+from robustq.threats import L1, L2, Linf
 
 UNIT, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 
@@ -257,7 +257,7 @@ def test_what_does_not_apply_is_refused(generator):
         AmplitudeBox().prepare(angles.freeze(), L2(1.0), generator)
     with pytest.raises(CertificateError, match="expected a model"):
         AmplitudeBox().prepare(lambda x: x, L2(1.0), generator)
-    with pytest.raises(CertificateError, match="expected an l2 threat"):
+    with pytest.raises(CertificateError, match="expected an l2 or l1 threat"):
         AmplitudeBox().prepare(form, Linf(1.0), generator)
     with pytest.raises(CertificateError, match="slack >= 0"):
         AmplitudeBox(slack=-1.0)
@@ -325,3 +325,19 @@ def test_margins_that_cancel_are_believed_no_more_than_their_parts(prover, threa
     found = certify(prover, mixed, x, y, threat, generator=generator)
     assert bool((found.lower <= clear.upper).all())
     assert bool((clear.lower > 0).all())
+
+
+def test_the_l2_radius_bounds_that_in_l1(generator):
+    circuit = encodings.amplitude(6).then(ansaetze.brickwork(3))
+    model = QuantumNet(circuit, per_qubit_z(2, 3), generator=generator).freeze()
+    x = points(UNIT, (12, 6), generator)
+    y = model(x).argmax(1)
+    two, one = (
+        certify(AmplitudeBox(), model, x, y, threat(9.0, box=UNIT), generator=generator)
+        for threat in (L2, L1)
+    )
+    assert torch.equal(two.lower.minimum(one.upper), one.lower)
+    assert bool((one.upper >= two.upper)[torch.isfinite(one.upper)].all())
+    result = run_attack(FMN(), model, x, y, L1(9.0, box=UNIT), generator=generator)
+    assert bool(result.success.any())
+    assert bool((result.radius >= one.lower).all())

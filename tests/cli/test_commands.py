@@ -285,6 +285,7 @@ def test_doctor_and_version():
         (["certify", "nothing", "--threat", "l2:0"], "expected a budget > 0, got 0"),
         (["certify", "nothing", "--method", "exact-stat"], "did you mean 'exact-state'"),
         (["certify", "nothing", "--set", "sigma"], "expected NAME=VALUE"),
+        (["certify", "nothing", "--within", "0.1"], "expected a saved model"),
         (
             ["certify", "nothing", "--method", "exact-state", "--set", "reel=true"],
             "did you mean 'real'",
@@ -387,6 +388,21 @@ def test_certify_a_saved_model(folder):
     assert plain.returncode == 0, plain.stderr
     assert "exact state" in plain.stdout
     assert (folder / "model" / "certificates" / "infidelity-auto" / "certificates.html").exists()
+
+
+def test_certify_on_an_uncertain_device(folder):
+    def median(*more):
+        done = robustq("certify", "model", "--attack", "identity", "--device", "manila", "--json", *more,
+                       "--out", "there", cwd=folder)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    sure, unsure = median(), median("--within", "0.01")
+    assert 0 < unsure["median_radius"] < sure["median_radius"]
+    assert "1 %" in unsure["device"]
+    alone = robustq("certify", "model", "--within", "0.1", cwd=folder)
+    assert alone.returncode == 2
+    assert "--within: expected a --device" in alone.stderr
 
 
 def test_a_certificate_says_whom_it_is_about(folder):

@@ -18,20 +18,20 @@ from robustq.threats import Linf
 from robustq.threats.ball import column
 
 Group = tuple[Certifier, ...]
-EXACT: tuple[Group, ...] = ((ExactState(),), (AmplitudeBox(),), (AmplitudeLinf(),))
-SLOPES: Group = (Branching(), Curvature(), Lipschitz())
-# Boxes fit the l-inf ball. The others they fit badly: there a few boxes, and what else helps.
-ROUND: Group = (Complete(tolerance=0.02), Branching(), Curvature())
-# Behind a sigmoid the complete verifier is a bound like others.
-SQUASHED: Group = (Complete(), *SLOPES)
 
 
-def groups_for(model: Classifier, threat: Threat) -> tuple[Group, ...]:
+def groups_for(model: Classifier, threat: Threat, slack: float = 0.0) -> tuple[Group, ...]:
     """Exact before complete before bounds: of the first group that applies all that does is taken."""
-    if isinstance(model, SquashedClassifier):
-        return (SQUASHED,)
-    complete: Group = (Complete(),) if isinstance(threat, Linf) else ROUND
-    return (*EXACT, complete, SLOPES)
+    whole = Complete(slack=slack)
+    curvature, branching = Curvature(slack=slack), Branching(slack=slack)
+    slopes: Group = (branching, curvature, Lipschitz(slack=slack))
+    if isinstance(model, SquashedClassifier):  # the complete verifier is a bound there like others
+        return ((whole, *slopes),)
+    exact = ExactState(slack=slack), AmplitudeBox(slack=slack), AmplitudeLinf(slack=slack)
+    # boxes fit the l-inf ball; the others they fit badly: there a few boxes, and what else helps
+    few = Complete(slack=slack, tolerance=0.02)
+    complete: Group = (whole,) if isinstance(threat, Linf) else (few, branching, curvature)
+    return (*((one,) for one in exact), complete, slopes)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class Auto:
     """Chooses by trying: an exact method where there is one, else the best of the bounds, input by input.
 
     Args:
-        groups: what to try, in this order; None for what suits model and threat.
+        slack: how far every margin may truly lie lower, in logits (an uncertain device's).
+        groups: what to try, in this order, with a slack of their own; None for what suits model and threat.
 
     >>> print(Auto())
     auto
     """
 
+    slack: float = 0.0
     groups: tuple[Group, ...] | None = None
 
     confidence = 1.0
@@ -59,7 +61,8 @@ class Auto:
             CertificateError: if none applies, with what each of them said.
         """
         reasons: list[str] = []
-        for group in groups_for(model, threat) if self.groups is None else self.groups:
+        groups = groups_for(model, threat, self.slack) if self.groups is None else self.groups
+        for group in groups:
             fit = [c for c in group if _applies(c, model, threat, generator, reasons)]
             if fit:
                 return fit[0] if len(fit) == 1 else Strongest(tuple(fit))

@@ -58,7 +58,7 @@ CERTIFICATES: Mapping[str, Entry] = {
                    _facts("infidelity, trace-distance, l2", "pure states or amplitude-encoded", "sampled")),
     "amplitude-box": Entry(AmplitudeBox, "the nearest input of another class inside the box, by weak duality",
                            "Jeyakumar et al., Math. Programming 2007; Polik & Terlaky, SIAM Review 2007",
-                           _facts("l2", "amplitude-encoded", "exact, a bound in the hard case")),
+                           _facts("l2, l1", "amplitude-encoded", "exact; a bound in l1 and in the hard case")),
     "amplitude-linf": Entry(AmplitudeLinf, "convex relaxation of every margin; few features are split",
                             "Adjiman et al., Computers & Chem. Eng. 1998 (alpha-BB)",
                             _facts("linf", "amplitude-encoded", "bound; complete up to 12 features")),

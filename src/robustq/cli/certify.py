@@ -11,6 +11,7 @@ import typer
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.certificates import CertificateSet, Compared
+from robustq.bench.device import Quantum
 from robustq.bench.sandwich import Advance, Question, compared, sandwich_of
 from robustq.bench.spec import AttackSpec, CertificateSpec, ThreatSpec, check_meant_for
 from robustq.bench.summary import versions
@@ -43,6 +44,7 @@ def certify(
     attack: Annotated[str, typer.Option(help="Attack to set beside it; `identity` for none.")] = "quantum-auto",
     compare: Annotated[bool, typer.Option("--compare", help="Also try every other method that applies.")] = False,
     device: Annotated[str | None, typer.Option(help="Certify it on this device: a name, or a .json.")] = None,
+    within: Annotated[float | None, typer.Option(help="With --device: how far its calibration may be off.")] = None,
     inputs: Annotated[int | None, typer.Option(min=1, help="First so many test inputs only.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of all randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for certificates and figure.")] = None,
@@ -61,6 +63,9 @@ def certify(
     folder = to or model / "certificates" / f"{name}-{method}"
     check_writable(folder)
     kept = saved(model, device)
+    if within is not None:
+        values["slack"] = _slack(kept, device, within)
+        certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
     question = _question(kept, name, largest, device, inputs, seed)
     if isinstance(certifier, Auto):
         stream = torch_generator(seed, "certify")
@@ -74,7 +79,8 @@ def certify(
         others = _others(question, found, str(certifier), advance) if compare and own else []
     about = {"model": str(model), "threat": str(question.threat(largest)), "method": str(certifier),
              "attack": attack if tried else None, "confidence": found.confidence}  # fmt: skip
-    about |= {"about": subject, "device": device}
+    spread = f", calibration off by up to {100 * within:g} %" if within is not None else ""
+    about |= {"about": subject, "device": None if device is None else device + spread}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
     more = {"seed": seed, "data": dict(kept.data.record), "versions": versions()}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
@@ -84,6 +90,14 @@ def certify(
     else:
         out().print(certificate_table(sandwich))
     notes().print(f"certificates: {file}\nfigure: {folder / 'certificates.html'}", soft_wrap=True)
+
+
+def _slack(kept: Saved, device: str | None, within: float) -> float:
+    """Logits by which a margin may be lower on a device whose calibration is off by this share."""
+    target = kept.spec.noise.calibrated() if device is not None else None
+    if target is None or not isinstance(kept.model, Quantum):
+        raise SpecError("--within: expected a --device, and a quantum or hybrid model")
+    return kept.model.uncertainty(target, within)
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -15,7 +15,7 @@ from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR, Cones, NearestFlip
-from robustq.threats import L2
+from robustq.threats import L1, L2
 from robustq.threats.box import inside
 
 ROUNDS = 24  # multipliers tried, at most
@@ -36,6 +36,7 @@ class AmplitudeBox:
     box is found, and is at most the radius squared. Where the minimiser reaches the cone, the radius is
     exact (S-lemma: Polik & Terlaky, SIAM Review 2007; with boxes: Jeyakumar, Rubinov & Wu, Math.
     Programming 2007). Where it does not (the hard case) the multipliers of the box help, and a gap may be left.
+    Of an l1 threat the l2 radius is a lower bound.
 
     Args:
         slack: how far every margin may truly lie lower, in logits (an uncertain device's).
@@ -59,10 +60,12 @@ class AmplitudeBox:
         """One quadratic form a class.
 
         Raises:
-            CertificateError: unless the threat is l2 and the model a quadratic form.
+            CertificateError: unless the threat is l2 or l1 and the model a quadratic form.
         """
+        if isinstance(threat, L1):  # no change is longer in l2 than in l1
+            threat = L2(threat.eps, threat.box, threat.scale, threat.frozen)
         if not isinstance(threat, L2):
-            raise CertificateError(f"amplitude-box: expected an l2 threat, got {threat}")
+            raise CertificateError(f"amplitude-box: expected an l2 or l1 threat, got {threat}")
         return BoxProver(model, Cones(amplitude_forms(model, "amplitude-box")), threat, self.slack)
 
 
