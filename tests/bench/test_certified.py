@@ -58,7 +58,7 @@ def test_where_nothing_applies_the_reason_is_told():
     model = qnn(30, 2, generator=torch.Generator(), encoding="amplitude", layers=1)
     stored = certified(model, data, spec, 0)
     assert list(stored) == ["none"]
-    assert "StateView" in stored["none"]
+    assert "expected an infidelity or trace-distance threat" in stored["none"]
 
 
 def test_vacuous_asks_for_nothing():

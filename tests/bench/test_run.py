@@ -218,8 +218,8 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
     [
         ({"model": {"options": {"encoding": "anlge"}}}, "did you mean 'angle'"),
         ({"model": {"options": {"layers": 0}}}, "qubits and layers >= 1"),
-        ({"model": {"options": {"layers": "x"}}}, "model.options: expected other types"),
-        ({"model": {"options": {"encoding": 3}}}, "unknown encoding 3"),
+        ({"model": {"options": {"layers": "x"}}}, "expected layers as a whole number, got 'x'"),
+        ({"model": {"options": {"encoding": 3}}}, "expected encoding as a word, got 3"),
         ({"data": {"name": "iris", "features": 9}}, r"features in 1\.\.4, got 9"),
         ({"data": {"name": "iris", "reduction": "svd"}}, "'svd' for text and only there"),
     ],
