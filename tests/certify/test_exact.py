@@ -277,6 +277,8 @@ def test_the_framework_measures_witnesses_again(generator):
     assert float(honest.upper) == 2.0  # measured, not believed
     assert float(ask(0.5, 0.1, 0.5).upper) == math.inf  # does not flip
     assert float(ask(0.5, 0.1, -1.0, L2(9.0, box=(0.0, 2.0))).upper) == math.inf  # not allowed
+    level = ask(2.0 * (1 + 1e-10), 2.0, -1.0)  # apart by less than what refutes
+    assert float(level.lower) == float(level.upper) == 2.0
     with pytest.raises(CertificateError, match="the certificate is wrong"):
         ask(3.0, 2.0, -1.0)
     with pytest.raises(CertificateError, match="expected lower >= 0"):
