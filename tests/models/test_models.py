@@ -11,7 +11,7 @@ from robustq.contracts import Classifier, QuantumClassifier
 from robustq.data import load, prepare
 from robustq.errors import CircuitError, DataError, ModelError, SpecError
 from robustq.models import RBFSVM, QuantumNet, Training, fit, parameter_count
-from robustq.models.catalogue import MODELS, mlp, qnn
+from robustq.models.catalogue import MODELS, hybrid, mlp, qnn
 from robustq.noise import Device, NoiseModel, mapped
 from robustq.seeding import torch_generator
 
@@ -275,3 +275,17 @@ def test_pixels_that_make_no_square_are_refused(features):
 def test_images_of_another_size_are_refused(generator):
     with pytest.raises(ModelError, match=r"pixels of shape \(batch, 16\), got \(2, 25\)"):
         MODELS["cnn"].make(16, 2, generator=generator)(torch.zeros(2, 25))
+
+
+def test_a_hybrid_s_polynomials_are_its_logits(generator):
+    frozen = hybrid(6, 3, generator=generator, layers=1).freeze()
+    with torch.no_grad():
+        frozen.model.after.bias += 1.0
+        x = torch.rand(5, 6, generator=generator, dtype=torch.float64)
+        weight, bias = frozen.front
+        form = frozen.inner.trigonometric()
+        values = form(torch.sigmoid(x @ weight.T + bias))
+    torch.testing.assert_close(values, frozen(x), rtol=0, atol=form.error)
+    states = frozen.states(x)
+    means = torch.einsum("bi,kij,bj->bk", states.conj(), frozen.state_forms(), states).real
+    torch.testing.assert_close(means, frozen(x), rtol=1e-10, atol=1e-10)
