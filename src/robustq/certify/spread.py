@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robustq.certify.requirements import check_slack, check_states
 from robustq.contracts import Bounds, Classifier, Threat
-from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
 from robustq.states import StateView
 from robustq.threats import Fidelity, TraceDistance
@@ -56,8 +56,7 @@ class Global:
     confidence = 1.0
 
     def __post_init__(self) -> None:
-        if not self.slack >= 0:
-            raise CertificateError(f"global: expected slack >= 0, got {self.slack}")
+        check_slack(self.slack, "global")
 
     def __str__(self) -> str:
         return "global"
@@ -71,18 +70,10 @@ class Global:
             CertificateError: unless the model is a :class:`robustq.states.StateView` and the threat a
                 ball of states.
         """
-        if not isinstance(threat, Fidelity | TraceDistance):
-            raise CertificateError(
-                f"global: expected an infidelity or trace-distance threat, got {threat}"
-            )
-        if not isinstance(model, StateView):
-            raise CertificateError(
-                "global: expected a view of a model's states (StateView.of(model)), got "
-                f"{type(model).__name__}"
-            )
-        forms = model.frozen.state_forms()
+        view, ball = check_states(model, threat, "global")
+        forms = view.frozen.state_forms()
         rounding = 2 * FORM_ERROR * float(torch.linalg.matrix_norm(forms, ord=2).max())
-        return SpreadProver(model, forms, spreads(forms), threat, rounding, self.slack)
+        return SpreadProver(view, forms, spreads(forms), ball, rounding, self.slack)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robustq.certify.requirements import check_slack, check_states
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
@@ -41,8 +42,7 @@ class ExactState:
     confidence = 1.0
 
     def __post_init__(self) -> None:
-        if not self.slack >= 0:
-            raise CertificateError(f"exact-state: expected slack >= 0, got {self.slack}")
+        check_slack(self.slack, "exact-state")
 
     def __str__(self) -> str:
         return "exact state" + (", real amplitudes" if self.real else "")
@@ -54,17 +54,9 @@ class ExactState:
             CertificateError: unless the model is a :class:`robustq.states.StateView` and the threat a
                 ball of states.
         """
-        if not isinstance(threat, Fidelity | TraceDistance):
-            raise CertificateError(
-                f"exact-state: expected an infidelity or trace-distance threat, got {threat}"
-            )
-        if not isinstance(model, StateView):
-            raise CertificateError(
-                "exact-state: expected a view of a model's states (StateView.of(model)), got "
-                f"{type(model).__name__}"
-            )
-        forms = model.frozen.state_forms()
-        return StateProver(self, model, Cones(forms.real if self.real else forms), threat)
+        view, ball = check_states(model, threat, "exact-state")
+        forms = view.frozen.state_forms()
+        return StateProver(self, view, Cones(forms.real if self.real else forms), ball)
 
 
 @dataclass(frozen=True, eq=False)

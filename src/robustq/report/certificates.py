@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from robustq.atomic import write_atomically
 from robustq.bench.certificates import Level, Sandwich
 from robustq.bench.results import Estimate
+from robustq.report.figures import empty
 from robustq.report.page import interval, percent, script_safe
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def in_units(seconds: float) -> str:
 
 def curves(sandwich: Sandwich) -> go.Figure:
     """Clean, certified, exact and attacked accuracy over eps."""
-    figure = _empty("Perturbation budget eps", "Accuracy")
+    figure = empty("Perturbation budget eps", "Accuracy")
     eps = [0.0, *(level.eps for level in sandwich.levels)]
     clean = sandwich.clean.value
     rows = [
@@ -80,32 +81,19 @@ def curves(sandwich: Sandwich) -> go.Figure:
         )  # fmt: skip
     figure.add_hline(y=clean, line={"color": "#64748b", "width": 1, "dash": "dash"},
                      annotation_text="clean", annotation_font_size=11)  # fmt: skip
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     return figure
 
 
 def histogram(sandwich: Sandwich) -> go.Figure:
     """How tight the radii are: certified over the distance of the nearest known witness."""
-    figure = _empty("Certified radius over nearest witness", "Correct inputs")
+    figure = empty("Certified radius over nearest witness", "Correct inputs")
     figure.add_histogram(
         x=sandwich.tightness, xbins={"start": 0, "end": 1.025, "size": 0.025},
         marker={"color": SURE, "line": {"color": "#ffffff", "width": 1}},
         hovertemplate="%{y} inputs at %{x}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(range=[0, 1.05])
-    return figure
-
-
-def _empty(x: str, y: str) -> go.Figure:
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white", height=400, margin={"l": 48, "r": 12, "t": 12, "b": 44},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
-        xaxis_title=x, yaxis_title=y, hovermode="closest",
-    )  # fmt: skip
+    figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
     return figure
 
 

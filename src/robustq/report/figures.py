@@ -34,7 +34,7 @@ def figures(results: Results) -> dict[str, go.Figure]:
 
 def robustness(results: Results) -> go.Figure:
     """Robust accuracy over eps with intervals, random noise as a thin line, majority as a floor."""
-    figure = _empty("Perturbation budget eps", "Accuracy under attack")
+    figure = empty("Perturbation budget eps", "Accuracy under attack")
     for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
         eps = [0.0, *(point.eps for point in row.robust)]
         estimates = [row.accuracy, *(point.robust for point in row.robust)]
@@ -56,7 +56,7 @@ def sandwich(results: Results) -> go.Figure:
 
     What is certified is filled, so is the gap to the nearest witness; the attack must lie on top.
     """
-    figure = _empty("Perturbation budget eps", "Accuracy")
+    figure = empty("Perturbation budget eps", "Accuracy")
     rows = [row for row in results.entrants if row.certified]
     for row, colour in zip(rows, _cycle(len(rows)), strict=True):
         found = row.certified
@@ -98,7 +98,7 @@ def _faint(colour: str) -> str:
 
 def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str) -> go.Figure:
     """Accuracy over a noise sweep: exact expectations as a line, finite shots as markers."""
-    figure = _empty(title, "Clean accuracy")
+    figure = empty(title, "Clean accuracy")
     for row, colour in zip(rows, _cycle(len(rows)), strict=True):
         points = row.noise[key]
         levels = [p.level for p in points]
@@ -114,7 +114,7 @@ def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str)
 
 def device(results: Results) -> go.Figure:
     """Robust accuracy over eps on the device, beside the noise-free model's; its parts on demand."""
-    figure = _empty("Perturbation budget eps", "Accuracy under attack")
+    figure = empty("Perturbation budget eps", "Accuracy under attack")
     rows = [row for row in results.entrants if row.on_device]
     name = results.device.name if results.device else ""
     for row, colour in zip(rows, _cycle(len(rows)), strict=True):
@@ -151,7 +151,7 @@ def device(results: Results) -> go.Figure:
 
 def reliability(results: Results) -> go.Figure:
     """Accuracy against confidence; the diagonal is perfect calibration."""
-    figure = _empty("Confidence of the prediction", "How often it is right")
+    figure = empty("Confidence of the prediction", "How often it is right")
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="perfect",
                        line={"color": "#94a3b8", "dash": "dash", "width": 1})  # fmt: skip
     for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
@@ -172,7 +172,7 @@ def reliability(results: Results) -> go.Figure:
 
 def history(results: Results) -> go.Figure:
     """Training and validation loss of the first seed."""
-    figure = _empty("Epoch", "Loss (first seed)")
+    figure = empty("Epoch", "Loss (first seed)")
     rows = [row for row in results.entrants if row.history and row.key.startswith("quantum")]
     for row, colour in zip(rows, _cycle(len(rows)), strict=True):
         numbers = [e.number for e in row.history]
@@ -191,7 +191,8 @@ def _cycle(count: int) -> list[str]:
     return [COLOURS[k % len(COLOURS)] for k in range(count)]
 
 
-def _empty(x: str, y: str) -> go.Figure:
+def empty(x: str, y: str) -> go.Figure:
+    """Axes in the page's style, the vertical one a share in percent."""
     import plotly.graph_objects as go
 
     figure = go.Figure()

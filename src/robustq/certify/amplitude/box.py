@@ -11,6 +11,7 @@ from robustq.certify.amplitude.exact import amplitude_forms
 from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
 from robustq.certify.amplitude.quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.amplitude.relaxation import least_shift, relaxed
+from robustq.certify.requirements import check_slack
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
@@ -50,8 +51,7 @@ class AmplitudeBox:
     confidence = 1.0
 
     def __post_init__(self) -> None:
-        if not self.slack >= 0:
-            raise CertificateError(f"amplitude-box: expected slack >= 0, got {self.slack}")
+        check_slack(self.slack, "amplitude-box")
 
     def __str__(self) -> str:
         return "amplitude box"

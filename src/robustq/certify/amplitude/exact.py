@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from robustq.certify.requirements import check_slack
 from robustq.certify.witness import behind
 from robustq.contracts import AmplitudeClassifier, Bounds, Classifier, Threat
 from robustq.errors import CertificateError, ModelError
@@ -34,8 +35,7 @@ class ExactAmplitude:
     confidence = 1.0
 
     def __post_init__(self) -> None:
-        if not self.slack >= 0:
-            raise CertificateError(f"exact-amplitude: expected slack >= 0, got {self.slack}")
+        check_slack(self.slack, "exact-amplitude")
 
     def __str__(self) -> str:
         return "exact amplitude"

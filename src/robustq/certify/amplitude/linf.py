@@ -12,6 +12,7 @@ from robustq.certify.amplitude.exact import amplitude_forms
 from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
 from robustq.certify.amplitude.quadratic import clear, minimise
 from robustq.certify.amplitude.relaxation import Shift, itself, least_shift, relaxed
+from robustq.certify.requirements import check_slack
 from robustq.certify.witness import behind
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
@@ -51,8 +52,7 @@ class AmplitudeLinf:
     confidence = 1.0
 
     def __post_init__(self) -> None:
-        if not self.slack >= 0:
-            raise CertificateError(f"amplitude-linf: expected slack >= 0, got {self.slack}")
+        check_slack(self.slack, "amplitude-linf")
         if self.nodes < 0:
             raise CertificateError(f"amplitude-linf: expected nodes >= 0, got {self.nodes}")
 

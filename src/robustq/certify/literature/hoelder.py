@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.literature.pairs import MarginBox, PairProver, check_slack, check_states
+from robustq.certify.literature.pairs import MarginBox, PairProver
+from robustq.certify.requirements import check_slack, check_states
 from robustq.contracts import Classifier, Threat
 
 

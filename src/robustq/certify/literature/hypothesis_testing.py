@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from robustq.certify.literature.effects import Effects
-from robustq.certify.literature.pairs import PairProver, check_slack, check_states
+from robustq.certify.literature.pairs import PairProver
+from robustq.certify.requirements import check_slack, check_states
 from robustq.contracts import Classifier, Threat
 
 

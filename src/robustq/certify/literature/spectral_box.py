@@ -7,13 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.literature.pairs import (
-    MarginBox,
-    PairProver,
-    check_slack,
-    check_states,
-    two_level,
-)
+from robustq.certify.literature.pairs import MarginBox, PairProver, two_level
+from robustq.certify.requirements import check_slack, check_states
 from robustq.contracts import Classifier, Threat
 
 
