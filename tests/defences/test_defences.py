@@ -13,6 +13,7 @@ from robustq.models import Training, fit
 from robustq.models.catalogue import qnn
 from robustq.seeding import torch_generator
 from robustq.threats import Linf
+from steps import mean_loss
 
 BOX = (0.0, 1.0)
 
@@ -21,7 +22,7 @@ def test_plain_is_cross_entropy(generator):
     model = torch.nn.Linear(3, 2)
     x, y = torch.rand(5, 3, generator=generator), torch.tensor([0, 1, 0, 1, 1])
     expected = torch.nn.functional.cross_entropy(model(x), y)
-    assert torch.equal(Plain().loss(model, x, y, generator), expected)
+    assert torch.equal(mean_loss(Plain(), model, x, y, generator), expected)
 
 
 def test_adversarial_loss_is_the_loss_at_the_attacked_input(generator):
@@ -34,7 +35,7 @@ def test_adversarial_loss_is_the_loss_at_the_attacked_input(generator):
     defence = AdversarialTraining(FGSM(), Linf(0.1, BOX))
     worst = torch.tensor([[0.4, 0.6]])
     expected = torch.nn.functional.cross_entropy(model(worst), y)
-    torch.testing.assert_close(defence.loss(model, x, y, generator), expected)
+    torch.testing.assert_close(mean_loss(defence, model, x, y, generator), expected)
 
 
 def test_weight_mixes_clean_and_attacked(generator):
@@ -42,17 +43,19 @@ def test_weight_mixes_clean_and_attacked(generator):
     x, y = torch.full((1, 2), 0.5), torch.tensor([0])
 
     def loss(weight):
-        return AdversarialTraining(FGSM(), Linf(0.1, BOX), weight).loss(model, x, y, generator)
+        return mean_loss(
+            AdversarialTraining(FGSM(), Linf(0.1, BOX), weight), model, x, y, generator
+        )
 
     torch.testing.assert_close(loss(0.25), 0.25 * loss(1.0) + 0.75 * loss(0.0))
-    torch.testing.assert_close(loss(0.0), Plain().loss(model, x, y, generator))
+    torch.testing.assert_close(loss(0.0), mean_loss(Plain(), model, x, y, generator))
 
 
 def test_identity_attack_makes_adversarial_training_plain(generator):
     model = torch.nn.Linear(2, 2)
     x, y = torch.full((3, 2), 0.5), torch.tensor([0, 1, 0])
-    ours = AdversarialTraining(Identity(), Linf(0.1, BOX)).loss(model, x, y, generator)
-    torch.testing.assert_close(ours, Plain().loss(model, x, y, generator))
+    ours = mean_loss(AdversarialTraining(Identity(), Linf(0.1, BOX)), model, x, y, generator)
+    torch.testing.assert_close(ours, mean_loss(Plain(), model, x, y, generator))
 
 
 @pytest.mark.slow

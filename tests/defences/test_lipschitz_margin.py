@@ -17,6 +17,7 @@ from robustq.errors import CertificateError, SpecError
 from robustq.models import HybridNet, QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn, reuploading
 from robustq.threats import L0, L1, L2, Linf
+from steps import mean_loss
 
 
 def test_the_handicap_of_one_qubit_by_hand(generator):
@@ -29,7 +30,7 @@ def test_the_handicap_of_one_qubit_by_hand(generator):
         other = torch.nn.functional.one_hot(1 - y, 2)
         torch.testing.assert_close(falls, 2 * scale * turn * other, rtol=1e-5, atol=1e-6)
         expected = torch.nn.functional.cross_entropy(logits + 2 * scale * turn * other, y)
-        found = LipschitzMargin(threat).loss(model, x, y, generator)
+        found = mean_loss(LipschitzMargin(threat), model, x, y, generator)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -38,9 +39,9 @@ def test_weight_mixes_and_no_budget_is_plain(generator):
     x, y = torch.rand(4, 2, generator=generator), torch.tensor([0, 1, 1, 0])
 
     def loss(eps, weight):
-        return LipschitzMargin(Linf(eps), weight).loss(model, x, y, generator)
+        return mean_loss(LipschitzMargin(Linf(eps), weight), model, x, y, generator)
 
-    plain = Plain().loss(model, x, y, generator)
+    plain = mean_loss(Plain(), model, x, y, generator)
     torch.testing.assert_close(loss(0.0, 1.0), plain)
     torch.testing.assert_close(loss(0.1, 0.0), plain)
     torch.testing.assert_close(loss(0.1, 0.3), 0.3 * loss(0.1, 1.0) + 0.7 * plain)
@@ -113,8 +114,13 @@ def test_it_lowers_the_constant_and_raises_certified_accuracy():
 
 
 def test_a_specification_can_name_it():
-    spec = parse({"data": {"name": "iris"}, "defence": {"name": "lipschitz-margin", "weight": 0.5}})
-    defence = spec.defence.build(spec.threat)
+    spec = parse(
+        {
+            "data": {"name": "iris"},
+            "defence": {"name": "lipschitz-margin", "options": {"weight": 0.5}},
+        }
+    )
+    defence = spec.defence.build(spec.threat).training
     assert isinstance(defence, LipschitzMargin)
     assert isinstance(defence, Defence)
     assert defence.weight == 0.5
@@ -129,8 +135,8 @@ def test_what_does_not_apply_is_refused(generator):
     )
     for model in (mlp(4, 2, generator=generator), amplitude):
         with pytest.raises(CertificateError, match=r"features (that )?turn gates"):
-            LipschitzMargin(Linf(0.1)).loss(model, x, y, generator)
+            mean_loss(LipschitzMargin(Linf(0.1)), model, x, y, generator)
     with pytest.raises(CertificateError, match="l-inf, l2 or l1"):
-        LipschitzMargin(L0(1)).loss(qnn(4, 2, generator=generator), x, y, generator)
+        mean_loss(LipschitzMargin(L0(1)), qnn(4, 2, generator=generator), x, y, generator)
     with pytest.raises(SpecError, match=r"weight in \[0, 1\]"):
         LipschitzMargin(Linf(0.1), 1.5)

@@ -1,5 +1,6 @@
 """Attacks: the author supplies the search, :func:`run_attack` the verdict."""
 
+from robustq.attacks.adaptive import Adaptive
 from robustq.attacks.apgd import APGD
 from robustq.attacks.eot import EOT
 from robustq.attacks.exact import ExactL2, ExactState
@@ -23,7 +24,7 @@ from robustq.attacks.universal import Universal
 from robustq.attacks.verdict import run_attack
 
 __all__ = [
-    "APGD", "DDN", "EOT", "FAB", "FGSM", "FMN", "MIM", "PGD", "SPSA", "CarliniWagner", "DeepFool", "ExactL2",
-    "ExactState", "HopSkipJump", "Identity", "QuantumAutoAttack", "SearchProblem", "Square", "Transfer",
+    "APGD", "DDN", "EOT", "FAB", "FGSM", "FMN", "MIM", "PGD", "SPSA", "Adaptive", "CarliniWagner", "DeepFool",
+    "ExactL2", "ExactState", "HopSkipJump", "Identity", "QuantumAutoAttack", "SearchProblem", "Square", "Transfer",
     "UniformNoise", "Universal", "margin", "run_attack",
 ]  # fmt: skip

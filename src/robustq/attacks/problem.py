@@ -20,6 +20,7 @@ from robustq.contracts import (
     AmplitudeClassifier,
     Attack,
     Classifier,
+    RejectingClassifier,
     ShotClassifier,
     Threat,
     check_logits,
@@ -49,6 +50,7 @@ class SearchProblem:
         access: Access | None = None,
     ) -> None:
         self._model, self._access = model, access or Access()
+        self._rejects = isinstance(model, RejectingClassifier)
         self._x, self._y = x.detach().clone(), y.clone()
         self.x, self.y = self._x.clone(), self._y.clone()  # the attack's to read, and to spoil
         self.threat, self.generator = threat, generator
@@ -203,7 +205,7 @@ class SearchProblem:
         inner = SearchProblem(
             model, self._x[kept], self._y[kept], self.threat, self.generator, self._access
         )
-        inner._asked, inner._shot = self._asked, self._shot
+        inner._asked, inner._shot, inner._rejects = self._asked, self._shot, self._rejects
         try:
             final[kept] = attack.search(inner).detach().to(final)
         finally:
@@ -269,7 +271,8 @@ class SearchProblem:
         """Logits, once the price is known to be within the budget."""
         self._charge(len(feasible), 1, gradients)
         # a copy: a model that writes to its input must not spoil what is remembered
-        return check_logits(self._model(feasible.clone()), len(feasible))
+        logits = check_logits(self._model(feasible.clone()), len(feasible))
+        return alarm_is_right(logits, self._y) if self._rejects else logits
 
     def _charge(self, rows: int, questions: int, gradients: int) -> None:
         """Note what so many questions and gradients cost, if that is within the budget."""
@@ -350,6 +353,20 @@ class Averaged:
     def shots_per_gradient(self) -> int:
         """Of all answers; zero for a model without shots."""
         return self.samples * _shots(self.model, lambda m: m.shots_per_gradient)
+
+
+def alarm_is_right(logits: Tensor, y: Tensor) -> Tensor:
+    """Logits ``(batch, classes)`` of which ``y`` wins where it does, or where the alarm (the last) does.
+
+    To the adversary an alarm is as bad as the right class: every attack that raises a margin so has to get
+    past the detector too (after Tramer, arXiv:2107.11630, section 2).
+
+    >>> alarm_is_right(torch.tensor([[0.0, 2.0, 3.0]]), torch.tensor([0]))
+    tensor([[3., 2.]])
+    """
+    answers, alarm = logits[:, :-1], logits[:, -1:]
+    own = torch.maximum(answers.gather(1, y[:, None]), alarm)
+    return answers.scatter(1, y[:, None], own)
 
 
 def _votes(logits: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from robustq.contracts import (
     AttackResult,
     Classifier,
     QuantumClassifier,
+    RejectingClassifier,
     Threat,
     check_logits,
 )
@@ -34,7 +35,9 @@ def run_attack(
     """Attack ``model`` at inputs ``x`` with labels ``y`` and give the verdict.
 
     A quantum classifier is frozen first, so that gradients cost the same at any depth. Whether an
-    input was flipped is decided by the model itself on the candidates, not by the attack.
+    input was flipped is decided by the model itself on the candidates, not by the attack. Of a
+    :class:`robustq.contracts.RejectingClassifier` an input is flipped where a wrong class is answered
+    without an alarm, and correct where the right one is.
 
     Args:
         attack: the search.
@@ -81,7 +84,7 @@ def _verdict(
     strongest, nearest = problem.strongest, problem.nearest
     for candidate in (strongest, nearest):
         _check_budget(attack, threat, candidate, x)
-    strong, near = (_label(model, c, answers) != y for c in (strongest, nearest))
+    strong, near = (_fooled(model, c, y, answers) for c in (strongest, nearest))
     # nearest is a finding of its own only where it is one: asked twice, chance would count twice
     near = near & problem.flipped & (nearest != strongest).flatten(1).any(1)
     moved = threat.distance(strongest, x)
@@ -110,8 +113,9 @@ def _clean(model: Classifier, x: Tensor, y: Tensor, answers: int) -> Tensor:
     """
     with torch.no_grad():
         first, second = (check_logits(model(x.clone()), len(x)) for _ in range(2))
-    if len(y) and int(y.max()) >= first.shape[1]:
-        raise DataError(f"expected labels in 0..{first.shape[1] - 1}, got {int(y.max())}")
+    classes = first.shape[1] - isinstance(model, RejectingClassifier)
+    if len(y) and int(y.max()) >= classes:
+        raise DataError(f"expected labels in 0..{classes - 1}, got {int(y.max())}")
     if not isinstance(model, QuantumClassifier | AmplitudeClassifier):
         _check_not_probabilities(first)
     if answers > 1:
@@ -125,15 +129,27 @@ def _clean(model: Classifier, x: Tensor, y: Tensor, answers: int) -> Tensor:
     return first.argmax(1) == y
 
 
+def _fooled(model: Classifier, x: Tensor, y: Tensor, answers: int) -> Tensor:
+    """Whether a wrong class is answered; an alarm is no class."""
+    votes = _votes(model, x, answers)
+    label = votes.argmax(1)
+    alarm = votes.shape[1] - 1 if isinstance(model, RejectingClassifier) else -1
+    return (label != y) & (label != alarm)
+
+
 def _label(model: Classifier, x: Tensor, answers: int) -> Tensor:
     """The class most often answered, ``(batch,)``; the lowest of equals."""
+    return _votes(model, x, answers).argmax(1)
+
+
+def _votes(model: Classifier, x: Tensor, answers: int) -> Tensor:
+    """How often each class is answered, ``(batch, classes)``."""
     votes: Tensor | int = 0
     with torch.no_grad():
         for _ in range(answers):
             logits = check_logits(model(x.clone()), len(x))
             votes = votes + torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1])
-    label: Tensor = torch.as_tensor(votes).argmax(1)
-    return label
+    return torch.as_tensor(votes)
 
 
 def _check_not_probabilities(outputs: Tensor) -> None:

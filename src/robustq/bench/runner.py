@@ -27,8 +27,8 @@ from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import summarise, unit_folder, versions
 from robustq.bench.unit import run_unit, single_thread
 from robustq.contracts import check_logits
+from robustq.defences.saved import load, save
 from robustq.errors import RunError
-from robustq.models import load, save
 
 Progress = Callable[[str, int, int], None]  # what was done, done so far, of how many
 

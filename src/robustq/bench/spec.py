@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-import math
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from robustq.attacks.catalogue import ATTACKS
-from robustq.catalogue import Entry, resolve
+from robustq.bench.options import Table, check_options, hint, make
+from robustq.bench.recipes import Given, RecipeSpec, inner_attack
+from robustq.catalogue import resolve
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.circuits.catalogue import ENCODINGS
-from robustq.contracts import Attack, Certifier, Defence, Threat
+from robustq.contracts import Attack, Certifier, Threat
 from robustq.data import Dataset, RawData, load, prepare
+from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
 from robustq.models import Training
@@ -31,20 +31,8 @@ from robustq.threats.catalogue import THREATS
 EPS_GRID = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2]
 DRIFTS = ["t1-drop", "gate-error-doubling", "readout-shift", "crosstalk"]  # those without chance
 
-# By annotation: what an option may be, and how that is said.
-PLAIN: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "bool": ((bool,), "true or false"),
-    "str": ((str,), "a word"),
-}
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class DataSpec(_Table):
+class DataSpec(Table):
     """Which data, how much of it, and how it is reduced to the model's inputs."""
 
     name: str
@@ -57,14 +45,14 @@ class DataSpec(_Table):
     test_size: int = Field(500, ge=4, description="test rows at most, stratified")
 
 
-class ModelSpec(_Table):
+class ModelSpec(Table):
     """The quantum (or hybrid) model under test."""
 
     name: str = "qnn"
     options: dict[str, Any] = Field(default_factory=dict, description="the builder's options")
 
 
-class TrainingSpec(_Table):
+class TrainingSpec(Table):
     """How every gradient-trained model is trained."""
 
     epochs: int = 30
@@ -78,7 +66,7 @@ class TrainingSpec(_Table):
         return Training(**self.model_dump())
 
 
-class ThreatSpec(_Table):
+class ThreatSpec(Table):
     """What the adversary may do to the model's inputs, which lie in [0, 1]."""
 
     name: str = "linf"
@@ -98,7 +86,7 @@ class ThreatSpec(_Table):
         return threat
 
 
-class AttackSpec(_Table):
+class AttackSpec(Table):
     """The attack that robust accuracy is measured with."""
 
     name: str = "pgd"
@@ -106,33 +94,34 @@ class AttackSpec(_Table):
 
     def build(self) -> Attack:
         """As a value."""
-        attack: Attack = _make("attack", self.name, ATTACKS, self.options)
+        attack: Attack = make("attack", self.name, ATTACKS, self.options)
         return attack
 
 
-class DefenceSpec(_Table):
+class DefenceSpec(Table):
     """The defence of the twins; ``none`` leaves them out."""
 
     name: str = "adversarial-training"
     eps: float | None = Field(
         None, ge=0, description="training budget; the reference eps if absent"
     )
-    steps: int = Field(5, ge=1)
-    weight: float = Field(1.0, ge=0, le=1)
+    steps: int = Field(5, ge=1, description="of the inner attack")
+    options: dict[str, Any] = Field(default_factory=dict, description="the defence's own")
 
-    def build(self, threat: ThreatSpec) -> Defence | None:
+    def build(self, threat: ThreatSpec, device: Device | None = None) -> Recipe | None:
         """As a value, or None."""
         if resolve("defence", self.name, DEFENCES).null:
             return None
+        given = self.given(threat, device)
+        return RecipeSpec(name=self.name, options=self.options).build(given)
+
+    def given(self, threat: ThreatSpec, device: Device | None = None) -> Given:
+        """What every defence of the specification starts from."""
         eps = threat.reference if self.eps is None else self.eps
-        inner = ATTACKS["pgd"].make(
-            steps=self.steps, restarts=1, step=2.0 / self.steps, loss="cross-entropy"
-        )
-        defence: Defence = DEFENCES[self.name].make(inner, threat.build(eps), weight=self.weight)
-        return defence
+        return Given(inner_attack(self.steps), threat.build(eps), device)
 
 
-class NoiseSpec(_Table):
+class NoiseSpec(Table):
     """The noise of the quantum entrants: two sweeps and, if one is named, a calibrated device."""
 
     gate_error: list[float] = Field(
@@ -156,7 +145,7 @@ class NoiseSpec(_Table):
         return None if self.device is None else Device.bundled(self.device)
 
 
-class CertificateSpec(_Table):
+class CertificateSpec(Table):
     """What is proved about the quantum entrants; ``vacuous`` leaves it out."""
 
     name: str = "auto"
@@ -166,18 +155,18 @@ class CertificateSpec(_Table):
         """As a value, or None."""
         if resolve("certificate", self.name, CERTIFICATES).null:
             return None
-        certifier: Certifier = _make("certificate", self.name, CERTIFICATES, self.options)
+        certifier: Certifier = make("certificate", self.name, CERTIFICATES, self.options)
         return certifier
 
 
-class BaselineSpec(_Table):
+class BaselineSpec(Table):
     """The classical models that stand beside the quantum one."""
 
     names: list[str] = Field(default_factory=lambda: ["mlp", "logistic", "svm-rbf"])
     defended: bool = Field(True, description="also train a defended twin of the matched mlp")
 
 
-class TransferSpec(_Table):
+class TransferSpec(Table):
     """Whose adversarial inputs are tried on whom."""
 
     models: list[str] | None = Field(
@@ -185,7 +174,7 @@ class TransferSpec(_Table):
     )
 
 
-class Spec(_Table):
+class Spec(Table):
     """A whole assessment."""
 
     data: DataSpec
@@ -202,6 +191,9 @@ class Spec(_Table):
     noise: NoiseSpec = NoiseSpec()
     baselines: BaselineSpec = BaselineSpec()
     transfer: TransferSpec = TransferSpec()
+    recipes: list[RecipeSpec] = Field(
+        default_factory=list, description="the rows of `robustq defend`; chosen if absent"
+    )
 
     @property
     def content_id(self) -> str:
@@ -329,7 +321,9 @@ def _check_values(spec: Spec) -> None:
         raise SpecError(f"attack.name: expected an attack on any model, got {spec.attack.name!r}")
     if len(set(spec.baselines.names)) != len(spec.baselines.names):
         raise SpecError(f"baselines.names: expected different names, got {spec.baselines.names}")
-    spec.defence.build(spec.threat)
+    spec.defence.build(spec.threat, spec.noise.calibrated())
+    for recipe in spec.recipes:
+        recipe.build(spec.defence.given(spec.threat, spec.noise.calibrated()))
     spec.training.build()
     chosen = spec.transfer.models or []
     if len(set(chosen)) != len(chosen):
@@ -375,35 +369,6 @@ def check_meant_for(attack: str, threat: str) -> None:
         raise SpecError(f"attack {attack!r}: expected a threat of {known}, got {threat!r}")
 
 
-def check_options(kind: str, entry: Entry, options: Mapping[str, Any]) -> None:
-    """Refuse options that the builder does not take."""
-    given = {"features", "classes", "generator", "groups"}
-    taken = inspect.signature(entry.make).parameters
-    known = sorted(set(taken) - given)
-    for name, value in options.items():
-        if name not in known:
-            raise SpecError(f"unknown {kind} option {name!r}: {_hint(name, known)}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise SpecError(f"{kind} option {name!r}: expected a finite number, got {value}")
-        kinds, words = PLAIN.get(str(taken[name].annotation), ((type(value),), ""))
-        if type(value) not in kinds:
-            raise SpecError(f"{kind}: expected {name} as {words}, got {value!r}")
-
-
-def _make(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:
-    entry = resolve(kind, name, entries)
-    check_options(kind, entry, options)
-    try:
-        return entry.make(**options)
-    except TypeError as failure:
-        raise SpecError(f"{kind} {name!r}: {failure}") from failure
-
-
-def _hint(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(known) or 'none'}"
-
-
 def _explain(failure: ValidationError, content: Mapping[str, Any]) -> str:
     """The first mistake in one line."""
     first = failure.errors()[0]
@@ -411,7 +376,7 @@ def _explain(failure: ValidationError, content: Mapping[str, Any]) -> str:
     place = [str(part) for part in first["loc"] if part not in branches]
     where = ".".join(place)
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}: {_hint(place[-1], _known_keys(place[:-1]))}"
+        return f"unknown key {where!r}: {hint(place[-1], _known_keys(place[:-1]))}"
     if first["type"] == "missing":
         return f"{where}: expected a value, got none"
     got = first.get("input", content)

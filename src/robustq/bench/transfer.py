@@ -33,8 +33,9 @@ from robustq.bench.summary import unit_folder, versions
 from robustq.bench.unit import read_stage, stage, trained
 from robustq.contracts import Classifier, QuantumClassifier, check_logits
 from robustq.data import Dataset, RawData
+from robustq.defences.saved import load
 from robustq.errors import SpecError
-from robustq.models import RBFSVM, load
+from robustq.models import RBFSVM
 from robustq.models.catalogue import MODELS
 from robustq.seeding import torch_generator
 

@@ -22,8 +22,10 @@ from robustq.bench.entrants import Entrant, build, fit_stream
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
+from robustq.defences import Recipe
+from robustq.defences.saved import load, save
 from robustq.errors import ModelFileError
-from robustq.models import fit, load, parameter_count, save
+from robustq.models import parameter_count
 from robustq.models.svm import RBFSVM
 from robustq.seeding import derive
 
@@ -96,14 +98,11 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
         record["parameters"] = parameter_count(model)
     else:
-        defence = spec.defence.build(spec.threat) if entrant.defended else None
-        history = fit(
-            model,
-            x,
-            y,
-            generator=fit_stream(entrant, spec, seed),
-            training=spec.training.build(),
-            defence=defence,
+        recipe = (
+            spec.defence.build(spec.threat, spec.noise.calibrated()) if entrant.defended else None
+        )
+        model, history = (recipe or Recipe()).fit(
+            model, x, y, generator=fit_stream(entrant, spec, seed), training=spec.training.build()
         )
         record["history"] = [
             [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs

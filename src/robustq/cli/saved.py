@@ -10,8 +10,8 @@ import torch
 from robustq import bench
 from robustq.cli.specification import with_device
 from robustq.data import Dataset
+from robustq.defences import saved as files
 from robustq.errors import SpecError
-from robustq.models import files
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def saved(folder: Path, device: str | None = None) -> Saved:
     """
     if not (folder / "model.json").exists() and (folder / "model" / "model.json").exists():
         raise SpecError(f"expected a model folder, got a run folder: try {folder / 'model'}")
-    metadata = files.read_json(folder)["metadata"]
+    metadata = files.metadata(folder)
     if "spec" not in metadata:
         raise SpecError(f"{folder}: expected a model saved by robustq, with its data specification")
     spec = bench.parse(with_device(metadata["spec"], device))

@@ -13,7 +13,7 @@ from robustq import stats
 from robustq.attacks import tampering
 from robustq.attacks.catalogue import ATTACKS
 from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
-from robustq.bench.spec import check_options
+from robustq.bench.options import check_options
 from robustq.catalogue import Entry, resolve
 from robustq.cli.console import print_json, print_lines
 from robustq.cli.saved import Saved, saved

@@ -13,9 +13,10 @@ from robustq.bench.entrants import build, entrants
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
-from robustq.contracts import Defence
+from robustq.defences import Recipe
+from robustq.defences.saved import save
 from robustq.errors import RunError, unknown_name
-from robustq.models import History, fit, parameter_count, save
+from robustq.models import parameter_count
 from robustq.models.progress import ProgressBar
 from robustq.models.svm import RBFSVM
 from robustq.seeding import derive, torch_generator
@@ -44,11 +45,13 @@ def train(
     dataset = chosen.dataset()
     x, y = dataset.tensors("train")
     model = build(everyone[entrant], chosen, x.shape[1], len(dataset.classes), 0)
-    defence = chosen.defence.build(chosen.threat) if everyone[entrant].defended else None
+    defended = everyone[entrant].defended
+    recipe = chosen.defence.build(chosen.threat, chosen.noise.calibrated()) if defended else None
     if isinstance(model, RBFSVM):
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(chosen.seed, 0, "svm"))
     else:
-        _fit(model, x, y, chosen, defence, torch_generator(chosen.seed, 0, entrant, "fit"))
+        stream = torch_generator(chosen.seed, 0, entrant, "fit")
+        model = _fit(model, x, y, chosen, recipe or Recipe(), stream)
     accuracy = _accuracy(model, *dataset.tensors("test"))
     metadata = {
         "entrant": entrant,
@@ -67,11 +70,11 @@ def train(
 
 def _fit(
     model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, spec: bench.Spec,
-    defence: Defence | None, stream: torch.Generator,
-) -> History:  # fmt: skip
+    recipe: Recipe, stream: torch.Generator,
+) -> torch.nn.Module:  # fmt: skip
     plan = spec.training.build()
     with ProgressBar(plan.epochs) as bar:
-        return fit(model, x, y, generator=stream, training=plan, defence=defence, callbacks=[bar])
+        return recipe.fit(model, x, y, generator=stream, training=plan, callbacks=[bar])[0]
 
 
 def _accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:

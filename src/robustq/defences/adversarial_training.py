@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from robustq.attacks import SearchProblem
-from robustq.contracts import Attack, QuantumClassifier, Threat
+from robustq.contracts import Attack, Step, Threat
+from robustq.defences.inner import worst_inputs
 from robustq.errors import SpecError
-
-EXPECTED_STEPS = 16  # gradients an input in one inner search, roughly: is freezing worth its while?
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,11 @@ class AdversarialTraining:
         if not 0 <= self.weight <= 1:
             raise SpecError(f"adversarial training: expected weight in [0, 1], got {self.weight}")
 
-    def loss(self, model: Any, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * CE(attacked) + (1 - weight) * CE(clean)``."""
-        uses = len(x) * EXPECTED_STEPS
-        target = model.freeze(uses=uses) if isinstance(model, QuantumClassifier) else model
-        attacked = _search(self.attack, target, x, y, self.threat, generator)
-        loss = torch.nn.functional.cross_entropy(model(attacked), y)
+        attacked = worst_inputs(self.attack, model, step, self.threat)
+        losses = cross_entropy(model(attacked), step.y, reduction="none")
         if self.weight < 1:
-            clean = torch.nn.functional.cross_entropy(model(x), y)
-            loss = self.weight * loss + (1 - self.weight) * clean
-        return loss
-
-
-def _search(
-    attack: Attack, model: Any, x: Tensor, y: Tensor, threat: Threat, generator: torch.Generator
-) -> Tensor:
-    """The strongest candidate, without the clean and final passes a verdict needs."""
-    problem = SearchProblem(model, x, y, threat, generator)
-    return problem.best(attack)
+            clean = cross_entropy(model(step.x), step.y, reduction="none")
+            losses = self.weight * losses + (1 - self.weight) * clean
+        return losses

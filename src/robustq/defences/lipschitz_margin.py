@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from robustq.certify.slopes.falls import largest_falls
-from robustq.contracts import Threat
+from robustq.contracts import Step, Threat
 from robustq.errors import SpecError
 
 
@@ -37,16 +37,16 @@ class LipschitzMargin:
         if not 0 <= self.weight <= 1:
             raise SpecError(f"lipschitz margin: expected weight in [0, 1], got {self.weight}")
 
-    def loss(self, model: Any, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * CE(handicapped) + (1 - weight) * CE(clean)``.
 
         Raises:
             CertificateError: unless the model's features turn gates.
         """
-        logits = model(x)
-        worst = logits + largest_falls(model, x, y, self.threat)
-        loss = torch.nn.functional.cross_entropy(worst, y)
+        logits = model(step.x)
+        worst = logits + largest_falls(model, step.x, step.y, self.threat)
+        losses = cross_entropy(worst, step.y, reduction="none")
         if self.weight < 1:
-            clean = torch.nn.functional.cross_entropy(logits, y)
-            loss = self.weight * loss + (1 - self.weight) * clean
-        return loss
+            clean = cross_entropy(logits, step.y, reduction="none")
+            losses = self.weight * losses + (1 - self.weight) * clean
+        return losses

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustq.contracts import Step
+
 
 @dataclass(frozen=True)
 class Plain:
@@ -17,6 +19,6 @@ class Plain:
     Plain()
     """
 
-    def loss(self, model: Any, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean cross-entropy."""
-        return torch.nn.functional.cross_entropy(model(x), y)
+    def losses(self, model: Any, step: Step) -> Tensor:
+        """Cross-entropy of each input."""
+        return torch.nn.functional.cross_entropy(model(step.x), step.y, reduction="none")

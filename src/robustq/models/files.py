@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,24 @@ from robustq.models.quantum import QuantumNet
 from robustq.models.svm import RBFSVM
 
 FORMAT = "robustq-model-1"
-KINDS: Mapping[str, Any] = {
-    "quantum-net": QuantumNet,
-    "hybrid-net": HybridNet,
-    "perceptron": Perceptron,
-    "conv-net": ConvNet,
-    "svm-rbf": RBFSVM,
+Rebuild = Callable[
+    [Mapping[str, Any]], nn.Module
+]  # from a configuration, weights still to be loaded
+KINDS: Mapping[str, Rebuild] = {
+    "quantum-net": QuantumNet.from_config,
+    "hybrid-net": HybridNet.from_config,
+    "perceptron": Perceptron.from_config,
+    "conv-net": ConvNet.from_config,
+    "svm-rbf": RBFSVM.from_config,
 }
 
 
 def save(
-    model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None
+    model: nn.Module,
+    folder: Path | str,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, Rebuild] = KINDS,
 ) -> None:
     """Write ``model`` into ``folder`` (created if needed), each file atomically.
 
@@ -44,17 +51,17 @@ def save(
         model: one of the library's models.
         folder: where ``model.json`` and ``weights.safetensors`` go.
         metadata: anything JSON-able to keep beside it (data record, training, scores).
+        kinds: the kinds of model that can be rebuilt.
     """
-    kind = getattr(model, "kind", None)
-    if kind not in KINDS:
+    described = describe(model)
+    if described["kind"] not in kinds:
         raise ModelFileError(
-            f"expected one of the models {', '.join(KINDS)}, got {type(model).__name__}"
+            f"expected one of the models {', '.join(kinds)}, got {described['kind']}"
         )
     weights = save_tensors({k: v.contiguous() for k, v in model.state_dict().items()})
     content = {
         "format": FORMAT,
-        "kind": kind,
-        "config": model.config(),  # type: ignore[operator]
+        **described,
         "metadata": dict(metadata or {}),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -65,18 +72,36 @@ def save(
     write_atomically(target / "model.json", (json.dumps(content, indent=1) + "\n").encode())
 
 
-def load(folder: Path | str) -> nn.Module:
+def describe(model: nn.Module) -> dict[str, Any]:
+    """``kind`` and ``config`` of a model, JSON-able: all but its weights.
+
+    Raises:
+        ModelFileError: if it is no model that says what it is.
+
+    >>> import torch
+    >>> describe(Perceptron(2, [], 2, generator=torch.Generator()))["kind"]
+    'perceptron'
+    """
+    kind = getattr(model, "kind", None)
+    if not isinstance(kind, str):
+        raise ModelFileError(
+            f"expected one of the models of the library, got {type(model).__name__}"
+        )
+    return {"kind": kind, "config": model.config()}  # type: ignore[operator]
+
+
+def load(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> nn.Module:
     """The model saved in ``folder``, in evaluation mode.
 
     Raises:
         ModelFileError: if a file is missing, damaged, altered, or of another format.
     """
-    content = read_json(folder)
+    content = read_json(folder, kinds=kinds)
     weights = _read(Path(folder) / "weights.safetensors")
     if hashlib.sha256(weights).hexdigest() != content["weights_sha256"]:
         raise ModelFileError(f"{folder}: weights.safetensors was altered (its SHA-256 differs)")
     try:
-        model: nn.Module = KINDS[content["kind"]].from_config(content["config"])
+        model = kinds[content["kind"]](content["config"])
         model.load_state_dict(load_tensors(weights), assign=True)  # keeps the stored dtype
     except (SafetensorError, LookupError, TypeError, ArithmeticError, ValueError, AttributeError,
             RuntimeError, MemoryError) as failure:  # fmt: skip
@@ -84,7 +109,7 @@ def load(folder: Path | str) -> nn.Module:
     return model.eval()
 
 
-def read_json(folder: Path | str) -> dict[str, Any]:
+def read_json(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> dict[str, Any]:
     """The checked content of ``model.json``, metadata included."""
     path = Path(folder) / "model.json"
     text = _read(path)
@@ -97,9 +122,9 @@ def read_json(folder: Path | str) -> dict[str, Any]:
     claimed = content.pop("sha256", None)
     if claimed != _digest(content):
         raise ModelFileError(f"{path}: the file was altered (its SHA-256 differs)")
-    if content["kind"] not in KINDS:
+    if content["kind"] not in kinds:
         raise ModelFileError(
-            f"{path}: expected a kind of {', '.join(KINDS)}, got {content['kind']}"
+            f"{path}: expected a kind of {', '.join(kinds)}, got {content['kind']}"
         )
     return content
 

@@ -25,6 +25,7 @@ from robustq.engine.gate_angles import gate_angles
 from robustq.errors import ModelError
 from robustq.models.ranges import ranges
 from robustq.noise import Device, Mapped, NoiseModel, mapped, uncertainty
+from robustq.noise.serial import noise_from_data, noise_to_data
 
 # What a model can run under: rules, a calibrated device (the circuit is fitted to it first), or a fit.
 Noise = NoiseModel | Device | Mapped
@@ -227,11 +228,24 @@ class QuantumNet(nn.Module):
         return run, read, fit
 
     def config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs to rebuild it, JSON-able; noise and shots are not kept."""
-        return {
+        """What :meth:`from_config` needs to rebuild it, JSON-able; shots are not kept.
+
+        Raises:
+            ModelError: if its noise is a fit to a device, which belongs to that device's snapshot.
+        """
+        if isinstance(self.noise, Mapped):
+            raise ModelError(
+                "expected a model's own noise as rules or as a device, got a fit to one"
+            )
+        content: dict[str, Any] = {
             "circuit": circuit_to_data(self.circuit),
             "observables": [observable_to_data(o) for o in self.observables],
         }
+        if isinstance(self.noise, Device):
+            content["device"] = self.noise.to_data()
+        elif self.noise is not None:
+            content["noise"] = noise_to_data(self.noise)
+        return content
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> QuantumNet:
@@ -240,7 +254,14 @@ class QuantumNet(nn.Module):
             circuit_from_data(config["circuit"]),
             [observable_from_data(o) for o in config["observables"]],
             generator=torch.Generator(),
+            noise=_noise_of(config),
         )
+
+
+def _noise_of(config: Mapping[str, Any]) -> Noise | None:
+    if "device" in config:
+        return Device.from_data(config["device"])
+    return noise_from_data(config["noise"]) if "noise" in config else None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Defence
+from robustq.contracts import Defence, Step
 from robustq.errors import DataError, ModelError, SpecError
 
 
@@ -100,7 +100,7 @@ def fit(
     _check(x, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
-    run = _Run(model, x, y, defence, generator)
+    run = _Run(model, x, y, defence, generator, plan.epochs)
     train, held = hold_back(y, plan.validation, generator)
     per_epoch = -(-len(train) // plan.batch_size)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
@@ -108,7 +108,7 @@ def fit(
     epochs: list[Epoch] = []
     best, best_loss, best_state = 0, float("inf"), copy.deepcopy(model.state_dict())
     for number in range(1, plan.epochs + 1):
-        loss = run.one_epoch(train, plan.batch_size, optimiser, schedule)
+        loss = run.one_epoch(number, train, plan.batch_size, optimiser, schedule)
         epoch = run.judge(number, loss, held)
         epochs.append(epoch)
         for callback in callbacks:
@@ -148,7 +148,7 @@ def hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tens
     return torch.cat(train), torch.cat(held)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Run:
     """What every step of one training needs."""
 
@@ -157,22 +157,39 @@ class _Run:
     y: Tensor
     defence: Defence | None
     generator: torch.Generator
+    epochs: int
+    memory: dict[str, Any] = field(default_factory=dict)
 
-    def loss(self, rows: Tensor) -> Tensor:
+    def loss(self, rows: Tensor, progress: float) -> Tensor:
+        """The mean loss of some rows."""
         x, y = self.x[rows], self.y[rows]
-        if self.defence is not None:
-            return self.defence.loss(self.model, x, y, self.generator)
-        return nn.functional.cross_entropy(self.model(x), y)
+        if self.defence is None:
+            return nn.functional.cross_entropy(self.model(x), y)
+        step = Step(
+            x=x, y=y, generator=self.generator, rows=rows, progress=progress, memory=self.memory
+        )
+        losses = self.defence.losses(self.model, step)
+        if losses.shape != (len(rows),):
+            raise ModelError(
+                f"{type(self.defence).__name__}: expected a loss for each of {len(rows)} inputs, got "
+                f"shape {tuple(losses.shape)}"
+            )
+        return losses.mean()
 
     def one_epoch(
-        self, rows: Tensor, batch_size: int, optimiser: torch.optim.Optimizer, schedule: Any
+        self,
+        number: int,
+        rows: Tensor,
+        batch_size: int,
+        optimiser: torch.optim.Optimizer,
+        schedule: Any,
     ) -> float:
         """One pass over ``rows`` in a random order; the mean loss."""
         self.model.train()
         order = rows[torch.randperm(len(rows), generator=self.generator)]
-        total = 0.0
+        total, done = 0.0, 0
         for batch in torch.split(order, batch_size):
-            loss = self.loss(batch)
+            loss = self.loss(batch, (number - 1 + done / len(order)) / self.epochs)
             if not bool(torch.isfinite(loss)):
                 raise ModelError(
                     f"expected a finite loss, got {float(loss.detach())}; try a smaller lr"
@@ -181,7 +198,7 @@ class _Run:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-            total += float(loss.detach()) * len(batch)
+            total, done = total + float(loss.detach()) * len(batch), done + len(batch)
         return total / len(order)
 
     def judge(self, number: int, loss: float, held: Tensor) -> Epoch:
@@ -189,7 +206,7 @@ class _Run:
         self.model.eval()
         if not len(held):
             return Epoch(number, loss, None, None)
-        held_loss = float(self.loss(held).detach())
+        held_loss = float(self.loss(held, 1.0).detach())
         if not math.isfinite(held_loss):
             raise ModelError(f"expected a finite held-back loss, got {held_loss}")
         with torch.no_grad():

@@ -1,0 +1,286 @@
+"""What a classifier promises: any torch callable, and what quantum ones can do besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from robustq.errors import ModelError
+from robustq.trigonometric import Trigonometric
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Any torch callable: ours, PennyLane's ``TorchLayer``, a plain ``torch.nn.Module``."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, *features)`` to logits ``(batch, classes)``."""
+        ...
+
+
+@runtime_checkable
+class QuantumClassifier(Protocol):
+    """A classifier that can fix its parameters and noise once, for many inputs."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+        """The same function of ``x`` with everything that does not depend on ``x`` done once.
+
+        ``uses`` is how many inputs it will be asked about, where that is known and small: preparing
+        has to pay.
+        """
+        ...
+
+    def under(
+        self,
+        noise: Any = None,
+        *,
+        shots: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Classifier:
+        """The model as a noisy device with finite shots would run it."""
+        ...
+
+
+@runtime_checkable
+class TamperableClassifier(Protocol):
+    """A quantum classifier whose circuit, angles and read-out can be run otherwise than trained."""
+
+    @property
+    def circuit(self) -> Any:
+        """The circuit, a :class:`robustq.circuits.Circuit`."""
+        ...
+
+    @property
+    def observables(self) -> tuple[Any, ...]:
+        """What is read."""
+        ...
+
+    @property
+    def angles(self) -> Tensor:
+        """The trained angles ``(circuit.parameters,)``."""
+        ...
+
+    def encoder_inputs(self, x: Tensor) -> Tensor:
+        """What reaches the encoder, ``(batch, circuit.inputs)``."""
+        ...
+
+    def measured(
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Any = None,
+        observables: tuple[Any, ...] | None = None,
+    ) -> Tensor:
+        """Expectations ``(batch, observables)``, differentiable in features and angles."""
+        ...
+
+    def read(self, values: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` from expectations."""
+        ...
+
+
+@runtime_checkable
+class StateClassifier(Protocol):
+    """A frozen classifier that can be asked about a state in the place of an input."""
+
+    def states(self, x: Tensor) -> Tensor:
+        """The state after the last gate that depends on the input, complex ``(batch, dimension)``."""
+        ...
+
+    def of_states(self, states: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of such states."""
+        ...
+
+    def state_forms(self) -> Tensor:
+        """Hermitian ``M_k``, complex128 ``(classes, dimension, dimension)``.
+
+        The logits of a state ``psi`` of unit length are ``psi^dagger M_k psi``.
+        """
+        ...
+
+
+@runtime_checkable
+class AmplitudeClassifier(Protocol):
+    """A classifier that may be a quadratic form of its features."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def forms(self, dtype: torch.dtype) -> Tensor:
+        """``Re M_k``, ``(classes, features, features)``; ModelError if it is not."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GateAngles:
+    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
+
+    Attributes:
+        constant: ``(angles,)``.
+        linear: ``(angles, features)``.
+        quadratic: ``(angles, features, features)``.
+        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
+            ``exp(-i angle G)``, ``(angles,)``.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+    spread: Tensor
+
+
+@runtime_checkable
+class AngleClassifier(Protocol):
+    """A frozen classifier whose features turn gates."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on the input, float64."""
+        ...
+
+    def state_forms(self) -> Tensor:
+        """The read-out behind the last of those gates; see :class:`StateClassifier`."""
+        ...
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials; ModelError where they are none, or too large."""
+        ...
+
+
+@runtime_checkable
+class SquashedClassifier(Protocol):
+    """A frozen classifier behind ``sigmoid(W x + b)``."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor]:
+        """``W (inner features, features)`` and ``b (inner features,)``, float64."""
+        ...
+
+    @property
+    def inner(self) -> AngleClassifier:
+        """From the sigmoid's values in (0, 1) to the logits of the whole."""
+        ...
+
+
+@runtime_checkable
+class TurnableClassifier(Protocol):
+    """A model in training that says how far its inputs can move its logits, differentiably."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias in front of a sigmoid, float64; None if there is none."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64."""
+        ...
+
+    def logit_ranges(self) -> Tensor:
+        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
+        ...
+
+
+@runtime_checkable
+class ShotClassifier(Protocol):
+    """A classifier that runs circuits a finite number of times."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def shots_per_answer(self) -> int:
+        """Circuit executions for the logits of one input."""
+        ...
+
+    @property
+    def shots_per_gradient(self) -> int:
+        """Further executions for the gradient at one input."""
+        ...
+
+
+@runtime_checkable
+class RejectingClassifier(Protocol):
+    """A classifier that may refuse to answer: its last logit is the alarm's.
+
+    Where the alarm wins, no class is answered. An adversary wins where a wrong class is; a clean input that
+    raises the alarm is not classified correctly.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, *features)`` to logits ``(batch, classes + 1)``, the alarm's last."""
+        ...
+
+    @property
+    def rejects(self) -> bool:
+        """Always true; marks the last column."""
+        ...
+
+
+@runtime_checkable
+class TwinnedClassifier(Protocol):
+    """A defended classifier that names the models on which an adversary would prepare instead.
+
+    Noise and secrets hide gradients, they do not remove adversarial inputs: what is found on a twin is
+    tried on the defended model.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, *features)`` to logits ``(batch, classes)``."""
+        ...
+
+    def twins(self) -> tuple[Classifier, ...]:
+        """The model without its noise, without its guard, with another key, ..."""
+        ...
+
+
+@runtime_checkable
+class RandomisedClassifier(Protocol):
+    """A classifier whose defence is chance: it answers the same question differently every time."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, *features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def answers(self) -> int:
+        """How many answers make one verdict, by majority."""
+        ...
+
+
+def check_logits(logits: Tensor, batch: int) -> Tensor:
+    """Return ``logits`` if they are a finite ``(batch, classes >= 2)`` tensor.
+
+    Raises:
+        ModelError: naming the shape or the value that was wrong.
+
+    >>> check_logits(torch.zeros(3, 2), 3).shape
+    torch.Size([3, 2])
+    """
+    if logits.ndim != 2 or logits.shape[0] != batch or logits.shape[1] < 2:
+        raise ModelError(
+            f"expected logits of shape ({batch}, classes >= 2), got {tuple(logits.shape)}"
+        )
+    if not bool(torch.isfinite(logits).all()):
+        raise ModelError("expected finite logits, got NaN or infinity from the model")
+    return logits

@@ -1,0 +1,115 @@
+"""Several defences as one: what is done in training, and what stands around the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from robustq.contracts import Defence, Guard, Step
+from robustq.defences.plain import Plain
+from robustq.errors import SpecError
+from robustq.models import History, Training, fit
+from robustq.models.training import Callback
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A training defence that changes or adds to another one: its field ``on``."""
+
+    @property
+    def on(self) -> Defence:
+        """The defence whose losses it starts from."""
+        ...
+
+    def losses(self, model: Any, step: Step) -> Tensor:
+        """The loss of each input, ``(batch,)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defences in the order in which they are applied.
+
+    Guards are put around the model one after the other, the first innermost: those that are trained through before
+    the training, the others after it. Of the defences in training at most one says what is minimised; every
+    other one is layered on those before it.
+
+    Raises:
+        SpecError: if two defences in training both replace the loss, or a step is no defence.
+
+    >>> from robustq.defences import AdversarialTraining, FeatureSqueezing
+    >>> from robustq.attacks import FGSM
+    >>> from robustq.threats import Linf
+    >>> recipe = Recipe((FeatureSqueezing(bits=3), AdversarialTraining(FGSM(), Linf(0.1))))
+    >>> [type(guard).__name__ for guard in recipe.guards], type(recipe.training).__name__
+    (['FeatureSqueezing'], 'AdversarialTraining')
+    """
+
+    steps: tuple[Defence | Guard, ...] = ()
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            if not isinstance(step, Defence | Guard):
+                raise SpecError(f"recipe: expected defences, got {type(step).__name__}")
+        _ = self.training  # refuses two losses now
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What stands around the model, innermost first."""
+        return tuple(step for step in self.steps if isinstance(step, Guard))
+
+    @property
+    def training(self) -> Defence:
+        """The defences in training, each layered on those before it."""
+        found: Defence | None = None
+        for step in self.steps:
+            if not isinstance(step, Defence):
+                continue
+            if found is not None and not isinstance(step, Layered):
+                raise SpecError(
+                    f"recipe: expected one defence that says what is minimised, got "
+                    f"{type(step).__name__} after {type(found).__name__}"
+                )
+            layered = isinstance(step, Layered) and found is not None
+            found = replace(step, on=found) if layered else step  # type: ignore[type-var]
+        return found or Plain()
+
+    def guarded(
+        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator, *, trained: bool
+    ) -> nn.Module:
+        """The model within its guards: those put up before training, or those put up after (``trained``)."""
+        for guard in self.guards:
+            if guard.trained_through != trained:
+                model = guard.around(model, x, y, generator)
+        return model
+
+    def fit(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        *,
+        generator: torch.Generator,
+        training: Training | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> tuple[nn.Module, History]:
+        """Guard, train, guard: the defended model and the history of its training.
+
+        Args:
+            model: untrained; trained in place.
+            x: training inputs.
+            y: their labels.
+            generator: all of the randomness.
+            training: how long and how fast.
+            callbacks: called after every epoch.
+        """
+        model = self.guarded(model, x, y, generator, trained=False)
+        history = fit(
+            model, x, y, generator=generator, training=training, defence=self.training,
+            callbacks=callbacks,
+        )  # fmt: skip
+        return self.guarded(model.eval(), x, y, generator, trained=True), history

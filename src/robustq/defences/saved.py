@@ -1,0 +1,54 @@
+"""Saved models, guards included: the files of :mod:`robustq.models.files` with more kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from robustq.defences.filters.quantise import Quantise
+from robustq.defences.fronted import Fronted
+from robustq.errors import ModelFileError
+from robustq.models import files
+from robustq.models.files import Rebuild
+
+
+def rebuild(described: Mapping[str, Any]) -> nn.Module:
+    """A model or a part of one from its kind and configuration, its weights still to be loaded."""
+    kind = described["kind"]
+    if kind not in KINDS:
+        raise ModelFileError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}")
+    return KINDS[kind](described["config"])
+
+
+def _nested(make: Callable[..., nn.Module]) -> Rebuild:
+    """For what holds parts that are described themselves."""
+    return partial(make, rebuild=rebuild)
+
+
+KINDS: Mapping[str, Rebuild] = {
+    **files.KINDS,
+    "fronted": _nested(Fronted.from_config),
+    "quantise": Quantise.from_config,
+}
+
+
+def save(
+    model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model, guarded or not, into ``folder``; see :func:`robustq.models.files.save`."""
+    files.save(model, folder, metadata=metadata, kinds=KINDS)
+
+
+def load(folder: Path | str) -> nn.Module:
+    """The model saved in ``folder``, guards included; see :func:`robustq.models.files.load`."""
+    return files.load(folder, kinds=KINDS)
+
+
+def metadata(folder: Path | str) -> dict[str, Any]:
+    """What was saved beside a model."""
+    found: dict[str, Any] = files.read_json(folder, kinds=KINDS)["metadata"]
+    return found
