@@ -1,5 +1,7 @@
 """Assessments: a specification, a resumable run, results with intervals."""
 
+from robustq.bench.defence_table import DefenceTable, read_table
+from robustq.bench.defend import defend
 from robustq.bench.matrix import Matrix, read_matrix
 from robustq.bench.results import Results, read_results
 from robustq.bench.runner import assess
@@ -7,6 +9,6 @@ from robustq.bench.spec import Spec, completed, parse, read
 from robustq.bench.transfer import transfer
 
 __all__ = [
-    "Matrix", "Results", "Spec", "assess", "completed", "parse", "read", "read_matrix", "read_results",
-    "transfer",
+    "DefenceTable", "Matrix", "Results", "Spec", "assess", "completed", "defend", "parse", "read", "read_matrix",
+    "read_results", "read_table", "transfer",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from robustq.bench.spec import Spec
+from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
 from robustq.models import parameter_count
@@ -28,12 +29,14 @@ class Entrant:
         model: name in the model catalogue.
         defended: whether the specification's defence is used in training.
         matched: whether its parameter count is matched to the quantum model's.
+        recipe: which of the specification's recipes defends it instead; None for none.
     """
 
     key: str
     model: str
     defended: bool = False
     matched: bool = False
+    recipe: int | None = None
 
     @property
     def family(self) -> str:
@@ -86,6 +89,15 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
             f"model.options: expected other types, got {options}: {failure}"
         ) from failure
     return model
+
+
+def recipe_of(entrant: Entrant, spec: Spec) -> Recipe:
+    """What defends it, which may be nothing."""
+    device = spec.noise.calibrated()
+    if entrant.recipe is not None:
+        return spec.recipes[entrant.recipe].build(spec.defence.given(spec.threat, device))
+    found = spec.defence.build(spec.threat, device) if entrant.defended else None
+    return found or Recipe()
 
 
 def fit_stream(entrant: Entrant, spec: Spec, seed: int) -> torch.Generator:

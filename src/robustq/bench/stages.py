@@ -107,8 +107,8 @@ def _noisy_predictions(
 
 def facts(model: nn.Module) -> dict[str, Any]:
     """What a device would need to run the model; empty for a classical one."""
-    core = getattr(model, "core", model)
-    if not isinstance(core, QuantumNet):
+    core = quantum_core(model)
+    if core is None:
         return {}
     circuit = core.circuit
     return {
@@ -120,6 +120,11 @@ def facts(model: nn.Module) -> dict[str, Any]:
         "amplitude_inputs": circuit.amplitudes,
         "circuit_svg": to_svg(circuit),
     }  # fmt: skip
+
+
+def quantum_core(model: nn.Module) -> QuantumNet | None:
+    """The circuit within a model, whatever stands around it; None if there is none."""
+    return next((part for part in model.modules() if isinstance(part, QuantumNet)), None)
 
 
 def _shifts(circuit: Circuit, kind: str) -> int:

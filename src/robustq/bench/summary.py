@@ -139,21 +139,21 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
         parameters=o.train[0]["parameters"],
         device=device,
         training_circuits=sum(training_circuits(t, spec, o.entrant.defended) for t in o.train),
-        accuracy=_proportion(o.correct, spec),
+        accuracy=proportion_of(o.correct, spec),
         accuracy_by_seed=[round(float(v), 6) for v in o.correct.mean(1)],
         robust=[_point(o, level, spec) for level in o.curve],
-        calibration_error=_calibration(o, spec, data),
+        calibration_error=calibration_of(o, spec, data),
         brier=_brier(o, spec, data),
         reliability=_reliability(o, data),
         noise=sweeps,
-        noise_resilience=_resilience(o, spec) if o.noise else None,
+        noise_resilience=resilience_of(o, spec) if o.noise else None,
         history=[
             r.EpochPoint(number=n, loss=a, validation_loss=b, validation_accuracy=c)
             for n, a, b, c in o.train[0].get("history", [])
         ],
         on_device=_on_device(o, spec) if o.device else None,
         evidence=_evidence(o, spec.threat.reference),
-        certified=_certified(o, spec),
+        certified=certified_of(o, spec),
         uncertified=next((seed["none"] for seed in o.certified if "none" in seed), ""),
     )
 
@@ -174,15 +174,16 @@ def _evidence(o: Outcomes, eps: float) -> Evidence | None:
     )
 
 
-def _certified(o: Outcomes, spec: Spec) -> r.Certified | None:
+def certified_of(o: Outcomes, spec: Spec) -> r.Certified | None:
+    """What is proved at every eps; None where something could not be."""
     if not _proved(o):
         return None
     lower, upper = radii(o.certified, "lower"), radii(o.certified, "upper")
     points = [
         r.CertifiedPoint(
             eps=level["eps"],
-            certified=_proportion((lower >= level["eps"]).astype(float), spec),
-            possible=_proportion((upper > level["eps"] * (1 + SAME)) * level["robust"], spec),
+            certified=proportion_of((lower >= level["eps"]).astype(float), spec),
+            possible=proportion_of((upper > level["eps"] * (1 + SAME)) * level["robust"], spec),
         )
         for level in o.curve
     ]
@@ -198,7 +199,8 @@ def _certified(o: Outcomes, spec: Spec) -> r.Certified | None:
     )
 
 
-def _proportion(table: Table, spec: Spec) -> r.Estimate:
+def proportion_of(table: Table, spec: Spec) -> r.Estimate:
+    """A share over seeds and inputs, with the specification's confidence."""
     return r.Estimate.of(stats.proportion(table, spec.confidence))
 
 
@@ -207,16 +209,16 @@ def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
     flipped = o.correct - robust
     return r.RobustPoint(
         eps=level["eps"],
-        robust=_proportion(robust, spec),
+        robust=proportion_of(robust, spec),
         success=r.Estimate.of(stats.ratio(flipped, o.correct, spec.confidence)),
-        robust_to_noise=_proportion(level["robust_to_noise"] * o.correct, spec),
+        robust_to_noise=proportion_of(level["robust_to_noise"] * o.correct, spec),
         queries=level["queries"],
         gradients=level["gradients"],
         circuits=attack_circuits(o.train[0], level["queries"], level["gradients"]),
     )
 
 
-def _calibration(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
+def calibration_of(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
     """ECE of each seed, averaged; interval by resampling seeds and inputs."""
 
     def error(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
@@ -259,14 +261,14 @@ def _sweep(o: Outcomes, key: str, spec: Spec) -> list[r.NoisePoint]:
     return [
         r.NoisePoint(
             level=row["level"],
-            exact=_proportion(_levels(o, key, "exact", k), spec),
-            shots=_proportion(_levels(o, key, "shots", k), spec),
+            exact=proportion_of(_levels(o, key, "exact", k), spec),
+            shots=proportion_of(_levels(o, key, "shots", k), spec),
         )
         for k, row in enumerate(o.noise[0][key])
     ]
 
 
-def _resilience(o: Outcomes, spec: Spec) -> r.Estimate:
+def resilience_of(o: Outcomes, spec: Spec) -> r.Estimate:
     """Mean accuracy over the gate-noise sweep (with shots, level zero left out) over clean."""
     count = len(o.noise[0]["gate_error"])
     swept = [_levels(o, "gate_error", "shots", k) for k in range(1, count)] or [o.correct]
@@ -282,14 +284,14 @@ def _on_device(o: Outcomes, spec: Spec) -> r.OnDevice:
     drift = [
         r.DriftPoint(
             scenario=row["scenario"],
-            exact=_proportion(_drifted(o, "exact", k), spec),
-            shots=_proportion(_drifted(o, "shots", k), spec),
+            exact=proportion_of(_drifted(o, "exact", k), spec),
+            shots=proportion_of(_drifted(o, "shots", k), spec),
         )
         for k, row in enumerate(o.device[0]["drift"])
     ]
     return r.OnDevice(
-        exact=_proportion(clean["exact"], spec),
-        shots=_proportion(clean["shots"], spec),
+        exact=proportion_of(clean["exact"], spec),
+        shots=proportion_of(clean["shots"], spec),
         robust=[_device_point(o, clean["exact"], k, spec) for k in range(len(spec.threat.eps))],
         drift=drift,
         evidence=evidence(o.audit, "device"),
@@ -311,9 +313,9 @@ def _device_point(o: Outcomes, correct: Table, index: int, spec: Spec) -> r.Devi
     queries, gradients = (sum(level[key] for level in levels) for key in ("queries", "gradients"))
     return r.DevicePoint(
         eps=spec.threat.eps[index],
-        robust=_proportion(robust, spec),
-        informed=_proportion(informed, spec),
-        transfer=_proportion(transfer, spec),
+        robust=proportion_of(robust, spec),
+        informed=proportion_of(informed, spec),
+        transfer=proportion_of(transfer, spec),
         success=r.Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
         queries=queries,
         gradients=gradients,

@@ -18,11 +18,10 @@ from robustq.bench import stages
 from robustq.bench.audited import audited
 from robustq.bench.certified import certified
 from robustq.bench.device import Quantum, on_device
-from robustq.bench.entrants import Entrant, build, fit_stream
+from robustq.bench.entrants import Entrant, build, fit_stream, recipe_of
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
-from robustq.defences import Recipe
 from robustq.defences.saved import load, save
 from robustq.errors import ModelFileError
 from robustq.models import parameter_count
@@ -98,12 +97,9 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
         record["parameters"] = parameter_count(model)
     else:
-        recipe = (
-            spec.defence.build(spec.threat, spec.noise.calibrated()) if entrant.defended else None
-        )
-        model, history = (recipe or Recipe()).fit(
-            model, x, y, generator=fit_stream(entrant, spec, seed), training=spec.training.build()
-        )
+        stream, plan = fit_stream(entrant, spec, seed), spec.training.build()
+        model, history = recipe_of(entrant, spec).fit(model, x, y, generator=stream, training=plan)
+        record |= {"parameters": parameter_count(model), **stages.facts(model)}
         record["history"] = [
             [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs
         ]

@@ -9,7 +9,7 @@ import torch
 import typer
 
 from robustq import bench
-from robustq.bench.entrants import build, entrants
+from robustq.bench.entrants import build, entrants, recipe_of
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
@@ -45,13 +45,12 @@ def train(
     dataset = chosen.dataset()
     x, y = dataset.tensors("train")
     model = build(everyone[entrant], chosen, x.shape[1], len(dataset.classes), 0)
-    defended = everyone[entrant].defended
-    recipe = chosen.defence.build(chosen.threat, chosen.noise.calibrated()) if defended else None
+    recipe = recipe_of(everyone[entrant], chosen)
     if isinstance(model, RBFSVM):
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(chosen.seed, 0, "svm"))
     else:
         stream = torch_generator(chosen.seed, 0, entrant, "fit")
-        model = _fit(model, x, y, chosen, recipe or Recipe(), stream)
+        model = _fit(model, x, y, chosen, recipe, stream)
     accuracy = _accuracy(model, *dataset.tensors("test"))
     metadata = {
         "entrant": entrant,
