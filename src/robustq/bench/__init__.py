@@ -1,6 +1,6 @@
 """Assessments: a specification, a resumable run, results with intervals."""
 
-from robustq.bench.defence_table import DefenceTable, read_table
+from robustq.bench.defence_table import DefenceTable, read_table, read_timing
 from robustq.bench.defend import defend
 from robustq.bench.matrix import Matrix, read_matrix
 from robustq.bench.results import Results, read_results
@@ -10,5 +10,5 @@ from robustq.bench.transfer import transfer
 
 __all__ = [
     "DefenceTable", "Matrix", "Results", "Spec", "assess", "completed", "defend", "parse", "read", "read_matrix",
-    "read_results", "read_table", "transfer",
+    "read_results", "read_table", "read_timing", "transfer",
 ]  # fmt: skip

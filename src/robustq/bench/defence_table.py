@@ -137,3 +137,11 @@ def read_table(run: Path) -> DefenceTable:
         first = failure.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
+
+
+def read_timing(run: Path) -> Timing:
+    """The wall times of a finished run; none where they were not kept."""
+    try:
+        return Timing.model_validate_json((run / "timing.json").read_bytes())
+    except (OSError, ValidationError):
+        return Timing(training={}, answering={})

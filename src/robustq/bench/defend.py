@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustq.atomic import write_atomically
 from robustq.bench import defended, stages
@@ -19,6 +19,7 @@ from robustq.bench.certified import certified
 from robustq.bench.defence_rows import summarise
 from robustq.bench.defence_table import DefenceTable, read_table
 from robustq.bench.entrants import Entrant, build, recipe_of
+from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.recipes import RecipeSpec
 from robustq.bench.runner import Job, Progress, claimed, in_processes
 from robustq.bench.spec import Spec, completed
@@ -27,9 +28,8 @@ from robustq.bench.unit import read_stage, stage, trained
 from robustq.contracts import QuantumClassifier, Step, check_logits
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
-from robustq.defences.saved import load
 from robustq.errors import RobustQError, SpecError
-from robustq.models import RBFSVM
+from robustq.models import RBFSVM, Training, fit
 from robustq.seeding import torch_generator
 
 # What is compared where a specification names no recipes: one or two of every layer of the pipeline.
@@ -158,22 +158,55 @@ def _run_unit(text: str, row: Entrant, seed: int, run: Path) -> str:
     spec, data = _known(text)
     folder = unit_folder(run, row, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    begun, fresh = time.perf_counter(), read_stage(folder / "train.json") is None
+    fresh = read_stage(folder / "train.json") is None
+    _warm_up()
+    begun = time.perf_counter()
     model = trained(spec, data, row, seed, folder).requires_grad_(False)
+    seconds = time.perf_counter() - begun
     if fresh:
         (folder / "timing.json").unlink(missing_ok=True)
-        seconds = time.perf_counter() - begun
-        stage(
-            folder / "timing.json",
-            lambda: {"train": seconds, "answer": defended.timed(model, data)},
-        )
-    first = None if row.key == "quantum" else _undefended(run, spec, seed)
-    subject = defended.Subject(model, first)
-    stage(folder / "clean.json", lambda: defended.clean(subject, data))
-    stage(folder / "attack.json", lambda: defended.attacked(subject, data, spec, (seed, row.key)))
+    stage(folder / "timing.json", lambda: {"train": seconds, "answer": defended.timed(model, data)})
+    _attack(model, row, seed, run, (spec, data))
     if stages.quantum_core(model) is not None and isinstance(model, QuantumClassifier):
         _measure_quantum(model, folder, spec, data, seed)
     return folder.name
+
+
+@lru_cache(maxsize=1)
+def _warm_up() -> None:
+    """What the first training of a process pays besides (torch loads its compiler) is no defence's cost."""
+    x, y = torch.rand(4, 1, generator=torch.Generator()), torch.tensor([0, 1, 0, 1])
+    fit(nn.Linear(1, 2), x, y, generator=torch.Generator(), training=Training(epochs=1))
+
+
+def _attack(
+    model: nn.Module, row: Entrant, seed: int, run: Path, given: tuple[Spec, Dataset]
+) -> None:
+    """Clean answers and survivors; the undefended model's adversarial inputs are kept for the others."""
+    spec, data = given
+    folder, first = unit_folder(run, row, seed), row.key == "quantum"
+    if first and load_inputs(folder / "adversarial.safetensors") is None:
+        (folder / "attack.json").unlink(missing_ok=True)
+    subject = defended.Subject(model, {} if first else _transferred(run, spec, seed))
+    stage(folder / "clean.json", lambda: defended.clean(subject, data))
+
+    def work() -> dict[str, Any]:
+        content, found = defended.attacked(subject, data, spec, (seed, row.key))
+        if first:
+            save_inputs(
+                {repr(eps): x for eps, x in found.items()}, folder / "adversarial.safetensors"
+            )
+        return content
+
+    stage(folder / "attack.json", work)
+
+
+def _transferred(run: Path, spec: Spec, seed: int) -> dict[float, Tensor]:
+    """What was found on the undefended model of this seed, by eps."""
+    folder = unit_folder(run, Entrant("quantum", spec.model.name), seed)
+    found = load_inputs(folder / "adversarial.safetensors")
+    assert found is not None
+    return {eps: found[repr(eps)] for eps in spec.threat.eps}
 
 
 def _measure_quantum(
@@ -183,10 +216,6 @@ def _measure_quantum(
     stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
     if spec.certificate.build() is not None:
         stage(folder / "certified.json", lambda: certified(model, data, spec, seed))
-
-
-def _undefended(run: Path, spec: Spec, seed: int) -> nn.Module:
-    return load(unit_folder(run, Entrant("quantum", spec.model.name), seed)).requires_grad_(False)
 
 
 def _write_timing(run: Path, spec: Spec, everyone: Sequence[Entrant]) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks import Adaptive, QuantumAutoAttack, Transfer, UniformNoise, run_attack
+from robustq.attacks import Adaptive, QuantumAutoAttack, UniformNoise, run_attack
 from robustq.bench.spec import Spec
 from robustq.bench.stages import pack
 from robustq.contracts import (
     Attack,
+    AttackResult,
     Classifier,
+    Problem,
     RandomisedClassifier,
     RejectingClassifier,
     Threat,
@@ -25,7 +27,6 @@ from robustq.contracts import (
 from robustq.data import Dataset
 from robustq.seeding import torch_generator
 
-ATTACKS = ("usual", "transfer", "adaptive", "noise")
 ROUNDS = 5  # of the clock
 
 
@@ -35,11 +36,12 @@ class Subject:
 
     Attributes:
         model: the model.
-        undefended: the model of the same seed without defence; None if it is that one.
+        transferred: what the strongest attack found on the undefended model of the same seed, by eps,
+            shape of the test inputs; none if it is that one.
     """
 
     model: nn.Module
-    undefended: nn.Module | None
+    transferred: Mapping[float, Tensor]
 
     @property
     def answers(self) -> int:
@@ -52,13 +54,21 @@ class Subject:
         return self.model.twins() if isinstance(self.model, TwinnedClassifier) else ()
 
     def attacks(self, usual: Attack) -> dict[str, Attack]:
-        """By name; the defended model's own last, so that its findings add to the others'."""
+        """By name, all but the transferred inputs, which are there already."""
         strongest = QuantumAutoAttack()
-        found: dict[str, Attack] = {"usual": usual}
-        if self.undefended is not None:
-            found["transfer"] = Transfer(strongest, surrogate=self.undefended)
-        found["adaptive"] = Adaptive(strongest, self.twins) if self.twins else strongest
-        return {**found, "noise": UniformNoise()}
+        adaptive = Adaptive(strongest, self.twins) if self.twins else strongest
+        return {"usual": usual, "adaptive": adaptive, "noise": UniformNoise()}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An attack whose candidates are known: adversarial inputs of another model."""
+
+    candidates: Tensor
+
+    def search(self, problem: Problem) -> Tensor:
+        """The candidates."""
+        return self.candidates
 
 
 def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
@@ -82,43 +92,45 @@ def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
 
 def attacked(
     subject: Subject, data: Dataset, spec: Spec, path: Sequence[str | int]
-) -> dict[str, Any]:
-    """Who survives each attack at every eps; threat sets are nested, so only survivors are attacked again."""
+) -> tuple[dict[str, Any], dict[float, Tensor]]:
+    """Who survives each attack at every eps, and the adaptive attack's strongest inputs by eps.
+
+    Threat sets are nested, so only survivors are attacked again.
+    """
     x, y = data.tensors("test")
     searches = subject.attacks(spec.attack.build())
-    alive = {name: torch.ones(len(x), dtype=torch.bool) for name in searches}
-    curve = []
+    alive = {name: torch.ones(len(x), dtype=torch.bool) for name in (*searches, "transfer")}
+    curve, found, strongest = [], {}, x.clone()
     for eps in spec.threat.eps:
         level: dict[str, Any] = {"eps": eps, "queries": 0, "gradients": 0}
-        for name, attack in searches.items():
+        known = subject.transferred.get(eps)
+        for name in (*searches, *(() if known is None else ("transfer",))):
             stream = torch_generator(spec.seed, *path, "attack", name, repr(eps))
-            cost = _survive(subject, attack, (x, y), spec.threat.build(eps), alive[name], stream)
-            level["queries"] += cost[0]
-            level["gradients"] += cost[1]
-        level |= {name: pack(alive[name]) for name in searches}
-        level.setdefault("transfer", level["adaptive"])  # the undefended model against itself
-        curve.append(level)
-    return {"curve": curve}
+            rows = alive[name].nonzero()[:, 0]
+            attack = searches[name] if name in searches else Ready(torch.as_tensor(known)[rows])
+            result = _verdict(subject, attack, (x[rows], y[rows]), spec.threat.build(eps), stream)
+            alive[name][rows] = result.robust
+            level["queries"] += result.queries
+            level["gradients"] += result.gradients
+            if name == "adaptive":
+                strongest[rows] = result.x_adv
+        found[eps] = strongest.clone()
+        if known is None:
+            alive["transfer"] = alive["adaptive"].clone()
+        curve.append(level | {name: pack(bits) for name, bits in alive.items()})
+    return {"curve": curve}, found
 
 
-def _survive(
+def _verdict(
     subject: Subject,
     attack: Attack,
     data: tuple[Tensor, Tensor],
     threat: Threat,
-    alive: Tensor,
     stream: torch.Generator,
-) -> tuple[int, int]:
-    """Attack those still alive, mark who is not; queries and gradients spent."""
-    rows = alive.nonzero()[:, 0]
-    if not len(rows):
-        return 0, 0
-    x, y = (part[rows] for part in data)
-    result = run_attack(
-        attack, subject.model, x, y, threat, generator=stream, answers=subject.answers
+) -> AttackResult:
+    return run_attack(
+        attack, subject.model, *data, threat, generator=stream, answers=subject.answers
     )
-    alive[rows] = result.robust
-    return result.queries, result.gradients
 
 
 def timed(model: nn.Module, data: Dataset) -> float:

@@ -13,6 +13,7 @@ from robustq.cli import (
     attack,
     audit,
     certify,
+    defend,
     doctor,
     listing,
     poison,
@@ -26,7 +27,7 @@ from robustq.errors import RobustQError
 
 app = typer.Typer(
     name="robustq",
-    help="The trust stack for quantum machine learning: assess, train, attack, certify, report.",
+    help="The trust stack for quantum machine learning: assess, train, attack, defend, certify, report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +37,7 @@ app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("certify")(certify.certify)
+app.command("defend")(defend.defend)
 app.command("transfer")(transfer.transfer)
 app.command("tamper")(tamper.tamper)
 app.command("poison")(poison.poison)
@@ -58,7 +60,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """The trust stack for quantum machine learning: assess, train, attack, certify, report."""
+    """The trust stack for quantum machine learning: assess, train, attack, defend, certify, report."""
 
 
 def main() -> None:
