@@ -18,6 +18,10 @@ from robustq.stats import Interval
 SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
 
 
+# Runs of other commands, by the file they leave.
+OTHERS = {"transfer": "transfer", "defences": "defence", "codesign": "co-design"}
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -317,8 +321,9 @@ def read_results(run: Path) -> Results:
         return Results.model_validate_json(path.read_bytes())
     except OSError as failure:
         hint = " (unfinished: run the same assess command again)" if run.is_dir() else ""
-        if (run / "transfer.json").exists():
-            hint = f": it is a transfer run, see {run / 'transfer.html'}"
+        for name, kind in OTHERS.items():
+            if (run / f"{name}.json").exists():
+                hint = f": it is a {kind} run, see {run / f'{name}.html'}"
         raise RunError(f"expected a finished run, but {path} cannot be read{hint}") from failure
     except ValidationError as failure:
         first = failure.errors()[0]
