@@ -1,0 +1,147 @@
+"""Adversarial training in state space: the adversary moves the encoded state itself.
+
+Liu & Wittek, PRA 101, 062331 (2020); Lu, Duan & Deng, Phys. Rev. Research 2, 033212 (2020).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from robustq.contracts import Step
+from robustq.defences.options import check_shares
+from robustq.defences.readout import PulledBack
+
+
+@dataclass(frozen=True)
+class StateTraining:
+    """Cross-entropy at the worst state within an infidelity of the encoded one.
+
+    Every adversary on the input is one on the state, but not the other way round: this withstands whatever
+    stands between the classifier and its state. No search is needed: for one wrong class the worst state is
+    ``(mu - V)^-1 psi`` with ``V`` the difference of two effective observables and ``mu`` the root of one
+    equation. With two classes it is exact, with more the worst of the wrong classes' ones is taken.
+
+    Args:
+        infidelity: ``1 - |<psi|phi>|^2`` at most.
+        weight: share of the moved state's loss, in [0, 1].
+
+    >>> StateTraining(0.05).weight
+    1.0
+    """
+
+    infidelity: float = 0.05
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_shares("state training", infidelity=self.infidelity, weight=self.weight)
+
+    def losses(self, model: Any, step: Step) -> Tensor:
+        """``weight * CE(moved state) + (1 - weight) * CE(clean state)``.
+
+        Raises:
+            ModelError: unless the model is a circuit, or a hybrid, whose encoded state is pure.
+        """
+        view = PulledBack.of(model, step.x)
+        clean = view.states
+        with torch.no_grad():
+            worst = worst_states(view.forms(), clean.to(torch.complex128), step.y, self.infidelity)
+        losses = cross_entropy(
+            view.logits(carried(worst.to(clean.dtype), clean)), step.y, reduction="none"
+        )
+        if self.weight < 1:
+            plain = cross_entropy(view.logits(clean), step.y, reduction="none")
+            losses = self.weight * losses + (1 - self.weight) * plain
+        return losses
+
+
+def carried(worst: Tensor, clean: Tensor) -> Tensor:
+    """The worst states as functions of clean ones that still depend on trained angles.
+
+    On the arc from ``clean``, at the same infidelity for any angles: then the gradient is that of the
+    maximum (envelope theorem), also where trained gates stand between the encoding ones.
+    """
+    along = _overlap(clean.detach(), worst)
+    across = worst - along * clean.detach()
+    kept = across - _overlap(clean, across) * clean
+    length = torch.linalg.vector_norm(kept, dim=1, keepdim=True)
+    tiny = torch.finfo(length.dtype).tiny
+    turned = torch.linalg.vector_norm(across, dim=1, keepdim=True) / length.clamp_min(tiny)
+    moved: Tensor = along * clean + turned * kept
+    return moved
+
+
+def worst_states(forms: Tensor, states: Tensor, y: Tensor, infidelity: float) -> Tensor:
+    """Unit states of the largest cross-entropy within an infidelity of the given ones.
+
+    Args:
+        forms: Hermitian, complex128 ``(classes, dimension, dimension)``; logits are their means.
+        states: complex128 unit vectors ``(batch, dimension)``.
+        y: labels ``(batch,)``.
+        infidelity: in [0, 1].
+
+    >>> z = torch.tensor([[1.0, 0.0], [0.0, -1.0]], dtype=torch.complex128)
+    >>> psi = torch.tensor([[1.0, 0.0]], dtype=torch.complex128)
+    >>> worst_states(torch.stack([z, -z]), psi, torch.tensor([0]), 0.25).abs().square()
+    tensor([[0.7500, 0.2500]], dtype=torch.float64)
+    """
+    best, highest = states.clone(), torch.full_like(states[:, 0].real, -torch.inf)
+    for label in torch.unique(y).tolist():
+        rows = (y == label).nonzero()[:, 0]
+        for rival in range(len(forms)):
+            if rival == label:
+                continue
+            moved = furthest(forms[rival] - forms[label], states[rows], infidelity)
+            logits = torch.einsum("bi,kij,bj->bk", moved.conj(), forms, moved).real
+            loss = cross_entropy(logits, y[rows], reduction="none")
+            better = loss > highest[rows]
+            best[rows[better]], highest[rows[better]] = moved[better], loss[better]
+    return best
+
+
+def furthest(form: Tensor, states: Tensor, infidelity: float) -> Tensor:
+    """Unit states within an infidelity with the largest mean of a Hermitian form, ``(batch, dimension)``.
+
+    Stationary states are ``(mu - V)^-1 psi``; the infidelity falls as ``mu`` grows above the largest
+    eigenvalue, so that bisection finds it. Where ``psi`` has no part in the largest eigenspace (the hard case) a
+    tiny one is added.
+    """
+    values, vectors = torch.linalg.eigh(form)
+    spread = float(values[-1] - values[0])
+    if infidelity == 0 or spread <= 1e-12 * float(values.abs().max()):
+        return states
+    parts = states @ vectors.conj()
+    top = values >= values[-1] - 1e-9 * spread
+    absent = parts[:, top].abs().square().sum(1) < TINY**2
+    parts[:, -1] += torch.where(absent, TINY, 0.0)
+    gaps = (values[-1] - values) / spread
+
+    def at(log_s: Tensor) -> Tensor:
+        moved = parts / (log_s.exp()[:, None] + gaps)
+        unit: Tensor = moved / torch.linalg.vector_norm(moved, dim=1, keepdim=True)
+        return unit
+
+    length = torch.linalg.vector_norm(parts, dim=1)
+    low = torch.full_like(length, math.log(1e-14))
+    high = torch.full_like(length, math.log(1e9))
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        near = ((parts.conj() * at(middle)).sum(1).abs() / length).square() >= 1 - infidelity
+        low, high = torch.where(near, low, middle), torch.where(near, middle, high)
+    found: Tensor = at(high) @ vectors.T
+    return found
+
+
+TINY = 1e-9  # a part of a state that counts as none
+ROUNDS = 60  # halvings of the logarithm of mu
+
+
+def _overlap(left: Tensor, right: Tensor) -> Tensor:
+    """``<left|right>`` of each row, ``(batch, 1)``."""
+    found: Tensor = (left.conj() * right).sum(1, keepdim=True)
+    return found
