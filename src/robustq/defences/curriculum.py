@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -64,24 +64,39 @@ class Curriculum:
         Raises:
             SpecError: if it faces no threat.
         """
-        grown: Defence = self._grown(self.on, self.share(progress))
+        whole = self.on if _faces_a_threat(self.on) else self._opposed(self.on)
+        grown: Defence = self._grown(whole, self.share(progress))
         return grown
 
-    def _grown(self, defence: Any, share: float) -> Any:
+    def _opposed(self, defence: Any) -> Any:
+        """The defence with adversarial training where it stands on ordinary training."""
         if isinstance(defence, Plain):
-            defence = AdversarialTraining(self.attack, self.threat)
-        changes: dict[str, Any] = {}
-        if hasattr(defence, "threat"):
-            changes["threat"] = _smaller(defence.threat, share)
-            if self.grow_steps and hasattr(defence, "attack"):
-                changes["attack"] = _shorter(defence.attack, share)
-        elif hasattr(defence, "on"):
-            changes["on"] = self._grown(defence.on, share)
-        else:
+            return AdversarialTraining(self.attack, self.threat)
+        if "on" not in _names(defence):
             raise SpecError(
                 f"curriculum: expected a defence with a threat, got {type(defence).__name__}"
             )
-        return replace(defence, **changes)
+        return replace(defence, on=self._opposed(defence.on))
+
+    def _grown(self, defence: Any, share: float) -> Any:
+        """Every threat in it at a share of its budget."""
+        names, changes = _names(defence), {}
+        if "threat" in names:
+            changes["threat"] = _smaller(defence.threat, share)
+        if "attack" in names and self.grow_steps:
+            changes["attack"] = _shorter(defence.attack, share)
+        if "on" in names:
+            changes["on"] = self._grown(defence.on, share)
+        return replace(defence, **changes) if changes else defence
+
+
+def _names(defence: Any) -> set[str]:
+    return {each.name for each in fields(defence)} if is_dataclass(defence) else set()
+
+
+def _faces_a_threat(defence: Any) -> bool:
+    names = _names(defence)
+    return "threat" in names or ("on" in names and _faces_a_threat(defence.on))
 
 
 def _smaller(threat: Any, share: float) -> Any:

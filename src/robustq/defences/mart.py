@@ -17,7 +17,7 @@ from robustq.defences.options import check_not_negative
 
 @dataclass(frozen=True)
 class MART:
-    """``BCE(attacked) + beta * KL(clean || attacked) * (1 - p_y(clean))``, eq. (11) of the paper.
+    """``BCE(attacked) + beta * KL(clean || attacked) * (1 - p_y(clean))``.
 
     The boosted cross-entropy also pushes the likeliest wrong class down:
     ``BCE = -log p_y - log(1 - max_{k != y} p_k)``.

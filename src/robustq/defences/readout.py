@@ -12,6 +12,7 @@ from torch import Tensor
 from robustq.circuits import Circuit, Observable
 from robustq.engine import measurement as m
 from robustq.engine import noisy
+from robustq.engine.statevector import unitary
 from robustq.errors import ModelError
 from robustq.models import HybridNet, QuantumNet
 from robustq.noise import Device, Mapped, NoiseModel
@@ -63,7 +64,11 @@ class PulledBack:
         states = noisy.push_pure(circuit, inputs, prefix, matrices)
         plan = m.exact(m.as_tuple(observables), circuit.qubits, noise.readouts_of(circuit.qubits))
         operators = torch.as_tensor(plan.matrices()).to(states)
-        effective = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
+        if any(event.channel for event in suffix):
+            effective = noisy.pull_back(operators, suffix, matrices, circuit.qubits)
+        else:  # without channels one unitary serves every row
+            behind = unitary(noisy.only(circuit, suffix, 0), core.theta.to(x.dtype))
+            effective = behind.mH @ operators @ behind
         states = states.expand(len(x), -1)
         return PulledBack(states, effective, plan, model.read)
 

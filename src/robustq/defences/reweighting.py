@@ -24,7 +24,7 @@ class CVaR:
     """The mean loss of the worst ``share`` of a batch: conditional value at risk.
 
     ``max sum q_i l_i`` over weights ``q_i <= 1 / (share * batch)`` that add up to one. On batches it is a
-    little below that of all rows, as the paper's section 3 bounds.
+    little below that of all rows, a bias that the paper bounds.
 
     Args:
         share: of the inputs that count, in (0, 1]; 1 is the mean.
@@ -54,8 +54,8 @@ def tail_weights(losses: Tensor, share: float) -> Tensor:
     tensor([0.0000, 2.6667, 1.3333, 0.0000])
     """
     most = 1 / share
-    ranks = losses.argsort(descending=True).argsort()
-    return (len(losses) - most * ranks).clamp(0, most).to(losses.dtype)
+    ranks = losses.argsort(descending=True).argsort().to(losses.dtype)
+    return (len(losses) - most * ranks).clamp(0, most)
 
 
 @dataclass(frozen=True)

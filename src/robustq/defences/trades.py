@@ -17,7 +17,7 @@ from robustq.defences.options import check_not_negative
 
 @dataclass(frozen=True)
 class TRADES:
-    """``CE(clean) + beta * max KL(clean || attacked)``, eq. (5) with the KL divergence as surrogate.
+    """``CE(clean) + beta * max KL(clean || attacked)``, the multi-class form of the paper.
 
     The inner search raises the divergence itself, from a random point of the threat set, since at the clean
     input its gradient is zero.
