@@ -136,6 +136,12 @@ def test_guards_and_parts_keep_their_names(generator):
     inner = qnn(2, 2, generator=generator, layers=1)
     assert list(drifting(Fronted(torch.nn.Identity(), inner))) == ["model.theta"]
     assert list(drifting(hybrid(4, 2, generator=generator))) == ["core.theta"]
+    step = Step(x=torch.rand(4, 2, generator=generator), y=torch.arange(4) % 2, generator=generator)
+    found, bare = (
+        AngleTraining(0.2).losses(model, step)
+        for model in (Fronted(torch.nn.Identity(), inner), inner)
+    )
+    torch.testing.assert_close(found, bare)
 
 
 def test_it_buys_accuracy_under_the_worst_drift():

@@ -84,25 +84,19 @@ def test_layers_stand_on_what_is_before_them(name, generator):
 
 @pytest.mark.slow
 def test_they_buy_robustness_on_real_data():
-    """Against PGD of 20 steps and 3 restarts, with clean accuracy kept above the majority's."""
+    """Against PGD of 20 steps and 3 restarts; not by answering the commoner class."""
     data = prepare(load("breast-cancer"), features=4)
     (x, y), (held, truth) = data.tensors("train"), data.tensors("test")
-    majority = float((truth == truth.mode().values).double().mean())
-    robust, penalty = {}, GradientPenalty(THREAT)
-    for defence in (
-        Plain(),
-        TRADES(THREAT, beta=3.0, steps=3),
-        Fast(THREAT),
-        Free(THREAT),
-        penalty,
-    ):
+    commoner = float((truth == truth.mode().values).double().mean())
+    threat, robust = Linf(0.075, (0.0, 1.0)), []
+    searched = TRADES(threat, beta=3.0, steps=3), Fast(threat), Free(threat)
+    for defence in (Plain(), GradientPenalty(threat), *searched):
         model = qnn(4, 2, generator=torch_generator(0, "init"), layers=3)
         plan = Training(epochs=12, lr=0.05)
         fit(model, x, y, generator=torch_generator(0, "fit"), training=plan, defence=defence)
-        found = run_attack(PGD(), model, held, truth, THREAT, generator=torch_generator(0))
-        assert float(found.correct.double().mean()) > majority + 0.15
-        robust[type(defence).__name__] = float(found.robust.double().mean())
-    plain = robust.pop("Plain")
-    print(plain, robust)
-    assert min(robust.values()) > plain + 0.05
-    assert min(robust.values()) > majority + 0.05
+        found = run_attack(PGD(), model, held, truth, threat, generator=torch_generator(0))
+        assert float(found.correct.double().mean()) > commoner + 0.15
+        robust.append(float(found.robust.double().mean()))
+    plain, penalty, *searched_robust = robust
+    assert penalty > plain + 0.03
+    assert min(searched_robust) > max(plain + 0.1, commoner)

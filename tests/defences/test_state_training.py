@@ -10,8 +10,9 @@ from torch.nn.functional import cross_entropy
 from robustq.attacks import PGD, ExactState, run_attack
 from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, per_qubit_z, theta, x, z
 from robustq.data import load, prepare
-from robustq.defences import Plain, StateTraining
-from robustq.defences.readout import PulledBack
+from robustq.defences import Fronted, Plain, StateTraining
+from robustq.defences.filters.quantise import Quantise
+from robustq.defences.pulled_back import PulledBack
 from robustq.defences.state_training import furthest, worst_states
 from robustq.errors import ModelError, SpecError
 from robustq.models import HybridNet, QuantumNet, Training, fit
@@ -167,6 +168,17 @@ def test_weight_mixes_and_no_budget_is_plain(generator):
     torch.testing.assert_close(loss(0.1, 0.0), plain)
     torch.testing.assert_close(loss(0.1, 0.3), 0.3 * loss(0.1) + 0.7 * plain)
     assert float(plain.detach()) + 0.1 < float(loss(0.1).detach()) < float(loss(0.2).detach())
+
+
+def test_something_in_front_of_the_model_stays_in_front(generator):
+    model = qnn(3, 2, generator=generator, layers=1).double()
+    points, y = inputs(generator)
+    fronted = Fronted(Quantise(2), model)
+    found, bare = (
+        mean_loss(StateTraining(0.1), each, seen, y, generator)
+        for each, seen in ((fronted, points), (model, Quantise(2)(points)))
+    )
+    torch.testing.assert_close(found, bare)
 
 
 def test_it_buys_robustness_against_the_exact_state_attack():

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from robustq.contracts import Attack, Defence, Step, Threat
 from robustq.defences.adversarial_training import AdversarialTraining
-from robustq.defences.options import check_shares
 from robustq.defences.plain import Plain
+from robustq.defences.training_options import check_shares
 from robustq.errors import SpecError
 from robustq.threats import L0
 

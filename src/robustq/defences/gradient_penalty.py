@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Defence, Step, Threat
-from robustq.defences.options import check_not_negative
 from robustq.defences.plain import Plain
+from robustq.defences.training_options import check_not_negative
 from robustq.errors import SpecError
 from robustq.threats import L1, L2, Linf
 

@@ -12,7 +12,7 @@ from torch.nn.functional import log_softmax
 from robustq.contracts import Attack, Step, Threat
 from robustq.defences.ascent import divergence
 from robustq.defences.inner import worst_inputs
-from robustq.defences.options import check_not_negative
+from robustq.defences.training_options import check_not_negative
 
 
 @dataclass(frozen=True)

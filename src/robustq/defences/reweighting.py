@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from robustq.contracts import Defence, Step
-from robustq.defences.options import check_not_negative
 from robustq.defences.plain import Plain
+from robustq.defences.training_options import check_not_negative
 from robustq.errors import SpecError
 
 KEY = "group-dro"  # of what is remembered

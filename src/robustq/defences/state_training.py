@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from robustq.contracts import Step
-from robustq.defences.options import check_shares
-from robustq.defences.readout import PulledBack
+from robustq.defences.pulled_back import PulledBack
+from robustq.defences.training_options import check_shares
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Step, Threat
 from robustq.defences.ascent import as_it_is, climb, divergence
-from robustq.defences.options import check_not_negative
+from robustq.defences.training_options import check_not_negative
 
 
 @dataclass(frozen=True)

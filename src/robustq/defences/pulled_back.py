@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits import Circuit, Observable
+from robustq.defences.fronted import Fronted
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.statevector import unitary
@@ -41,7 +42,8 @@ class PulledBack:
         """The model at inputs ``(batch, features)``, at today's parameters.
 
         Raises:
-            ModelError: for anything but a circuit or a hybrid whose encoded state is pure.
+            ModelError: for anything but a circuit or a hybrid whose encoded state is pure; something in
+                front of it does no harm.
 
         >>> from robustq.circuits import ansaetze, encodings, per_qubit_z
         >>> circuit = encodings.angle(2).then(ansaetze.brickwork(2))
@@ -49,6 +51,8 @@ class PulledBack:
         >>> PulledBack.of(model, torch.zeros(3, 2)).states.shape
         torch.Size([3, 4])
         """
+        if isinstance(model, Fronted):
+            return PulledBack.of(model.model, model.front(x))
         core = model.core if isinstance(model, HybridNet) else model
         if not isinstance(core, QuantumNet):
             raise ModelError(f"expected a quantum or hybrid model, got {type(model).__name__}")
