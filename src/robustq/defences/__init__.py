@@ -1,17 +1,42 @@
 """Defences: values that make a training step safer, or stand around a model."""
 
 from robustq.defences.adversarial_training import AdversarialTraining
+from robustq.defences.angle_training import AngleTraining
+from robustq.defences.augmentation import NoisyInputs
+from robustq.defences.curriculum import Curriculum
+from robustq.defences.fast import Fast
 from robustq.defences.filters.quantise import FeatureSqueezing
+from robustq.defences.free import Free
 from robustq.defences.fronted import Fronted
+from robustq.defences.gradient_penalty import GradientPenalty
+from robustq.defences.label_smoothing import LabelSmoothing
 from robustq.defences.lipschitz_margin import LipschitzMargin
+from robustq.defences.mart import MART
+from robustq.defences.mixed_threats import MixedThreats
 from robustq.defences.plain import Plain
 from robustq.defences.recipe import Recipe
+from robustq.defences.reweighting import CVaR, GroupDRO
+from robustq.defences.state_training import StateTraining
+from robustq.defences.trades import TRADES
 
 __all__ = [
+    "MART",
+    "TRADES",
     "AdversarialTraining",
+    "AngleTraining",
+    "CVaR",
+    "Curriculum",
+    "Fast",
     "FeatureSqueezing",
+    "Free",
     "Fronted",
+    "GradientPenalty",
+    "GroupDRO",
+    "LabelSmoothing",
     "LipschitzMargin",
+    "MixedThreats",
+    "NoisyInputs",
     "Plain",
     "Recipe",
+    "StateTraining",
 ]

@@ -11,9 +11,21 @@ from collections.abc import Mapping
 
 from robustq.catalogue import Entry
 from robustq.defences.adversarial_training import AdversarialTraining
+from robustq.defences.angle_training import AngleTraining
+from robustq.defences.augmentation import NoisyInputs
+from robustq.defences.curriculum import Curriculum
+from robustq.defences.fast import Fast
 from robustq.defences.filters.quantise import FeatureSqueezing
+from robustq.defences.free import Free
+from robustq.defences.gradient_penalty import GradientPenalty
+from robustq.defences.label_smoothing import LabelSmoothing
 from robustq.defences.lipschitz_margin import LipschitzMargin
+from robustq.defences.mart import MART
+from robustq.defences.mixed_threats import MixedThreats
 from robustq.defences.plain import Plain
+from robustq.defences.reweighting import CVaR, GroupDRO
+from robustq.defences.state_training import StateTraining
+from robustq.defences.trades import TRADES
 
 DEFENCES: Mapping[str, Entry] = {
     "none": Entry(Plain, "ordinary training", "-", {"layer": "training", "cost": "1x"}, null=True),
@@ -23,6 +35,37 @@ DEFENCES: Mapping[str, Entry] = {
     "lipschitz-margin": Entry(LipschitzMargin, "train for margins that a bound certifies",
                               "Tsuzuku, Sato & Sugiyama, NeurIPS 2018",
                               {"layer": "training", "cost": "about 1x", "model": "features turn gates"}),
+    "trades": Entry(TRADES, "train for answers that do not change", "Zhang et al., ICML 2019",
+                    {"layer": "training", "cost": "about 2 + steps times the training", "inner": "ascent"}),
+    "mart": Entry(MART, "attacked inputs, the misclassified ones count more", "Wang et al., ICLR 2020",
+                  {"layer": "training", "cost": "about 2 + steps times the training", "inner": "attack"}),
+    "fast-training": Entry(Fast, "train on one step from a random start", "Wong, Rice & Kolter, ICLR 2020",
+                           {"layer": "training", "cost": "about 2x"}),
+    "free-training": Entry(Free, "one gradient trains the model and attacks it",
+                           "Shafahi et al., NeurIPS 2019; Zheng et al., CVPR 2020",
+                           {"layer": "training", "cost": "about 1x"}),
+    "curriculum": Entry(Curriculum, "an inner adversary that grows", "Cai, Liu & Song, IJCAI 2018",
+                        {"layer": "training", "cost": "that of the defence it stands on", "inner": "attack"}),
+    "mixed-threats": Entry(MixedThreats, "train on attacks in several norms", "Tramer & Boneh, NeurIPS 2019",
+                           {"layer": "training", "cost": "about 1 + steps times the training, a norm",
+                            "inner": "attack"}),
+    "state-training": Entry(StateTraining, "train on the worst encoded states", "Liu & Wittek, PRA 101 (2020)",
+                            {"layer": "training", "cost": "about 2x, an eigenproblem a step",
+                             "model": "quantum or hybrid, pure up to its encoder"}),
+    "angle-training": Entry(AngleTraining, "train at the worst drift of the gate angles",
+                            "Wu, Xia & Wang, NeurIPS 2020; Foret et al., ICLR 2021",
+                            {"layer": "training", "cost": "about 1 + steps times the training"}),
+    "cvar": Entry(CVaR, "the worst losses of a batch count", "Levy et al., NeurIPS 2020",
+                  {"layer": "training", "cost": "1x"}),
+    "group-dro": Entry(GroupDRO, "the worst class counts", "Sagawa et al., ICLR 2020",
+                       {"layer": "training", "cost": "1x"}),
+    "gradient-penalty": Entry(GradientPenalty, "small slopes of the loss at the inputs",
+                              "Ross & Doshi-Velez, AAAI 2018",
+                              {"layer": "training", "cost": "about 3x, a second derivative"}),
+    "noisy-inputs": Entry(NoisyInputs, "train under Gaussian noise, to be smoothed",
+                          "Cohen, Rosenfeld & Kolter, ICML 2019", {"layer": "training", "cost": "1x"}),
+    "label-smoothing": Entry(LabelSmoothing, "labels that are not quite sure", "Szegedy et al., CVPR 2016",
+                             {"layer": "training", "cost": "1x"}),
     "feature-squeezing": Entry(FeatureSqueezing, "few bits a feature", "Xu, Evans & Qi, NDSS 2018",
                                {"layer": "data", "cost": "1x"}),
 }  # fmt: skip
