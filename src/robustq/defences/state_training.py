@@ -92,11 +92,8 @@ def worst_states(forms: Tensor, states: Tensor, y: Tensor, infidelity: float) ->
     >>> worst_states(torch.stack([z, -z]), psi, torch.tensor([0]), 0.25).abs().square()
     tensor([[0.7500, 0.2500]], dtype=torch.float64)
     """
-    best, highest, classes = (
-        states.clone(),
-        torch.full_like(states[:, 0].real, -torch.inf),
-        len(forms),
-    )
+    best, classes = states, len(forms)
+    highest = torch.full_like(states[:, 0].real, -torch.inf)
     values, vectors = torch.linalg.eigh(forms[None] - forms[:, None])  # of each label's rivals
     for further in range(1, classes):
         pairs = y, (y + further) % classes
