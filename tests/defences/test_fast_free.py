@@ -97,11 +97,14 @@ def test_free_keeps_each_row_s_own_perturbation(generator):
 def test_free_in_a_smaller_threat_and_in_l2(generator):
     x, y = batch(generator, 2)
     model, rows, memory = model_of(), torch.arange(2), {}
+    seen = []
+    model.register_forward_pre_hook(lambda module, given: seen.append(given[0].detach()))
     for threat in (Linf(0.4), L2(0.1)):
         step = Step(x=x, y=y, generator=generator, rows=rows, progress=0.3, memory=memory)
         Free(threat).losses(model, step).mean().backward()
         deltas = memory[KEY].of(rows)
         assert bool(threat.contains(x + deltas, x).all())
+        assert bool(threat.contains(seen[-1], x).all())  # what was remembered of a larger one, too
     across = TOWARDS[y] * torch.tensor([1.0, 2.0]) / 5**0.5
     assert bool(((deltas * across).sum(1) > 0.05).all())  # along the unit gradient, not its sign
 

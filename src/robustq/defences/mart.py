@@ -44,9 +44,8 @@ class MART:
         """The boosted cross-entropy and the weighted divergence of each input."""
         attacked = model(worst_inputs(self.attack, model, step, self.threat))
         clean = model(step.x)
-        doubt = 1 - clean.softmax(1).gather(1, step.y[:, None])[:, 0]
-        losses: Tensor = boosted(attacked, step.y)
-        return losses + self.beta * doubt * divergence(clean, attacked)
+        doubt: Tensor = 1 - clean.softmax(1).gather(1, step.y[:, None])[:, 0]
+        return boosted(attacked, step.y) + self.beta * doubt * divergence(clean, attacked)
 
 
 def boosted(logits: Tensor, y: Tensor) -> Tensor:

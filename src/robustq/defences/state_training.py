@@ -92,22 +92,20 @@ def worst_states(forms: Tensor, states: Tensor, y: Tensor, infidelity: float) ->
     >>> worst_states(torch.stack([z, -z]), psi, torch.tensor([0]), 0.25).abs().square()
     tensor([[0.7500, 0.2500]], dtype=torch.float64)
     """
-    best, highest, classes = (
-        states.clone(),
-        torch.full_like(states[:, 0].real, -torch.inf),
-        len(forms),
-    )
-    known = torch.linalg.eigh(forms[None] - forms[:, None])  # of each label's rivals
+    best, classes = states, len(forms)
+    highest = torch.full_like(states[:, 0].real, -torch.inf)
+    values, vectors = torch.linalg.eigh(forms[None] - forms[:, None])  # of each label's rivals
     for further in range(1, classes):
         pairs = y, (y + further) % classes
-        moved = furthest(known[0][pairs], known[1][pairs], states, infidelity)
+        moved = furthest(values[pairs], vectors[pairs], states, infidelity)
         loss = cross_entropy(_means(forms, moved), y, reduction="none")
         better = loss > highest
         best, highest = torch.where(better[:, None], moved, best), torch.maximum(highest, loss)
     for _ in range(IMPROVED if classes > 2 else 0):
         slopes = _means(forms, best).softmax(1) - one_hot(y, classes)
         mixed = torch.einsum("bk,kij->bij", slopes.to(forms), forms)
-        best = furthest(*torch.linalg.eigh(mixed), states, infidelity)
+        values, vectors = torch.linalg.eigh(mixed)
+        best = furthest(values, vectors, states, infidelity)
     return best
 
 
