@@ -27,38 +27,47 @@ class CertifiedRadius:
     where an input is far from it: a hinge with its corner rounded, so that rows near the budget count most.
 
     Distances are exact (one quadratic constraint, no duality gap) and so is their gradient: by the envelope
-    theorem ``d r_k = z^T dV z / (2 |V z|)`` with ``V = M_y - M_k`` and ``z`` the nearest point of the boundary, so that
-    one ordinary pass at ``z`` has the gradient of the radius in every parameter, whatever noise the model has.
-    Ding et al. (MMA training, ICLR 2020, theorem 2.1) look for that point with an attack; here it is known.
+    theorem ``d r_k = z^T dV z / (2 |V z|)`` with ``V = M_y - M_k`` and ``z`` the nearest point of the boundary,
+    so that one ordinary pass at ``z`` has the gradient of the radius in every parameter, whatever noise
+    the model has. Ding et al. (MMA training, ICLR 2020) look for that point with an attack; here it is known.
 
     Args:
-        threat: l2 in equal units; its budget is the radius aimed at. Its box is left out, which makes
-            radii no larger.
+        threat: l2 in equal units, whose budget is the radius aimed at; any other if ``eps`` is given. Its
+            box is left out, which makes radii no larger.
         weight: share of the certified loss, in [0, 1]; radii do not see the model's scale, which learns
             from the cross-entropy alone.
-        softness: how wide the hinge is rounded, as a share of the budget.
+        softness: how wide the hinge is rounded, as a share of the radius aimed at.
+        eps: the l2 radius aimed at; None for the threat's budget.
 
     >>> from robustq.threats import L2
-    >>> CertifiedRadius(L2(0.5)).weight
-    0.9
+    >>> CertifiedRadius(L2(0.5)).target
+    0.5
     """
 
     threat: Threat
     weight: float = 0.9
     softness: float = 0.5
+    eps: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threat, L2) or not self.threat.is_plain:
-            raise SpecError(
-                f"certified radius: expected an l2 threat in equal units, got {self.threat}"
-            )
-        if not 0 < self.threat.eps < math.inf:
-            raise SpecError(f"certified radius: expected eps > 0, got {self.threat.eps}")
+        if not 0 < self.target < math.inf:
+            raise SpecError(f"certified radius: expected 0 < eps < inf, got {self.target}")
         if not 0 <= self.weight <= 1 or not 0 < self.softness < math.inf:
             raise SpecError(
                 f"certified radius: expected weight in [0, 1] and softness > 0, got {self.weight} and "
                 f"{self.softness}"
             )
+
+    @property
+    def target(self) -> float:
+        """The l2 radius aimed at."""
+        if self.eps is not None:
+            return self.eps
+        if not isinstance(self.threat, L2) or not self.threat.is_plain:
+            raise SpecError(
+                f"certified radius: expected an l2 threat in equal units or an eps, got {self.threat}"
+            )
+        return self.threat.eps
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * certified + (1 - weight) * CE(clean)``.
@@ -66,24 +75,13 @@ class CertifiedRadius:
         Raises:
             CertificateError: unless the model's features are loaded as amplitudes.
         """
-        assert isinstance(self.threat, L2)
-        missing = self.threat.eps - signed_radii(model, step.x, step.y)
-        losses = torch.logsumexp(_none_to_itself(missing, step.y) / self._width, 1)
-        losses = self.weight * losses
+        missing = (self.target - signed_radii(model, step.x, step.y)) / self.target
+        missing = missing.scatter(1, step.y[:, None], 0.0)  # to itself: the one in log(1 + ...)
+        losses = self.weight * torch.logsumexp(missing / self.softness, 1)
         if self.weight < 1:
             clean = cross_entropy(model(step.x), step.y, reduction="none")
             losses = losses + (1 - self.weight) * clean
         return losses
-
-    @property
-    def _width(self) -> float:
-        assert isinstance(self.threat, L2)
-        return self.softness * self.threat.eps
-
-
-def _none_to_itself(missing: Tensor, y: Tensor) -> Tensor:
-    """Nothing is missing to the own class: the one in ``log(1 + ...)``."""
-    return missing.scatter(1, y[:, None], 0.0)
 
 
 def signed_radii(model: Any, x: Tensor, y: Tensor) -> Tensor:
@@ -100,10 +98,10 @@ def signed_radii(model: Any, x: Tensor, y: Tensor) -> Tensor:
     >>> from robustq.circuits import encodings, per_qubit_z
     >>> from robustq.models import QuantumNet
     >>> model = QuantumNet(encodings.amplitude(4), per_qubit_z(2, 2), generator=torch.Generator())
-    >>> x = torch.tensor([[1.0, 0.4, 0.2, 0.0], [1.0, 0.2, 0.4, 0.0]])
+    >>> x = torch.tensor([[1.0, 0.2, 0.4, 0.0], [1.0, 0.4, 0.2, 0.0]])
     >>> signed_radii(model, x, torch.tensor([1, 1])).detach()
-    tensor([[ 0.1414,     inf],
-            [-0.1414,     inf]])
+    tensor([[-0.1414,     inf],
+            [ 0.1414,     inf]])
     """
     if not isinstance(model, QuantumClassifier):
         raise CertificateError(
@@ -127,9 +125,7 @@ def _column(model: Any, cones: Cones, x: Tensor, y: Tensor, other: int) -> Tenso
         near = _nearest(cones, x[rows].double(), (right, other))
         logits = model(near.point.to(x.dtype))
         level = (logits[:, right] - logits[:, other]) * near.slope.to(x.dtype)
-        found = found.index_put(
-            (rows,), near.radius.to(x.dtype) + level - level.detach()
-        )
+        found = found.index_put((rows,), near.radius.to(x.dtype) + level - level.detach())
     return found
 
 
