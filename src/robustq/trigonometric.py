@@ -108,6 +108,8 @@ def interpolated(
 ) -> Trigonometric:
     """The polynomials of a function known to be one, from its values on a grid.
 
+    Coefficients are differentiable in whatever the values are.
+
     Args:
         function: ``(batch, features)`` of float64 to values ``(batch, classes)``.
         frequencies: ``(features,)``, positive where the degree is.
@@ -131,7 +133,8 @@ def interpolated(
         tensor = torch.tensordot(tensor, from_nodes(degree), dims=([axis], [1])).movedim(-1, axis)
     # the last digit of an angle counts as often as the degree says
     roundings = 8 * (len(shape) + sum(degrees)) * UNIT
-    error = amplification(degrees) * (rounding + roundings * float(values.abs().max()))
+    largest = float(values.detach().abs().max())
+    error = amplification(degrees) * (rounding + roundings * largest)
     return Trigonometric(tensor.contiguous(), frequencies, error)
 
 

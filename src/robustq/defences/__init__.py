@@ -3,6 +3,8 @@
 from robustq.defences.adversarial_training import AdversarialTraining
 from robustq.defences.angle_training import AngleTraining
 from robustq.defences.augmentation import NoisyInputs
+from robustq.defences.certified_bound import CertifiedBound
+from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
 from robustq.defences.fast import Fast
 from robustq.defences.filters.quantise import FeatureSqueezing
@@ -11,6 +13,7 @@ from robustq.defences.fronted import Fronted
 from robustq.defences.gradient_penalty import GradientPenalty
 from robustq.defences.label_smoothing import LabelSmoothing
 from robustq.defences.lipschitz_margin import LipschitzMargin
+from robustq.defences.lipschitz_penalty import LipschitzPenalty
 from robustq.defences.mart import MART
 from robustq.defences.mixed_threats import MixedThreats
 from robustq.defences.plain import Plain
@@ -25,6 +28,8 @@ __all__ = [
     "AdversarialTraining",
     "AngleTraining",
     "CVaR",
+    "CertifiedBound",
+    "CertifiedRadius",
     "Curriculum",
     "Fast",
     "FeatureSqueezing",
@@ -34,6 +39,7 @@ __all__ = [
     "GroupDRO",
     "LabelSmoothing",
     "LipschitzMargin",
+    "LipschitzPenalty",
     "MixedThreats",
     "NoisyInputs",
     "Plain",

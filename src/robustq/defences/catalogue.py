@@ -13,6 +13,8 @@ from robustq.catalogue import Entry
 from robustq.defences.adversarial_training import AdversarialTraining
 from robustq.defences.angle_training import AngleTraining
 from robustq.defences.augmentation import NoisyInputs
+from robustq.defences.certified_bound import CertifiedBound
+from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
 from robustq.defences.fast import Fast
 from robustq.defences.filters.quantise import FeatureSqueezing
@@ -20,6 +22,7 @@ from robustq.defences.free import Free
 from robustq.defences.gradient_penalty import GradientPenalty
 from robustq.defences.label_smoothing import LabelSmoothing
 from robustq.defences.lipschitz_margin import LipschitzMargin
+from robustq.defences.lipschitz_penalty import LipschitzPenalty
 from robustq.defences.mart import MART
 from robustq.defences.mixed_threats import MixedThreats
 from robustq.defences.plain import Plain
@@ -66,6 +69,17 @@ DEFENCES: Mapping[str, Entry] = {
                           "Cohen, Rosenfeld & Kolter, ICML 2019", {"layer": "training", "cost": "1x"}),
     "label-smoothing": Entry(LabelSmoothing, "labels that are not quite sure", "Szegedy et al., CVPR 2016",
                              {"layer": "training", "cost": "1x"}),
+    "lipschitz-penalty": Entry(LipschitzPenalty, "slow gates: a penalty on how fast inputs turn them",
+                               "Berberich et al., PRR 6 (2024)",
+                               {"layer": "training", "cost": "about 1x", "model": "features turn gates"}),
+    "certified-radius": Entry(CertifiedRadius, "train for the exact l2 radius",
+                              "after Ding et al., ICLR 2020 (MMA training)",
+                              {"layer": "training", "cost": "about 1x, one eigendecomposition a step",
+                               "model": "amplitude-encoded"}),
+    "certified-bound": Entry(CertifiedBound, "train for margins that one step of the complete verifier proves",
+                             "after Gowal et al., ICCV 2019 (interval bounds)",
+                             {"layer": "training", "cost": "about 1x, 3^features inputs a step more",
+                              "model": "few features turn gates, commensurate"}),
     "feature-squeezing": Entry(FeatureSqueezing, "few bits a feature", "Xu, Evans & Qi, NDSS 2018",
                                {"layer": "data", "cost": "1x"}),
 }  # fmt: skip
