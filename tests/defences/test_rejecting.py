@@ -216,7 +216,7 @@ def test_a_changing_course_is_recognised_and_a_steady_one_passes(generator):
     check_course((scores + steps)[y.argsort()], y.sort().values)
     with pytest.raises(DataError, match="attacked, drifted or sorted"):
         check_course(scores + (torch.arange(400) > 200)[:, None], y)
-    for seed in range(300):
+    for seed in range(100):
         draw = torch.Generator().manual_seed(seed)
         check_course(torch.randn(60, 4, generator=draw), torch.randint(3, (60,), generator=draw))
 
@@ -235,8 +235,9 @@ def test_rows_whose_second_half_was_attacked_are_refused(generator):
     spoilt = torch.cat([x[:150], found.x_adv])
     check_rows(spoilt, y)
     with pytest.raises(DataError, match="second half differs"):
-        Detection().around(model, spoilt, y, torch.Generator().manual_seed(0))
-    Detection(checked=False).around(model, spoilt, y, torch.Generator().manual_seed(0))
+        Detection(ordered=True).around(model, spoilt, y, torch.Generator().manual_seed(0))
+    Detection(ordered=True).around(model, x, y, torch.Generator().manual_seed(0))
+    Detection().around(model, spoilt, y, torch.Generator().manual_seed(0))
 
 
 def test_attacked_rows_are_refused_beside_a_clean_reference(generator):

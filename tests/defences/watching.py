@@ -17,6 +17,15 @@ def clouds(count, generator, features=3):
     return (0.3 + 0.35 * y[:, None] + noise).clamp(0, 1), y
 
 
+def tempting(count, generator):
+    """One feature tells the classes apart widely but not always, two others always but narrowly."""
+    y = torch.randint(2, (count,), generator=generator)
+    sign = 2 * y[:, None] - 1
+    wide = 0.5 + 0.25 * sign + 0.12 * torch.randn(count, 1, generator=generator)
+    narrow = 0.5 + 0.07 * sign + 0.02 * torch.randn(count, 2, generator=generator)
+    return torch.cat([wide, narrow], 1).clamp(0, 1), y
+
+
 @lru_cache
 def watched_model():
     """``(model, x, y)``: 300 rows, trained on all of them."""
