@@ -1,5 +1,8 @@
 """The model with an alarm: its threshold's guarantee, its logits, devices, and rows it refuses."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from scipy.stats import binom
 from watching import clouds, watched_model
 
 from robustq.attacks import PGD, run_attack
+from robustq.bench.spec import parse
 from robustq.contracts import Guard, QuantumClassifier, RejectingClassifier, ShotClassifier
 from robustq.defences import Detection, ImmutableFeatures, Recipe, Rejecting
 from robustq.defences.detection.conformal import rows_needed, threshold
@@ -299,6 +303,33 @@ def test_an_attack_that_respects_the_support_is_left_with_less(generator):
     bare = run_attack(PGD(), model, x, y, threat, generator=generator)
     ruled = run_attack(PGD(), watched, x, y, threat, generator=generator)
     assert float(ruled.robust.double().mean()) > float(bare.robust.double().mean()) + 0.3
+
+
+def test_a_specification_can_name_them():
+    options = {"detector": "mahalanobis,prototypes", "false_alarms": 0.1, "ordered": True}
+    named = {"data": {"name": "iris"}, "defence": {"name": "detection", "options": options}}
+    spec = parse(named)
+    (guard,) = spec.defence.build(spec.threat).guards
+    assert guard == Detection("mahalanobis,prototypes", 0.1, ordered=True)
+    for name in ("clipping", "projection", "smoothing", "immutable-features"):
+        (guard,) = parse(named | {"defence": {"name": name}}).defence.build(spec.threat).guards
+        assert isinstance(guard, Guard)
+    options["ordered"] = 1
+    with pytest.raises(SpecError, match="expected ordered as true or false"):
+        _ = parse(named).defence.build(spec.threat).guards
+
+
+def test_the_example_of_the_page_runs(tmp_path, monkeypatch):
+    """Every Python block of docs/detection.md, one after the other."""
+    page = Path(__file__).parents[2] / "docs" / "detection.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["found"].adaptive <= names["found"].static
+    assert set(names["response"].actions) <= {"accept", "abstain", "alarm"}
+    assert names["done"].remembered > 0
 
 
 def test_neighbours_of_a_value_can_be_chosen():
