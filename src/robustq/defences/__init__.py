@@ -6,8 +6,15 @@ from robustq.defences.augmentation import NoisyInputs
 from robustq.defences.certified_bound import CertifiedBound
 from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
+from robustq.defences.detection.guard import Detection
+from robustq.defences.detection.rates import DetectionRates, detection_rates
+from robustq.defences.detection.rejecting import Rejecting
 from robustq.defences.fast import Fast
+from robustq.defences.filters.clipping import Clipping
+from robustq.defences.filters.immutable import ImmutableFeatures
+from robustq.defences.filters.projection import Projection
 from robustq.defences.filters.quantise import FeatureSqueezing
+from robustq.defences.filters.smoothing import Smoothing
 from robustq.defences.free import Free
 from robustq.defences.fronted import Fronted
 from robustq.defences.gradient_penalty import GradientPenalty
@@ -18,6 +25,9 @@ from robustq.defences.mart import MART
 from robustq.defences.mixed_threats import MixedThreats
 from robustq.defences.plain import Plain
 from robustq.defences.recipe import Recipe
+from robustq.defences.response.drift import DriftMonitor
+from robustq.defences.response.online import Adapting, OnlineDefence
+from robustq.defences.response.policy import Policy, Rule
 from robustq.defences.reweighting import CVaR, GroupDRO
 from robustq.defences.state_training import StateTraining
 from robustq.defences.trades import TRADES
@@ -25,24 +35,37 @@ from robustq.defences.trades import TRADES
 __all__ = [
     "MART",
     "TRADES",
+    "Adapting",
     "AdversarialTraining",
     "AngleTraining",
     "CVaR",
     "CertifiedBound",
     "CertifiedRadius",
+    "Clipping",
     "Curriculum",
+    "Detection",
+    "DetectionRates",
+    "DriftMonitor",
     "Fast",
     "FeatureSqueezing",
     "Free",
     "Fronted",
     "GradientPenalty",
     "GroupDRO",
+    "ImmutableFeatures",
     "LabelSmoothing",
     "LipschitzMargin",
     "LipschitzPenalty",
     "MixedThreats",
     "NoisyInputs",
+    "OnlineDefence",
     "Plain",
+    "Policy",
+    "Projection",
     "Recipe",
+    "Rejecting",
+    "Rule",
+    "Smoothing",
     "StateTraining",
+    "detection_rates",
 ]

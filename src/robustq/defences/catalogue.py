@@ -16,8 +16,13 @@ from robustq.defences.augmentation import NoisyInputs
 from robustq.defences.certified_bound import CertifiedBound
 from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
+from robustq.defences.detection.guard import Detection
 from robustq.defences.fast import Fast
+from robustq.defences.filters.clipping import Clipping
+from robustq.defences.filters.immutable import ImmutableFeatures
+from robustq.defences.filters.projection import Projection
 from robustq.defences.filters.quantise import FeatureSqueezing
+from robustq.defences.filters.smoothing import Smoothing
 from robustq.defences.free import Free
 from robustq.defences.gradient_penalty import GradientPenalty
 from robustq.defences.label_smoothing import LabelSmoothing
@@ -82,4 +87,15 @@ DEFENCES: Mapping[str, Entry] = {
                               "model": "few features turn gates, commensurate"}),
     "feature-squeezing": Entry(FeatureSqueezing, "few bits a feature", "Xu, Evans & Qi, NDSS 2018",
                                {"layer": "data", "cost": "1x"}),
+    "clipping": Entry(Clipping, "features within their training quantiles", "Huber 1981 (winsorising)",
+                      {"layer": "data", "cost": "1x"}),
+    "projection": Entry(Projection, "onto the principal components of training data", "Bhagoji et al., CISS 2018",
+                        {"layer": "data", "cost": "1x"}),
+    "smoothing": Entry(Smoothing, "median or mean filter on images", "Xu, Evans & Qi, NDSS 2018",
+                       {"layer": "data", "cost": "1x", "model": "square images"}),
+    "immutable-features": Entry(ImmutableFeatures, "an alarm for inputs that no real row could be",
+                                "Simonetto et al., IJCAI 2022", {"layer": "inference", "cost": "1x"}),
+    "detection": Entry(Detection, "an alarm for suspicious inputs, at a guaranteed false-alarm rate",
+                       "Lee et al., NeurIPS 2018; Bates et al., Ann. Statist. 2023",
+                       {"layer": "inference", "cost": "1x to 2x an answer"}),
 }  # fmt: skip

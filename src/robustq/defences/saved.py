@@ -9,7 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from robustq.defences.detection.catalogue import KINDS as DETECTORS
+from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.filters.clipping import Clip
+from robustq.defences.filters.projection import Project
 from robustq.defences.filters.quantise import Quantise
+from robustq.defences.filters.smoothing import Smooth
 from robustq.defences.fronted import Fronted
 from robustq.errors import ModelFileError
 from robustq.models import files
@@ -33,6 +38,11 @@ KINDS: Mapping[str, Rebuild] = {
     **files.KINDS,
     "fronted": _nested(Fronted.from_config),
     "quantise": Quantise.from_config,
+    "clip": Clip.from_config,
+    "project": Project.from_config,
+    "smooth": Smooth.from_config,
+    "rejecting": _nested(Rejecting.from_config),
+    **{detector.kind: detector.from_config for detector in DETECTORS},
 }
 
 

@@ -1,0 +1,1 @@
+"""What to do about a suspicious input: accept, recompute, abstain, raise the alarm; and learn from it."""
