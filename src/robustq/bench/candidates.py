@@ -18,7 +18,7 @@ from robustq.bench import stages
 from robustq.bench.certified import certified, radii
 from robustq.bench.entrants import Entrant
 from robustq.bench.objectives import OBJECTIVES, Outcomes, Table
-from robustq.bench.space import Candidate
+from robustq.bench.space import Candidate, candidate_of
 from robustq.bench.spec import CertificateSpec, DefenceSpec, ModelSpec, Spec, register
 from robustq.bench.stages import bits, pack
 from robustq.bench.unit import read_stage, stage, trained
@@ -62,9 +62,8 @@ def reference(spec: Spec) -> Candidate:
     'angle, strongly-entangling x 3, per-qubit-z'
     """
     options = {**(qnn.__kwdefaults__ or {}), **spec.model.options}
-    null = next(name for name, entry in DEFENCES.items() if entry.null)
-    named = (options[key] for key in ("encoding", "ansatz", "layers", "readout"))
-    return Candidate.of(*named, null, None)
+    none = next(name for name, entry in DEFENCES.items() if entry.null)
+    return candidate_of({**options, "defence": none})
 
 
 def model_options(candidate: Candidate) -> dict[str, Any]:
@@ -266,9 +265,7 @@ def _stored(path: Path) -> dict[str, Any]:
     return content
 
 
-def _certified(
-    stored: list[dict[str, Any]], spec: Spec, correct: Table
-) -> tuple[Table, list[str]]:
+def _certified(stored: list[dict[str, Any]], spec: Spec, correct: Table) -> tuple[Table, list[str]]:
     """Who is certified at the reference eps: nobody, with the reason, where no certificate applies."""
     reason = next((seed["none"] for seed in stored if "none" in seed), None)
     if reason is not None:

@@ -163,17 +163,17 @@ class _Search:
         sampler = optuna.samplers.NSGAIISampler(
             population_size=limits.population, seed=derive(self.spec.seed, "codesign") % 2**32
         )
-        ways = ["maximize" if OBJECTIVES[name].higher else "minimize" for name in limits.objectives]
+        ways = [_way(OBJECTIVES[name].higher) for name in limits.objectives]
         with _quiet():
-            study = optuna.create_study(
-                study_name="codesign", directions=ways, sampler=sampler
-            )
+            study = optuna.create_study(study_name="codesign", directions=ways, sampler=sampler)
         inside = limits.holds(own, budgets)
         if inside:
             study.enqueue_trial(_as_parameters(own, limits.layers, budgets))
         left, offset = limits.trials, 0 if inside else 1
         while left > 0:
-            asked = [study.ask(_distributions(self.spec)) for _ in range(min(left, limits.population))]
+            asked = [
+                study.ask(_distributions(self.spec)) for _ in range(min(left, limits.population))
+            ]
             left -= len(asked)
             yield study, {trial.number + offset: trial for trial in asked}
 
@@ -226,7 +226,9 @@ class _Search:
             "parameters": Architecture(**parameters(candidate)), "scores": {},
             "infeasible": known.reason, "violation": known.violation,
         }  # fmt: skip
-        if known.violation == 0 or number == 0:  # the specification's own model is measured in any case
+        if (
+            known.violation == 0 or number == 0
+        ):  # the specification's own model is measured in any case
             content |= self._measured(candidate, known)
         self.trials.append(Trial(**content))
 
@@ -258,9 +260,7 @@ class _Search:
             raise RunError(self._nearest_miss())
         keep = non_dominated(self._table(inside))
         on_front = {t.number for t, kept in zip(inside, keep, strict=True) if kept}
-        self.trials = [
-            t.model_copy(update={"front": t.number in on_front}) for t in self.trials
-        ]
+        self.trials = [t.model_copy(update={"front": t.number in on_front}) for t in self.trials]
 
     def _in_space(self) -> bool:
         budgets = self.spec.codesign.budgets(self.spec.threat.reference)
@@ -327,15 +327,19 @@ class _Search:
         """One finalist on the test rows; Bonferroni over all gaps that are judged."""
         names = self.spec.codesign.objectives
         level = 1 - (1 - self.spec.confidence) / max(1, others * len(names))
-        gaps = {
-            name: Estimate.of(goal.gap(found, own, level)) for name, goal in OBJECTIVES.items()
-        }
+        gaps = {name: Estimate.of(goal.gap(found, own, level)) for name, goal in OBJECTIVES.items()}
         return Finalist(
             number=number, label=self.trials[number].label,
             scores=_scores(found, self.spec, list(OBJECTIVES)), gaps=gaps,
             better=[n for n in names if gaps[n].low > 0],
             worse=[n for n in names if gaps[n].high < 0], notes=list(found.notes),
         )  # fmt: skip
+
+
+def _way(higher: bool) -> optuna.study.StudyDirection:
+    from optuna.study import StudyDirection
+
+    return StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
 
 
 def _goals(spec: Spec) -> list[Goal]:
@@ -362,7 +366,7 @@ def _distributions(spec: Spec) -> dict[str, Any]:
     found: dict[str, Any] = {
         "encoding": CategoricalDistribution(limits.encodings),
         "ansatz": CategoricalDistribution(limits.ansaetze),
-        "layers": IntDistribution(*limits.layers),
+        "layers": IntDistribution(limits.layers[0], limits.layers[1]),
         "readout": CategoricalDistribution(limits.readouts),
         "defence": CategoricalDistribution(limits.defences),
     }

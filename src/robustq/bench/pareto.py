@@ -52,9 +52,7 @@ class Trial(_Record):
     label: str
     parameters: Architecture
     two_qubit_gates: int = Field(description="-1 where the circuit cannot be built")
-    scores: dict[str, Estimate] = Field(
-        description="on the held-back rows; empty if never trained"
-    )
+    scores: dict[str, Estimate] = Field(description="on the held-back rows; empty if never trained")
     infeasible: str = Field("", description="which constraint it violates, or why it cannot be")
     violation: float = Field(0.0, description="by how much; 0 inside the constraints")
     same_as: int | None = Field(None, description="the earlier trial of the same architecture")
@@ -147,7 +145,7 @@ def non_dominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     no_worse = (values[:, None] >= values[None]).all(2)
     beats = no_worse & (values[:, None] > values[None]).any(2)
-    found: NDArray[np.bool_] = ~beats.any(0)
+    found: NDArray[np.bool_] = np.logical_not(beats.any(0))
     return found
 
 

@@ -132,9 +132,7 @@ def in_processes(rounds: list[list[Job]], workers: int | None, progress: Progres
     in_rounds(rounds, count, sum(map(len, rounds)), progress)
 
 
-def in_rounds(
-    rounds: Iterable[list[Job]], workers: int, total: int, progress: Progress
-) -> None:
+def in_rounds(rounds: Iterable[list[Job]], workers: int, total: int, progress: Progress) -> None:
     """As :func:`in_processes`, of rounds that may depend on what the rounds before them made.
 
     ``total`` is how many jobs are expected; ``rounds`` is asked for the next one when one is done.

@@ -45,7 +45,8 @@ class CodesignSpec(Table):
     )  # fmt: skip
     defences: list[str] = Field(default_factory=lambda: ["none", "adversarial-training"])
     eps: list[float] | None = Field(
-        None, description="lowest and highest training budget; half and twice the reference if absent"
+        None,
+        description="lowest and highest training budget; half and twice the reference if absent",
     )
     objectives: list[str] = Field(
         default_factory=lambda: list(OBJECTIVES_BY_DEFAULT),
@@ -54,7 +55,10 @@ class CodesignSpec(Table):
     most_qubits: int = Field(12, ge=1, description="wider circuits are not trained")
     most_two_qubit_gates: int | None = Field(None, ge=0, description="likewise")
     least_accuracy: float | None = Field(
-        None, ge=0, le=1, description="on the held-back rows; better than the commonest class if absent"
+        None,
+        ge=0,
+        le=1,
+        description="on the held-back rows; better than the commonest class if absent",
     )
     finalists: int = Field(
         8, ge=1, description="members of the front that are judged on the test rows, at most"
@@ -136,7 +140,12 @@ class Candidate:
 
     @staticmethod
     def of(
-        encoding: str, ansatz: str, layers: int | None, readout: str, defence: str, eps: float | None
+        encoding: str,
+        ansatz: str,
+        layers: int | None,
+        readout: str,
+        defence: str,
+        eps: float | None,
     ) -> Candidate:
         """With what makes no difference left out."""
         deep, trains = takes(ANSAETZE[ansatz].make, "layers"), is_trained_for(defence)
@@ -176,5 +185,7 @@ def budget_matters(defences: Sequence[str]) -> bool:
 
 def candidate_of(chosen: Mapping[str, Any]) -> Candidate:
     """From the search's parameters."""
-    names = ("encoding", "ansatz", "layers", "readout", "defence")
-    return Candidate.of(*(chosen[name] for name in names), chosen.get("eps"))
+    return Candidate.of(
+        chosen["encoding"], chosen["ansatz"], chosen["layers"], chosen["readout"], chosen["defence"],
+        chosen.get("eps"),
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from robustq.cli import (
     attack,
     audit,
     certify,
+    codesign,
     doctor,
     listing,
     poison,
@@ -37,6 +38,7 @@ app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("certify")(certify.certify)
 app.command("transfer")(transfer.transfer)
+app.command("codesign")(codesign.codesign)
 app.command("tamper")(tamper.tamper)
 app.command("poison")(poison.poison)
 app.command("list")(listing.listing)
