@@ -12,13 +12,11 @@ the sampler comes to where it was.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +35,7 @@ from robustq.bench.candidates import (
     reference,
     searched,
 )
+from robustq.bench.generations import generations, keep
 from robustq.bench.objectives import OBJECTIVES, Outcomes
 from robustq.bench.pareto import (
     Architecture,
@@ -51,15 +50,11 @@ from robustq.bench.pareto import (
 )
 from robustq.bench.results import Estimate
 from robustq.bench.runner import Job, Progress, claimed, in_rounds
-from robustq.bench.space import Candidate, budget_matters, candidate_of
+from robustq.bench.space import Candidate, candidate_of
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import versions
 from robustq.data import Dataset
 from robustq.errors import RunError, SpecError
-from robustq.seeding import derive
-
-if TYPE_CHECKING:
-    import optuna
 
 WORST = 1e6  # more two-qubit gates than any architecture has
 LEAST = 1e-6  # of a violation: outside is outside
@@ -137,7 +132,7 @@ class _Search:
         own = reference(self.spec)
         yield self._jobs([own], final=False)
         self._record(0, own)
-        for study, asked in self._generations(own):
+        for study, asked in generations(self.spec, own):
             candidates = {number: candidate_of(trial.params) for number, trial in asked.items()}
             fresh = dict.fromkeys(c for c in candidates.values() if self.plain(c).violation == 0)
             yield self._jobs([c for c in fresh if c != own], final=False)
@@ -145,37 +140,9 @@ class _Search:
                 if number not in self.chosen:
                     self._record(number, candidate)
                 study.tell(asked[number], self._told(self.trials[number]))
-            _keep(study, self.run / "study.journal")
+            keep(study, self.run / "study.journal")
         self._mark()
         yield self._jobs([self.chosen[n] for n in self._finalists()], final=True)
-
-    def _generations(
-        self, own: Candidate
-    ) -> Iterator[tuple[optuna.Study, dict[int, optuna.Trial]]]:
-        """Optuna's study and the trials it asks for, a generation at a time, by our numbers.
-
-        The specification's own model opens the first generation, if the space holds it.
-        """
-        import optuna
-
-        limits = self.spec.codesign
-        budgets = limits.budgets(self.spec.threat.reference)
-        sampler = optuna.samplers.NSGAIISampler(
-            population_size=limits.population, seed=derive(self.spec.seed, "codesign") % 2**32
-        )
-        ways = [_way(OBJECTIVES[name].higher) for name in limits.objectives]
-        with _quiet():
-            study = optuna.create_study(study_name="codesign", directions=ways, sampler=sampler)
-        inside = limits.holds(own, budgets)
-        if inside:
-            study.enqueue_trial(_as_parameters(own, limits.layers, budgets))
-        left, offset = limits.trials, 0 if inside else 1
-        while left > 0:
-            asked = [
-                study.ask(_distributions(self.spec)) for _ in range(min(left, limits.population))
-            ]
-            left -= len(asked)
-            yield study, {trial.number + offset: trial for trial in asked}
 
     def _told(self, trial: Trial) -> list[float]:
         """The values for the sampler.
@@ -307,7 +274,7 @@ class _Search:
             raise RunError(f"codesign: the specification's own model: {own.reason}")
         judged = [self._judged(n, f, own, len(finals) - 1) for n, f in finals.items()]
         spec, limits, goals = self.spec, self.spec.codesign, _goals(self.spec)
-        left_out = len(self._members()) - len(judged) + 1
+        left_out = len(self._members()) - len(numbers) + 1
         few = f", {' vs '.join(self.data.classes)}" if len(self.data.classes) <= 4 else ""
         return Front(
             title=spec.title or f"Co-design on {self.data.name}{few}",
@@ -319,6 +286,7 @@ class _Search:
                   "test": len(self.data.y_test)},
             seeds={"search": limits.seeds, "final": spec.seeds}, goals=goals, trials=self.trials,
             reference=judged[0], finalists=judged[1:], left_out=left_out,
+            failed=[f"trial {n}: {f.reason}" for n, f in found.items() if isinstance(f, Failed)],
             contradictions=sum(contradictions(f) for f in finals.values()),
             statement=statement(judged[1:], goals, left_out),
         )  # fmt: skip
@@ -336,12 +304,6 @@ class _Search:
         )  # fmt: skip
 
 
-def _way(higher: bool) -> optuna.study.StudyDirection:
-    from optuna.study import StudyDirection
-
-    return StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
-
-
 def _goals(spec: Spec) -> list[Goal]:
     return [
         Goal(name=name, label=goal.label, summary=goal.summary, higher=goal.higher,
@@ -352,62 +314,3 @@ def _goals(spec: Spec) -> list[Goal]:
 
 def _scores(found: Outcomes, spec: Spec, names: list[str]) -> dict[str, Estimate]:
     return {n: Estimate.of(OBJECTIVES[n].measured(found, spec.confidence)) for n in names}
-
-
-def _distributions(spec: Spec) -> dict[str, Any]:
-    """The space for Optuna; the budget only where a defence trains for one."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    limits = spec.codesign
-    found: dict[str, Any] = {
-        "encoding": CategoricalDistribution(limits.encodings),
-        "ansatz": CategoricalDistribution(limits.ansaetze),
-        "layers": IntDistribution(limits.layers[0], limits.layers[1]),
-        "readout": CategoricalDistribution(limits.readouts),
-        "defence": CategoricalDistribution(limits.defences),
-    }
-    if budget_matters(limits.defences):
-        found["eps"] = FloatDistribution(*limits.budgets(spec.threat.reference))
-    return found
-
-
-def _as_parameters(
-    own: Candidate, layers: list[int], budgets: tuple[float, float]
-) -> dict[str, Any]:
-    """The specification's own model as parameters of the search; what makes no difference at its least."""
-    content = parameters(own)
-    content["layers"] = layers[0] if own.layers is None else own.layers
-    content["eps"] = budgets[0] if own.eps is None else own.eps
-    return content
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna's logger greets every study; its level is put back afterwards."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def _keep(study: optuna.Study, path: Path) -> None:
-    """Optuna's own file of the study so far, replaced as a whole."""
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        journal = Path(folder) / "study"
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-        copy = optuna.create_study(
-            study_name=study.study_name, directions=study.directions, storage=storage
-        )
-        copy.add_trials(study.get_trials(deepcopy=False))
-        write_atomically(path, journal.read_bytes())

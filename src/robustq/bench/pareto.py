@@ -99,6 +99,9 @@ class Front(_Record):
     reference: Finalist = Field(description="the specification's own model on the test rows")
     finalists: list[Finalist]
     left_out: int = Field(description="members of the front beyond the finalists")
+    failed: list[str] = Field(
+        default_factory=list, description="finalists that could not be trained again, and why"
+    )
     contradictions: int = Field(
         description="certified test inputs that the attack flipped; must be 0"
     )
