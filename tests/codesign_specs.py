@@ -68,7 +68,8 @@ def drawn() -> Any:
         )
 
     return Front(
-        title=SMALL["title"], versions={"robustq": "0", "optuna": "5"}, spec={"seed": 3, "codesign": {"population": 4}},
+        title=SMALL["title"], versions={"robustq": "0", "optuna": "5"},
+        spec={"seed": 3, "codesign": {"population": 4}},
         spec_sha256="0" * 64, threat="l-inf eps=0.05", attack="PGD", final_attack="QuantumAutoAttack v1",
         data={"citation": "Fisher 1936", "licence": "CC", "content_sha256": "1" * 64}, confidence=0.95,
         rows={"fitted": 56, "held": 24, "test": 20}, seeds={"search": 2, "final": 5},

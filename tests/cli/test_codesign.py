@@ -53,57 +53,60 @@ def test_codesign_prints_what_it_writes(folder):
     assert (
         "No architecture was chosen by its test rows" in (folder / "run/codesign.html").read_text()
     )
-    again = robustq("spec.toml", "--trials", "6", "--out", "run", cwd=folder)
-    assert "architectures tried" in again.stdout
-    assert "results: run/codesign.json" in again.stderr
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_search_loses_at_most_what_was_running(folder, sent):
-    """Killed in the middle of the search; the same command continues and writes the same bytes."""
-    name = f"killed-{sent.name}"
-    arguments = ["spec.toml", "--trials", "6", "--out", name, "--workers", "1"]
+def stopped(folder, arguments, sent, measured):
+    """The command, sent a signal once so many trainings are measured: its exit code and what it told."""
     process = subprocess.Popen(
         [*COMMAND, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    done = folder / name / "trials"
     deadline = time.monotonic() + 120
-    while len(list(done.glob("*/clean.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while len(measurements(folder)) < measured and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.kill(process.pid, sent)
     _, told = process.communicate(timeout=60)
-    if sent == signal.SIGINT:
-        assert process.returncode == 130
-        assert "run the same command again to continue" in told
-    finished = {p: p.stat().st_mtime_ns for p in done.glob("*/clean.json")}
-    assert len(finished) >= 2
-    assert not (folder / name / "codesign.json").exists()
-    # the finals are the slow part and a function of the search: those of the whole run are put there
-    for part in ("finals",):
-        os.symlink(folder / "run" / part, folder / name / part)
+    return process.returncode, told
+
+
+def measurements(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.glob("killed/trials/*/clean.json")}
+
+
+def test_a_killed_search_loses_at_most_what_was_running(folder):
+    """Ctrl-C, then an outright kill in the middle of the search; the same command writes the same bytes."""
+    arguments = ["spec.toml", "--trials", "6", "--out", "killed", "--workers", "1"]
+    code, told = stopped(folder, arguments, signal.SIGINT, 1)
+    assert code == 130
+    assert "run the same command again to continue" in told
+    first = measurements(folder)
+    stopped(folder, arguments, signal.SIGKILL, len(first) + 1)
+    second = measurements(folder)
+    assert len(second) > len(first) >= 1
+    assert not (folder / "killed/codesign.json").exists()
+    # the finals are the slow part and come after the search: those of the whole run are put there
+    (folder / "killed/finals").symlink_to(folder / "run/finals")
     again = robustq(*arguments, cwd=folder)
     assert again.returncode == 0, again.stderr
-    written, expected = (folder / n / "codesign.json" for n in (name, "run"))
+    assert "architectures tried" in again.stdout
+    assert "results: killed/codesign.json" in again.stderr
+    written, expected = (folder / name / "codesign.json" for name in ("killed", "run"))
     assert written.read_bytes() == expected.read_bytes()
-    for path, stamp in finished.items():
-        assert path.stat().st_mtime_ns == stamp
+    third = measurements(folder)
+    assert third == {**third, **second}
+    assert second == {**second, **first}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected a specification file or --data NAME, got neither"),
-        (["--data", "breast-cancr"], "did you mean 'breast-cancer'"),
         (["wrong.toml"], "unknown encoding 'angel': did you mean 'angle'"),
-        (["empty.toml"], "codesign.ansaetze: expected names, at least one"),
         (["narrow.toml"], "two-qubit gates, at most 0"),
         (["--data", "iris", "--out", "wrong.toml"], "expected a folder to write, but wrong.toml"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     (tmp_path / "wrong.toml").write_text(toml(small(encodings=["angel"])))
-    (tmp_path / "empty.toml").write_text(toml(small(ansaetze=[])))
     (tmp_path / "narrow.toml").write_text(toml(small(most_two_qubit_gates=0)))
     before = sorted(tmp_path.rglob("*"))
     wrong = robustq(*arguments, cwd=tmp_path)

@@ -219,7 +219,7 @@ def codesign_table(front: Front) -> RenderableType:
     tried = len({trial.number for trial in front.trials if trial.same_as is None})
     title = (
         f"{front.title}: {tried} architectures tried, {len(front.members)} on the front; test rows, "
-        f"{front.threat}, {front.seeds['final']} seeds"
+        f"{front.threat}, {front.seeds['final']} seeds; in percent"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
@@ -242,6 +242,6 @@ def _cells(row: Finalist, front: Front) -> list[str]:
     cells = [str(row.number), row.label + mark]
     for goal in front.goals:
         estimate = row.scores[goal.name]
-        inside = span(goal, estimate)
-        cells.append(score(goal, estimate) + (f" [{inside}]" if inside else ""))
+        told = score(goal, estimate).split()[0]
+        cells.append(told if is_count(goal) else f"{told}\n\\[{span(goal, estimate)}]")
     return cells
