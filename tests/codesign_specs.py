@@ -63,6 +63,7 @@ def drawn() -> Any:
         }  # fmt: skip
         scores = {n: share(0.6 + k / 100) for k, n in enumerate(OBJECTIVES)}
         scores["two-qubit-gates"] = share(6 - fewer, 0)
+        gaps = gaps if number else {}
         return Finalist(
             number=number, label=f"finalist {number}", scores=scores, gaps=gaps, **judged
         )

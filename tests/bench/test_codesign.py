@@ -76,6 +76,7 @@ def test_the_specifications_own_model_is_trial_0(run):
     assert first.scores
     assert run[1].reference.number == 0
     assert run[1].reference.better == run[1].reference.worse == []
+    assert run[1].reference.gaps == {}
 
 
 def test_scores_of_the_search_are_those_of_the_held_back_rows(run):
@@ -346,6 +347,14 @@ def test_the_statement_says_who_dominates():
     assert (
         "not worse beyond the interval in clean accuracy, certified accuracy and noise res" in told
     )
+    gaps = {
+        "robust": Estimate(value=0.2, low=0.125, high=0.3, inputs=9, seeds=2),
+        "clean": Estimate(value=-0.02, low=-0.1, high=0.05, inputs=9, seeds=2),
+        "two-qubit-gates": Estimate(value=15, low=15, high=15, inputs=0, seeds=0),
+    }
+    exact = statement([good.model_copy(update={"gaps": gaps})], goals, 0)
+    assert "robust accuracy (+20.0 points [+12.5, +30.0]) and two-qubit gates (15 fewer);" in exact
+    assert "in clean accuracy (-2.0 points [-10.0, +5.0])" in exact
     assert statement([loses, finalist(9, ["clean"])], goals, 0).startswith(
         "None of the 2 finalists"
     )

@@ -295,12 +295,13 @@ class _Search:
         """One finalist on the test rows; Bonferroni over all gaps that are judged."""
         names = self.spec.codesign.objectives
         level = 1 - (1 - self.spec.confidence) / max(1, others * len(names))
-        gaps = {name: Estimate.of(goal.gap(found, own, level)) for name, goal in OBJECTIVES.items()}
+        goals = OBJECTIVES if number else {}  # nothing is compared with itself
+        gaps = {name: Estimate.of(goal.gap(found, own, level)) for name, goal in goals.items()}
         return Finalist(
             number=number, label=self.trials[number].label,
             scores=_scores(found, self.spec, list(OBJECTIVES)), gaps=gaps,
-            better=[n for n in names if gaps[n].low > 0],
-            worse=[n for n in names if gaps[n].high < 0], notes=list(found.notes),
+            better=[n for n in names if n in gaps and gaps[n].low > 0],
+            worse=[n for n in names if n in gaps and gaps[n].high < 0], notes=list(found.notes),
         )  # fmt: skip
 
 

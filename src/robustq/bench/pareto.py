@@ -183,15 +183,32 @@ def statement(finalists: Sequence[Finalist], goals: Sequence[Goal], left_out: in
             "objectives, beyond the intervals, without being worse in another."
         )
     best = max(winners, key=lambda f: (len(f.better), -f.number))
-    names = [labels[name] for name in best.better]
-    rest = [labels[g.name] for g in goals if g.chosen and g.name not in best.better]
-    inside = f", and not worse beyond the interval in {_listed(rest)}" if rest else ""
+    names = [labels[name] + _gap(best, name) for name in best.better]
+    rest = [
+        labels[g.name] + _gap(best, g.name) for g in goals if g.chosen and g.name not in best.better
+    ]
+    inside = f"; not worse, beyond the interval, in {_listed(rest)}" if rest else ""
     more = f" of {len(finalists)} finalists ({left_out} members of the front were not tried)"
     count = more if left_out else f" of {len(finalists)} finalists"
     return (
         f"{len(winners)}{count} dominate{'s' if len(winners) == 1 else ''} the specification's own model on the "
         f"test rows. Trial {best.number} ({best.label}) is better in {_listed(names)}{inside}."
     )
+
+
+def _gap(row: Finalist, name: str) -> str:
+    """The gap in brackets: points of percent with the interval, or so many fewer."""
+    if name not in row.gaps:
+        return ""
+    found = row.gaps[name]
+    if not found.inputs:  # a count
+        return (
+            f" ({abs(found.value):.0f} {'fewer' if found.value > 0 else 'more'})"
+            if found.value
+            else ""
+        )
+    low, value, high = (100 * v for v in (found.low, found.value, found.high))
+    return f" ({value:+.1f} points [{low:+.1f}, {high:+.1f}])"
 
 
 def _listed(words: Sequence[str]) -> str:

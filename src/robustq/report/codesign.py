@@ -223,7 +223,7 @@ def codesign_table(front: Front) -> RenderableType:
     )
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
-    table.add_column("architecture")
+    table.add_column("architecture", min_width=34)
     for goal in front.goals:
         table.add_column(goal.label + ("" if goal.chosen else " *"), justify="right")
     for row in (front.reference, *front.finalists):
