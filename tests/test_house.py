@@ -19,7 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_import_is_light():
     """Heavy and optional packages are imported where they are used."""
-    heavy = ("scipy", "sklearn", "plotly", "matplotlib", "jinja2", "pooch", "pennylane", "rich")
+    heavy = (
+        "scipy",
+        "sklearn",
+        "plotly",
+        "matplotlib",
+        "jinja2",
+        "pooch",
+        "pennylane",
+        "rich",
+        "optuna",
+    )
     code = f"import sys, robustq; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -62,12 +62,12 @@ def _help(command: list[str]) -> str:
 
 def schema_page() -> str:
     """Every key of a specification and of results.json."""
-    from robustq.bench import results, spec
+    from robustq.bench import results, space, spec
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
               spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec,
-              spec.TransferSpec]  # fmt: skip
+              spec.TransferSpec, space.CodesignSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,

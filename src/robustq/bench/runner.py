@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -128,16 +128,25 @@ def in_processes(rounds: list[list[Job]], workers: int | None, progress: Progres
     Raises:
         RunError: if a worker died; what is done is kept.
     """
-    total, done = sum(map(len, rounds)), 0
     count = min(max(map(len, rounds)), workers or os.cpu_count() or 1)
+    in_rounds(rounds, count, sum(map(len, rounds)), progress)
+
+
+def in_rounds(rounds: Iterable[list[Job]], workers: int, total: int, progress: Progress) -> None:
+    """As :func:`in_processes`, of rounds that may depend on what the rounds before them made.
+
+    ``total`` is how many jobs are expected; ``rounds`` is asked for the next one when one is done.
+    """
+    done = 0
     pool = ProcessPoolExecutor(
-        count, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
     )
     try:
         for jobs in rounds:
             futures: dict[Future[str], str] = {}
             for job in jobs:
                 futures[pool.submit(job.work, *job.arguments)] = job.label
+            total = max(total, done + len(jobs))
             if not done:
                 progress("starting", 0, total)
             for done, future in enumerate(as_completed(futures), start=done + 1):  # noqa: B020

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.options import Table, check_options, hint, make
 from robustq.bench.recipes import Given, RecipeSpec, inner_attack
+from robustq.bench.space import CodesignSpec
 from robustq.catalogue import resolve
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.circuits.catalogue import ENCODINGS
@@ -194,6 +195,7 @@ class Spec(Table):
     recipes: list[RecipeSpec] = Field(
         default_factory=list, description="the rows of `robustq defend`; chosen if absent"
     )
+    codesign: CodesignSpec = CodesignSpec()
 
     @property
     def content_id(self) -> str:
@@ -325,6 +327,7 @@ def _check_values(spec: Spec) -> None:
     for recipe in spec.recipes:
         recipe.build(spec.defence.given(spec.threat, spec.noise.calibrated()))
     spec.training.build()
+    spec.codesign.check()
     chosen = spec.transfer.models or []
     if len(set(chosen)) != len(chosen):
         raise SpecError(f"transfer.models: expected different names, got {chosen}")

@@ -13,6 +13,7 @@ from robustq.cli import (
     attack,
     audit,
     certify,
+    codesign,
     defend,
     doctor,
     listing,
@@ -39,6 +40,7 @@ app.command("attack")(attack.attack)
 app.command("certify")(certify.certify)
 app.command("defend")(defend.defend)
 app.command("transfer")(transfer.transfer)
+app.command("codesign")(codesign.codesign)
 app.command("tamper")(tamper.tamper)
 app.command("poison")(poison.poison)
 app.command("list")(listing.listing)

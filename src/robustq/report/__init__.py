@@ -1,6 +1,7 @@
 """Reads stored results only; cannot run a model."""
 
 from robustq.report.certificates import certificate_table, write_certificates
+from robustq.report.codesign import codesign_table, render_codesign, write_codesign
 from robustq.report.defences import defence_table, render_defences, write_defences
 from robustq.report.examples import shown, write_examples
 from robustq.report.page import render, write_report
@@ -8,6 +9,7 @@ from robustq.report.terminal import summary
 from robustq.report.transfer import render_transfer, transfer_table, write_transfer
 
 __all__ = [
-    "certificate_table", "defence_table", "render", "render_defences", "render_transfer", "shown", "summary",
-    "transfer_table", "write_certificates", "write_defences", "write_examples", "write_report", "write_transfer",
+    "certificate_table", "codesign_table", "defence_table", "render", "render_codesign", "render_defences",
+    "render_transfer", "shown", "summary", "transfer_table", "write_certificates", "write_codesign",
+    "write_defences", "write_examples", "write_report", "write_transfer",
 ]  # fmt: skip

@@ -1,0 +1,117 @@
+"""``robustq codesign`` as a user meets it: prints what it writes, survives being killed, refuses bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from codesign_specs import small
+from robustq.bench import parse
+
+COMMAND = [sys.executable, "-m", "robustq", "codesign"]
+
+
+def robustq(*arguments, cwd):
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, check=False, timeout=300,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def toml(content, prefix=""):
+    """The few kinds of value that these specifications hold."""
+    plain = [f"{k} = {json.dumps(v)}" for k, v in content.items() if not isinstance(v, dict)]
+    tables = [
+        f"[{prefix}{k}]\n" + toml(v, f"{prefix}{k}.")
+        for k, v in content.items()
+        if isinstance(v, dict)
+    ]
+    return "\n".join([*plain, *tables])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli")
+    (path / "spec.toml").write_text(toml(small(objectives=["clean", "two-qubit-gates"])))
+    done = robustq(
+        "spec.toml", "--trials", "6", "--out", "run", "--json", "--workers", "2", cwd=path
+    )
+    assert done.returncode == 0, done.stderr
+    (path / "printed.json").write_text(done.stdout)
+    return path
+
+
+def test_codesign_prints_what_it_writes(folder):
+    printed = json.loads((folder / "printed.json").read_text())
+    assert printed == json.loads((folder / "run/codesign.json").read_text())
+    assert len(printed["trials"]) == 6
+    assert parse(small()).title == printed["title"]
+    assert (
+        "No architecture was chosen by its test rows" in (folder / "run/codesign.html").read_text()
+    )
+
+
+def stopped(folder, arguments, sent, measured):
+    """The command, sent a signal once so many trainings are measured: its exit code and what it told."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(measurements(folder)) < measured and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, sent)
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+def measurements(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.glob("killed/trials/*/clean.json")}
+
+
+def test_a_killed_search_loses_at_most_what_was_running(folder):
+    """Ctrl-C, then an outright kill in the middle of the search; the same command writes the same bytes."""
+    arguments = ["spec.toml", "--trials", "6", "--out", "killed", "--workers", "1"]
+    code, told = stopped(folder, arguments, signal.SIGINT, 1)
+    assert code == 130
+    assert "run the same command again to continue" in told
+    first = measurements(folder)
+    stopped(folder, arguments, signal.SIGKILL, len(first) + 1)
+    second = measurements(folder)
+    assert len(second) > len(first) >= 1
+    assert not (folder / "killed/codesign.json").exists()
+    # the finals are the slow part and come after the search: those of the whole run are put there
+    (folder / "killed/finals").symlink_to(folder / "run/finals")
+    again = robustq(*arguments, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "architectures tried" in again.stdout
+    assert "results: killed/codesign.json" in again.stderr
+    written, expected = (folder / name / "codesign.json" for name in ("killed", "run"))
+    assert written.read_bytes() == expected.read_bytes()
+    third = measurements(folder)
+    assert third == {**third, **second}
+    assert second == {**second, **first}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["wrong.toml"], "unknown encoding 'angel': did you mean 'angle'"),
+        (["narrow.toml"], "two-qubit gates, at most 0"),
+        (["--data", "iris", "--out", "wrong.toml"], "expected a folder to write, but wrong.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    (tmp_path / "wrong.toml").write_text(toml(small(encodings=["angel"])))
+    (tmp_path / "narrow.toml").write_text(toml(small(most_two_qubit_gates=0)))
+    before = sorted(tmp_path.rglob("*"))
+    wrong = robustq(*arguments, cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    assert message in " ".join(wrong.stderr.split())
+    assert wrong.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before
