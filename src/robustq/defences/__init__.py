@@ -9,6 +9,7 @@ from robustq.defences.curriculum import Curriculum
 from robustq.defences.detection.guard import Detection
 from robustq.defences.detection.rates import DetectionRates, detection_rates
 from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.encoding.approximate import ApproximateEncoding
 from robustq.defences.fast import Fast
 from robustq.defences.filters.clipping import Clipping
 from robustq.defences.filters.immutable import ImmutableFeatures
@@ -38,6 +39,7 @@ __all__ = [
     "Adapting",
     "AdversarialTraining",
     "AngleTraining",
+    "ApproximateEncoding",
     "CVaR",
     "CertifiedBound",
     "CertifiedRadius",

@@ -17,6 +17,7 @@ from robustq.defences.certified_bound import CertifiedBound
 from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
 from robustq.defences.detection.guard import Detection
+from robustq.defences.encoding.approximate import ApproximateEncoding
 from robustq.defences.fast import Fast
 from robustq.defences.filters.clipping import Clipping
 from robustq.defences.filters.immutable import ImmutableFeatures
@@ -85,6 +86,10 @@ DEFENCES: Mapping[str, Entry] = {
                              "after Gowal et al., ICCV 2019 (interval bounds)",
                              {"layer": "training", "cost": "about 1x, 3^features inputs a step more",
                               "model": "few features turn gates, commensurate"}),
+    "approximate-encoding": Entry(ApproximateEncoding, "amplitudes prepared by few two-qubit gates",
+                                  "West et al., Intelligent Computing 3 (2024); Ran, PRA 101 (2020)",
+                                  {"layer": "encoding", "cost": "1x, a singular value a bond and input",
+                                   "model": "2^n amplitudes"}),
     "feature-squeezing": Entry(FeatureSqueezing, "few bits a feature", "Xu, Evans & Qi, NDSS 2018",
                                {"layer": "data", "cost": "1x"}),
     "clipping": Entry(Clipping, "features within their training quantiles", "Huber 1981 (winsorising)",

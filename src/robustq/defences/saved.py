@@ -11,6 +11,7 @@ from torch import nn
 
 from robustq.defences.detection.catalogue import KINDS as DETECTORS
 from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.encoding.approximate import ApproximateEncoder
 from robustq.defences.filters.clipping import Clip
 from robustq.defences.filters.projection import Project
 from robustq.defences.filters.quantise import Quantise
@@ -38,6 +39,7 @@ KINDS: Mapping[str, Rebuild] = {
     **files.KINDS,
     "fronted": _nested(Fronted.from_config),
     "quantise": Quantise.from_config,
+    "approximate-encoder": ApproximateEncoder.from_config,
     "clip": Clip.from_config,
     "project": Project.from_config,
     "smooth": Smooth.from_config,
