@@ -1,10 +1,10 @@
-"""Approximate encoding of images (West et al., Intelligent Computing 3, 0100, 2024), and the white-box test it lacked.
+"""Approximate encoding of images (West et al., Intelligent Computing 3, 0100, 2024), and what it lacked.
 
     python -m studies.approximate_encoding
 
 encodes MNIST digits of 28 x 28 pixels in ten qubits by circuits of rising fidelity, counts their CNOTs against exact
-preparation, measures a classifier's accuracy over fidelity, runs the published attack (three steps of PGD on a ConvNet,
-transferred) and then attacks through the encoder. Writes the tables into docs/published.md.
+preparation, measures a classifier's accuracy over fidelity, runs the published attack (three steps of PGD on a
+ConvNet, transferred) and then attacks through the encoder. Writes the tables into docs/published.md.
 
 The paper pairs pixels to complex amplitudes on nine qubits; here they are real amplitudes on ten, images padded to
 32 x 32, and exact preparation costs about as many CNOTs (2^10 - 2 = 1022; about 1000 on nine complex qubits).
