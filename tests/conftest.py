@@ -29,3 +29,13 @@ def data_dir():
     if not folder:
         pytest.skip("ROBUSTQ_DATA_DIR is not set")
     return folder
+
+
+@pytest.fixture(scope="session")
+def codesign_run(tmp_path_factory):
+    """A small co-design search, made once for the tests of the search and of its command."""
+    from codesign_specs import small
+    from robustq import bench
+
+    folder = tmp_path_factory.mktemp("codesign") / "first"
+    return folder, bench.codesign(bench.parse(small()), folder, workers=1)

@@ -41,9 +41,8 @@ def completed(content):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("codesign") / "first"
-    return folder, codesign(bench.parse(small()), folder, workers=1)
+def run(codesign_run):
+    return codesign_run
 
 
 def test_the_front_is_that_of_optuna(run):
@@ -345,7 +344,7 @@ def test_the_statement_says_who_dominates():
     assert told.startswith("1 of 2 finalists (3 members of the front were not tried) dominates")
     assert "Trial 7 (architecture 7) is better in robust accuracy and two-qubit gates" in told
     assert (
-        "not worse beyond the interval in clean accuracy, certified accuracy and noise res" in told
+        "; not worse, beyond the interval, in clean accuracy, certified accuracy and noise" in told
     )
     gaps = {
         "robust": Estimate(value=0.2, low=0.125, high=0.3, inputs=9, seeds=2),

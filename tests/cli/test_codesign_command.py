@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,6 @@ import time
 import pytest
 
 from codesign_specs import small
-from robustq.bench import parse
 
 COMMAND = [sys.executable, "-m", "robustq", "codesign"]
 
@@ -36,20 +36,17 @@ def toml(content, prefix=""):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
-    (path / "spec.toml").write_text(toml(small(objectives=["clean", "two-qubit-gates"])))
-    done = robustq(
-        "spec.toml", "--trials", "6", "--out", "run", "--json", "--workers", "2", cwd=path
-    )
-    assert done.returncode == 0, done.stderr
-    (path / "printed.json").write_text(done.stdout)
+    (path / "spec.toml").write_text(toml(small(trials=50)))
     return path
 
 
-def test_codesign_prints_what_it_writes(folder):
-    printed = json.loads((folder / "printed.json").read_text())
-    assert printed == json.loads((folder / "run/codesign.json").read_text())
-    assert len(printed["trials"]) == 6
-    assert parse(small()).title == printed["title"]
+def test_codesign_prints_what_it_writes(folder, codesign_run):
+    """The finished run of the same specification, ``--trials`` put right: everything is there already."""
+    shutil.copytree(codesign_run[0], folder / "run")
+    done = robustq("spec.toml", "--trials", "9", "--out", "run", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((folder / "run/codesign.json").read_text())
+    assert json.loads(done.stdout) == codesign_run[1].model_dump()
     assert (
         "No architecture was chosen by its test rows" in (folder / "run/codesign.html").read_text()
     )
@@ -73,9 +70,9 @@ def measurements(folder):
     return {path: path.stat().st_mtime_ns for path in folder.glob("killed/trials/*/clean.json")}
 
 
-def test_a_killed_search_loses_at_most_what_was_running(folder):
+def test_a_killed_search_loses_at_most_what_was_running(folder, codesign_run):
     """Ctrl-C, then an outright kill in the middle of the search; the same command writes the same bytes."""
-    arguments = ["spec.toml", "--trials", "6", "--out", "killed", "--workers", "1"]
+    arguments = ["spec.toml", "--trials", "9", "--out", "killed", "--workers", "1"]
     code, told = stopped(folder, arguments, signal.SIGINT, 1)
     assert code == 130
     assert "run the same command again to continue" in told
@@ -85,13 +82,13 @@ def test_a_killed_search_loses_at_most_what_was_running(folder):
     assert len(second) > len(first) >= 1
     assert not (folder / "killed/codesign.json").exists()
     # the finals are the slow part and come after the search: those of the whole run are put there
-    (folder / "killed/finals").symlink_to(folder / "run/finals")
+    (folder / "killed/finals").symlink_to(codesign_run[0] / "finals")
     again = robustq(*arguments, cwd=folder)
     assert again.returncode == 0, again.stderr
     assert "architectures tried" in again.stdout
     assert "results: killed/codesign.json" in again.stderr
-    written, expected = (folder / name / "codesign.json" for name in ("killed", "run"))
-    assert written.read_bytes() == expected.read_bytes()
+    expected = (codesign_run[0] / "codesign.json").read_bytes()
+    assert (folder / "killed/codesign.json").read_bytes() == expected
     third = measurements(folder)
     assert third == {**third, **second}
     assert second == {**second, **first}

@@ -259,6 +259,14 @@ def gathered(folders: Iterable[Path], spec: Spec, gates: int, *, final: bool) ->
     return Outcomes(gates, correct, notes=tuple(notes), **found)
 
 
+def complete(folder: Path, spec: Spec, *, final: bool) -> bool:
+    """Whether nothing of one training is left to do."""
+    names = [f"{FILES[name]}.json" for name in needed(spec, final=final)]
+    return read_stage(folder / "failed.json") is not None or all(
+        read_stage(folder / name) is not None for name in names
+    )
+
+
 def _stored(path: Path) -> dict[str, Any]:
     content = read_stage(path)
     assert content is not None, path

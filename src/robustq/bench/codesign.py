@@ -27,6 +27,7 @@ from robustq.bench.candidates import (
     IMPOSSIBLE,
     Failed,
     Plain,
+    complete,
     contradictions,
     gathered,
     measure,
@@ -128,7 +129,7 @@ class _Search:
             )
 
     def rounds(self) -> Iterator[list[Job]]:
-        """Generation after generation, then the finalists; each round's jobs may already be done."""
+        """Generation after generation, then the finalists; what is done already is left out."""
         own = reference(self.spec)
         yield self._jobs([own], final=False)
         self._record(0, own)
@@ -172,6 +173,7 @@ class _Search:
             )
             for candidate in candidates
             for seed in self._seeds(final=final)
+            if not complete(self._folder(candidate, seed, final=final), self.spec, final=final)
         ]  # fmt: skip
 
     def _outcomes(self, candidate: Candidate, *, final: bool) -> Outcomes | Failed:
