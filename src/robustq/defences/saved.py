@@ -9,8 +9,13 @@ from typing import Any
 
 from torch import nn
 
+from robustq.defences.encoding.randomised import Keyed, Redrawn
+from robustq.defences.encoding.trainable import Affine
 from robustq.defences.filters.quantise import Quantise
 from robustq.defences.fronted import Fronted
+from robustq.defences.noise.noisy import Noisy
+from robustq.defences.noise.normalised import Normalised
+from robustq.defences.noise.random_inputs import GaussianNoise, RandomlyFronted
 from robustq.errors import ModelFileError
 from robustq.models import files
 from robustq.models.files import Rebuild
@@ -33,6 +38,13 @@ KINDS: Mapping[str, Rebuild] = {
     **files.KINDS,
     "fronted": _nested(Fronted.from_config),
     "quantise": Quantise.from_config,
+    "affine-front": Affine.from_config,
+    "gaussian-noise": GaussianNoise.from_config,
+    "keyed": _nested(Keyed.from_config),
+    "noisy": _nested(Noisy.from_config),
+    "normalised": _nested(Normalised.from_config),
+    "randomly-fronted": _nested(RandomlyFronted.from_config),
+    "redrawn": _nested(Redrawn.from_config),
 }
 
 

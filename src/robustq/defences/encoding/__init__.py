@@ -1,0 +1,1 @@
+"""Encodings that an adversary finds harder to use: coded, secret, random or trained."""
