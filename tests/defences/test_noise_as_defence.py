@@ -6,11 +6,12 @@ import math
 import pytest
 import torch
 from numpy.polynomial.hermite_e import hermegauss
-from small_models import dressed, points, small
+from small_models import dressed, no_weaker, points, small
 
 from robustq.attacks import EOT, PGD, Adaptive, run_attack
 from robustq.certify.smoothing.exact import smoothed
-from robustq.circuits import encodings, op, pauli, theta, x as feature
+from robustq.circuits import encodings, op, pauli, theta
+from robustq.circuits import x as feature
 from robustq.circuits.circuit import Circuit
 from robustq.contracts import QuantumClassifier, RandomisedClassifier, TwinnedClassifier
 from robustq.defences import Depolarising, PhaseDamping, RandomisedInputs, Recipe
@@ -44,7 +45,8 @@ def test_depolarising_is_the_channel_after_every_gate():
 def test_frozen_and_on_a_device_the_defence_s_noise_stays(guard, make):
     noisy = guarded(guard, make())
     x = points(5, 3 if make is small else 4)[0].double()
-    assert isinstance(noisy, QuantumClassifier) and isinstance(noisy, TwinnedClassifier)
+    assert isinstance(noisy, QuantumClassifier)
+    assert isinstance(noisy, TwinnedClassifier)
     torch.testing.assert_close(noisy.freeze()(x), noisy(x))
     torch.testing.assert_close(noisy.under()(x), noisy(x))
     device = Device.bundled("manila")
@@ -148,7 +150,9 @@ def test_phase_damping_of_three_axes_and_of_pairs():
 def test_phase_damping_counts_repeated_features_once_a_gate():
     """Two encoding gates of one feature are blurred independently, as documented."""
     circuit = Circuit.of(1, [op("rx", 0, angles=[feature(0)]), op("rx", 0, angles=[feature(0)])])
-    model = QuantumNet(circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)).double()
+    model = QuantumNet(
+        circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)
+    ).double()
     x = torch.tensor([[0.3]], dtype=torch.float64)
     ratio = guarded(PhaseDamping(0.5), model)(x)[0, 0] / model(x)[0, 0]
     assert float(ratio.detach()) == pytest.approx(math.exp(-2 * 0.5**2 / 2))
@@ -176,7 +180,8 @@ def test_depolarising_leaves_other_defences_marks_alone():
 def test_randomised_inputs_answer_differently_and_average_to_the_smoothed_model():
     model, x = small(), points(3, 3)[0].double()
     random = guarded(RandomisedInputs(0.1), model)
-    assert isinstance(random, RandomisedClassifier) and random.answers == 25
+    assert isinstance(random, RandomisedClassifier)
+    assert random.answers == 25
     assert not torch.equal(random(x), random(x))
     again = copy.deepcopy(guarded(RandomisedInputs(0.1), model))
     assert torch.equal(again(x), guarded(RandomisedInputs(0.1), model)(x))  # its stream is its own
@@ -196,7 +201,7 @@ def test_randomised_inputs_are_attacked_in_the_mean_and_on_the_twin():
         for a in (attack, plain)
     )
     assert float(result.correct.double().mean()) > 0.75
-    assert int(result.success.sum()) >= int(alone.success.sum()) - 2  # verdicts are votes
+    assert no_weaker(result, alone)
     assert int(result.success.sum()) > 10
     with pytest.raises(ModelError, match="answers the same twice"):
         run_attack(plain, model, x, y, threat, generator=torch_generator(1))

@@ -58,7 +58,8 @@ def test_rules_add_up():
     both = NoiseModel(NOISE.rules + flips.rules, flips.readout)
     torch.testing.assert_close(with_noise(model, flips)(x), model.under(both)(x))
     again = with_noise(changed(model, noise=flips), NOISE)
-    torch.testing.assert_close(again(x), model.under(NoiseModel(flips.rules + NOISE.rules, flips.readout))(x))  # fmt: skip
+    turned = NoiseModel(flips.rules + NOISE.rules, flips.readout)
+    torch.testing.assert_close(again(x), model.under(turned)(x))
 
 
 def test_rules_and_a_device_add_up_either_way_round():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from small_models import dressed, points, small
-from steps import mean_loss
 from torch.nn.functional import cross_entropy
 
 from robustq.attacks import FGSM, PGD, Adaptive, run_attack
@@ -23,6 +22,7 @@ from robustq.models import QuantumNet, Training
 from robustq.noise import Channel, Device, NoiseModel, Rule
 from robustq.seeding import torch_generator
 from robustq.threats import Linf
+from steps import mean_loss
 
 MANILA, MELBOURNE = Device.bundled("manila"), Device.bundled("melbourne")
 BOX = (0.0, 1.0)
@@ -153,13 +153,13 @@ def test_normalisation_undoes_uniform_depolarising_noise_exactly():
 def test_training_uses_the_batch_and_inference_running_statistics(generator):
     model, x = small(), points(40, 3)[0].double()
     normalised = started(model, x, levels=0).double()
-    first = normalised.train()(x[:10])
+    first = normalised.train()(x[:10]).detach()
     assert float(first.mean(0).abs().max()) < 1e-6
     before = normalised.mean.clone()
     normalised(x[:10])
     assert not torch.equal(before, normalised.mean)
-    answers = normalised.eval()(x[:10])
-    assert torch.equal(answers[:3], normalised(x[:3]))  # an input's answer is its own
+    answers = normalised.eval()(x[:10]).detach()
+    assert torch.equal(answers[:3], normalised(x[:3]).detach())  # an input's answer is its own
     assert float(answers.mean(0).abs().max()) > 1e-3
 
 
@@ -186,7 +186,8 @@ def test_attacks_go_through_the_levels_and_the_twin_without_them():
         small().float(), x, y, generator=torch_generator(0),
         training=Training(epochs=8, lr=0.1, validation=0.0),
     )  # fmt: skip
-    assert isinstance(model, TwinnedClassifier) and isinstance(model, Normalised)
+    assert isinstance(model, TwinnedClassifier)
+    assert isinstance(model, Normalised)
     threat, attack = Linf(0.15, BOX), PGD(steps=10, restarts=1)
     alone = run_attack(attack, model, x, y, threat, generator=torch_generator(1))
     adaptive = run_attack(

@@ -2,15 +2,17 @@
 
 import pytest
 import torch
-from small_models import cancer, dressed, points, small
+from small_models import dressed, no_weaker, points, small
 
 from robustq.attacks import EOT, PGD, Adaptive, run_attack
-from robustq.circuits import encodings
+from robustq.circuits import Operation, encodings
+from robustq.circuits.angles import Angle
 from robustq.contracts import QuantumClassifier, RandomisedClassifier, TwinnedClassifier
 from robustq.defences import (
     AdversarialTraining,
     ErrorDetecting,
     FeatureSqueezing,
+    Fronted,
     RandomisedEncoding,
     Recipe,
     TrainableEncoding,
@@ -23,6 +25,7 @@ from robustq.models import Training
 from robustq.models.catalogue import qnn
 from robustq.noise import Channel, Device, NoiseModel, Rule
 from robustq.seeding import torch_generator
+from robustq.stats import mcnemar
 from robustq.threats import Linf
 
 BOX = (0.0, 1.0)
@@ -90,24 +93,22 @@ def test_acceptance_is_that_of_all_pairs():
 
 
 def test_accuracy_on_the_noisy_way_is_higher_with_the_code():
-    """A model trained without noise, judged behind the noisy stretch: real data, three read classes' worth."""
-    (x, y), (x_test, y_test) = cancer()
-    model = qnn(4, 2, generator=torch_generator(0, "init"), layers=3)
-    model, _ = Recipe().fit(model, x, y, generator=torch_generator(0), training=PLAN)
-    score = {}
-    for code in (True, False):
-        noisy = guarded(ErrorDetecting(0.25, code), model, 4)
-        losses = torch.nn.functional.cross_entropy(noisy(x_test), y_test, reduction="none")
-        score[code] = losses.detach(), noisy(x_test).argmax(1) == y_test
-    saved = score[False][0] - score[True][0]
-    assert saved.mean() > 4 * saved.std() / len(saved) ** 0.5
-    print(score[True][1].double().mean(), score[False][1].double().mean())
-    assert score[True][1].double().mean() > score[False][1].double().mean()
+    """Models trained without noise, judged behind the noisy stretch on the same rows, over several starts."""
+    (x, y), (x_test, y_test) = points(150, 4), points(4000, 4, seed=2)
+    right = {True: [], False: []}
+    for seed in range(3):
+        model = qnn(4, 2, generator=torch_generator(seed, "init"), layers=4)
+        model, _ = Recipe().fit(model, x, y, generator=torch_generator(seed), training=PLAN)
+        for code, found in right.items():
+            noisy = guarded(ErrorDetecting(0.15, code), model, 4)
+            found.append((noisy(x_test).argmax(1) == y_test).numpy())
+    assert mcnemar(right[True], right[False]) < 1e-3
 
 
 def test_the_code_is_trained_through_and_frozen_alike():
     model, x, y = fitted(ErrorDetecting(0.05))
-    assert isinstance(model, QuantumClassifier) and isinstance(model, TwinnedClassifier)
+    assert isinstance(model, QuantumClassifier)
+    assert isinstance(model, TwinnedClassifier)
     torch.testing.assert_close(model.freeze()(x), model(x))
     attack, threat = PGD(steps=8, restarts=1), Linf(0.1, BOX)
     adaptive = Adaptive(attack, model.twins())
@@ -115,7 +116,8 @@ def test_the_code_is_trained_through_and_frozen_alike():
         run_attack(a, model, x, y, threat, generator=torch_generator(1)) for a in (attack, adaptive)
     )
     assert float(alone.correct.double().mean()) > 0.7
-    assert bool((both.success | ~alone.success).all()) and int(both.success.sum()) > 0
+    assert bool((both.success | ~alone.success).all())
+    assert int(both.success.sum()) > 0
 
 
 # the secret circuit
@@ -133,9 +135,6 @@ def test_the_scrambler_stands_between_encoding_and_ansatz():
 
 def test_a_key_is_a_unitary_in_that_place():
     """The same gates with the key's numbers as constants."""
-    from robustq.circuits import Operation
-    from robustq.circuits.angles import Angle
-
     model, x = small(), points(4, 3)[0].double()
     guarded_model = Keyed(model, 5, 0.7)
     free = model.circuit.parameters
@@ -170,7 +169,8 @@ def test_a_keyed_model_frozen_and_on_a_device(make):
 def test_a_stolen_model_without_its_key_is_a_worse_guide_than_with_it():
     """White box, the attack is as strong as on any model; through other keys it is weaker, on average."""
     model, x, y = fitted(RandomisedEncoding(strength=1.5), rows=100)
-    assert isinstance(model, Keyed) and isinstance(model, TwinnedClassifier)
+    assert isinstance(model, Keyed)
+    assert isinstance(model, TwinnedClassifier)
     threat, attack = Linf(0.15, BOX), PGD(steps=10, restarts=1)
 
     def flipped(search):
@@ -181,7 +181,6 @@ def test_a_stolen_model_without_its_key_is_a_worse_guide_than_with_it():
     blind = [flipped(OnTwin(attack, twin))[0] for twin in model.twins()]
     adaptive = flipped(Adaptive(attack, model.twins()))[0]
     share = torch.stack(blind).double().mean()
-    print(clean, white.double().mean(), share)
     assert clean > 0.75
     assert float(share) < 0.7 * float(white.double().mean())
     assert bool((adaptive | ~white).all())
@@ -209,7 +208,8 @@ def test_strength_zero_is_no_defence_and_more_is_more():
 
 def test_redrawn_keys_answer_differently_and_learn_all_the_same():
     model, x, y = fitted(RandomisedEncoding(strength=0.2, redrawn=True))
-    assert isinstance(model, Redrawn) and isinstance(model, RandomisedClassifier)
+    assert isinstance(model, Redrawn)
+    assert isinstance(model, RandomisedClassifier)
     assert not isinstance(model, QuantumClassifier)  # one frozen key would be no defence
     assert not torch.equal(model(x), model(x))
     again = [Redrawn(model.model, 9, 0.2)(x) for _ in range(2)]
@@ -221,7 +221,7 @@ def test_redrawn_keys_answer_differently_and_learn_all_the_same():
         for a in (attack, plain)
     )
     assert float(result.correct.double().mean()) > 0.7
-    assert int(result.success.sum()) >= int(alone.success.sum()) - 2  # verdicts are votes
+    assert no_weaker(result, alone)
     assert int(result.success.sum()) > 10
 
 
@@ -247,7 +247,8 @@ def test_a_trainable_encoding_starts_as_the_model_and_learns():
         model, x, y, generator=torch_generator(0), training=PLAN
     )
     scale = trained.front.scale.detach()
-    assert float((scale - 1).abs().max()) > 0.05 and float(trained.front.shift.abs().max()) > 0.01
+    assert float((scale - 1).abs().max()) > 0.05
+    assert float(trained.front.shift.detach().abs().max()) > 0.01
     assert float(scale.abs().max()) <= 2
 
 
@@ -257,7 +258,7 @@ def test_a_bounded_scale_bounds_what_reaches_the_encoder(generator):
         front.raw.copy_(torch.tensor([100.0, -100.0, 0.1]))
     assert front.scale.abs().max() <= 0.5
     a, b = torch.rand(2, 50, 3, generator=generator)
-    moved = (front(a) - front(b)).abs()
+    moved = (front(a) - front(b)).abs().detach()
     assert bool((moved <= 0.5 * (a - b).abs() + 1e-6).all())
     assert float(moved[:, 0].max()) > 0.3
     unbounded = Affine(3)
@@ -276,15 +277,11 @@ def test_a_scale_starts_within_its_bound_and_can_still_be_trained(largest):
 
 def test_a_small_bound_buys_robustness_at_equal_weights():
     """The same trained model behind half the scale: an attack reaches half as far into the circuit."""
-    model, x, y = fitted(TrainableEncoding(0.0))
-    narrow = Affine(3, 0.0)
+    model, x, _y = fitted(TrainableEncoding(0.0))
+    narrow, wide_x = Affine(3, 0.0), 0.5 * x
     with torch.no_grad():
         narrow.raw.copy_(0.5 * model.front.raw)
         narrow.shift.copy_(model.front.shift)
-    with torch.no_grad():
-        wide_x = 0.5 * x
-    from robustq.defences import Fronted
-
     half = Fronted(narrow, model.model)
     torch.testing.assert_close(half(x), model(wide_x))
     attack = PGD(steps=8, restarts=1)

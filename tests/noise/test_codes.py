@@ -19,7 +19,8 @@ def test_stabilisers_and_logical_words_obey_the_algebra_of_two_qubits():
         assert all(commute(word, s) for s in STABILISERS)
     for i, j in itertools.product(range(2), repeat=2):
         assert commute(LOGICAL_X[i], LOGICAL_Z[j]) == (i != j)
-        assert commute(LOGICAL_X[i], LOGICAL_X[j]) and commute(LOGICAL_Z[i], LOGICAL_Z[j])
+        assert commute(LOGICAL_X[i], LOGICAL_X[j])
+        assert commute(LOGICAL_Z[i], LOGICAL_Z[j])
 
 
 def test_every_single_error_is_detected():
@@ -96,7 +97,8 @@ def test_leading_orders():
 
 def test_without_noise_nothing_happens():
     found = detected(0.0, 0.0, 0.0)
-    assert found.acceptance == 1 and found.error == 0
+    assert found.acceptance == 1
+    assert found.error == 0
 
 
 def test_impossible_chances_are_refused():
