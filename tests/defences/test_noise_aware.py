@@ -7,7 +7,15 @@ from torch.nn.functional import cross_entropy
 
 from robustq.attacks import FGSM
 from robustq.contracts import Step
-from robustq.defences import AdversarialTraining, FeatureSqueezing, NoiseAware, Plain, Recipe
+from robustq.defences import (
+    AdversarialTraining,
+    ErrorDetecting,
+    FeatureSqueezing,
+    NoiseAware,
+    Plain,
+    Recipe,
+)
+from robustq.defences.encoding.randomised import Keyed, Redrawn
 from robustq.defences.inner import worst_inputs
 from robustq.defences.noise.aware import drawn
 from robustq.errors import ModelError, SpecError
@@ -115,3 +123,46 @@ def test_a_model_without_a_circuit_and_a_device_that_is_none_are_refused(generat
         mean_loss(NoiseAware(MELBOURNE), torch.nn.Linear(2, 2), x, y, generator)
     with pytest.raises(SpecError, match="calibrated device"):
         NoiseAware("melbourne")
+
+
+@pytest.mark.parametrize("drift", [False, True])
+def test_a_device_runs_the_circuit_with_its_key(drift, generator):
+    """Noise-aware training of a model with a secret circuit: its key is fitted to the device too."""
+    model, (x, y) = small(), points(6, 3)
+    x = x.double()
+    secret = Keyed(model, 4, 0.6)
+    fit = secret.fitted(MELBOURNE)
+    expected = cross_entropy(secret.freeze(fit)(x), y)
+    defence = NoiseAware(MELBOURNE, drift=drift)
+    torch.testing.assert_close(
+        mean_loss(defence, secret, x, y, generator).detach(), expected.detach()
+    )
+    mean_loss(defence, secret, x, y, generator, progress=0.3).backward()
+    assert float(model.theta.grad.abs().sum()) > 0
+
+
+def test_noise_behind_a_key_joins_the_device_s():
+    """A code around a secret circuit: frozen and under a device are one function, at today's weights."""
+    x, y = points(6, 3)
+    x = x.double()
+    model = small()
+    guarded = ErrorDetecting(0.1, code=False).around(Keyed(model, 4, 0.6), x, y, torch_generator(0))
+    device = Device.bundled("manila")
+    first = guarded.freeze(device)(x)
+    torch.testing.assert_close(first, guarded.under(device)(x).detach())
+    torch.testing.assert_close(first, guarded.freeze(guarded.fitted(device))(x))
+    bare = Keyed(model, 4, 0.6).freeze(device)(x)
+    assert float((first - bare).abs().max()) > 1e-2
+    with torch.no_grad():
+        model.theta += 0.2
+    assert float((guarded.freeze(device)(x) - first).abs().max()) > 1e-3
+
+
+def test_redrawn_keys_are_drawn_at_every_step(generator):
+    x, y = points(6, 3)
+    random = Redrawn(small(), 4, 0.6)
+    losses = {
+        float(mean_loss(NoiseAware(MELBOURNE), random, x.double(), y, generator).detach())
+        for _ in range(3)
+    }
+    assert len(losses) == 3

@@ -12,7 +12,14 @@ from robustq.attacks import FGSM, PGD, Adaptive, run_attack
 from robustq.circuits import encodings, pauli
 from robustq.circuits.gates import pauli_matrix
 from robustq.contracts import AngleClassifier, TwinnedClassifier
-from robustq.defences import AdversarialTraining, NoiseInjection, Plain, Recipe
+from robustq.defences import (
+    AdversarialTraining,
+    FeatureSqueezing,
+    Fronted,
+    NoiseInjection,
+    Plain,
+    Recipe,
+)
 from robustq.defences.noise.cores import changed
 from robustq.defences.noise.insertion import inserted, pauli_chances
 from robustq.defences.noise.normalised import Levels, Normalised, started
@@ -225,6 +232,19 @@ def test_inner_attacks_run_on_the_drawn_sample(generator):
         for on in (Plain(), inner)
     ]  # fmt: skip
     torch.testing.assert_close(*losses)
+
+
+def test_in_a_recipe_it_guards_the_model_and_is_layered_on_what_comes_before(generator):
+    inner = AdversarialTraining(FGSM(), Linf(0.05, BOX))
+    recipe = Recipe((FeatureSqueezing(4), inner, NoiseInjection(rate=0.02)))
+    assert recipe.training == NoiseInjection(rate=0.02, on=inner)
+    x, y = points(40, 3)
+    model, history = recipe.fit(
+        small().float(), x, y, generator=generator, training=Training(epochs=6, lr=0.1)
+    )
+    assert isinstance(model, Normalised)
+    assert isinstance(model.model, Fronted)
+    assert history.epochs[-1].loss < history.epochs[0].loss
 
 
 @pytest.mark.parametrize(

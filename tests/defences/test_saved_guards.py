@@ -12,6 +12,7 @@ from robustq.defences import (
     PhaseDamping,
     RandomisedEncoding,
     RandomisedInputs,
+    SmoothedEncoding,
     TrainableEncoding,
 )
 from robustq.defences.saved import load, save
@@ -29,6 +30,7 @@ GUARDS = [
     ErrorDetecting(0.1),
     ErrorDetecting(0.1, code=False),
     TrainableEncoding(2.0),
+    SmoothedEncoding(0.5),
 ]
 
 

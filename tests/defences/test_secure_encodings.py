@@ -13,11 +13,14 @@ from robustq.defences import (
     ErrorDetecting,
     FeatureSqueezing,
     Fronted,
+    NoiseInjection,
     RandomisedEncoding,
     Recipe,
+    SmoothedEncoding,
     TrainableEncoding,
 )
 from robustq.defences.encoding.randomised import Keyed, Redrawn, keyed, scrambled
+from robustq.defences.encoding.smoothed import SmoothStep
 from robustq.defences.encoding.trainable import Affine
 from robustq.defences.noise.cores import encoded, rewired, spliced
 from robustq.errors import ModelError, SpecError
@@ -291,6 +294,50 @@ def test_a_small_bound_buys_robustness_at_equal_weights():
     assert int(on_half.success.sum()) < int(on_full.success.sum())
 
 
+# the smooth step
+
+
+def test_the_step_rises_keeps_its_fixed_points_and_has_the_slopes_it_claims():
+    x = torch.linspace(0, 1, 101, dtype=torch.float64, requires_grad=True)
+    for strength in (0.0, 0.6, 1.0):
+        value = SmoothStep(strength)(x)
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        assert bool((value.detach().diff() > 0).all())
+        torch.testing.assert_close(value.detach()[[0, 50, 100]], x.detach()[[0, 50, 100]])
+        expected = torch.tensor([1 - strength, 1 + strength, 1 - strength], dtype=torch.float64)
+        torch.testing.assert_close(slope[[0, 50, 100]], expected)
+
+
+@pytest.mark.parametrize(("centre", "eps"), [(0.02, 0.2), (0.48, 0.05)])
+def test_the_step_helps_near_black_and_white_and_harms_in_the_grey(centre, eps):
+    """The same weights with and without it, over several models, each judged on its own labels."""
+    x = torch.full((60, 3), centre, dtype=torch.float64)
+    x[torch.rand(60, 3, generator=torch_generator(1)) < 0.5] = 1 - centre
+    x += 0.04 * (torch.rand(60, 3, generator=torch_generator(2)) - 0.5)
+    flipped = {True: 0, False: 0}
+    for seed in range(4):
+        model = small(seed=seed, layers=3)
+        for stepped in flipped:
+            judged = guarded(SmoothedEncoding(1.0), model) if stepped else model
+            labels = judged(x).argmax(1)
+            result = run_attack(
+                PGD(steps=20, restarts=1), judged, x, labels, Linf(eps, BOX),
+                generator=torch_generator(3),
+            )  # fmt: skip
+            flipped[stepped] += int(result.success.sum())
+    if centre < 0.25:
+        assert flipped[True] < 0.7 * flipped[False]
+    else:
+        assert flipped[True] > 1.2 * flipped[False]
+
+
+def test_randomised_defences_within_others_are_refused():
+    random = guarded(RandomisedEncoding(0.1, redrawn=True), small())
+    for guard in (ErrorDetecting(), RandomisedEncoding(), NoiseInjection(rate=0.1)):
+        with pytest.raises(ModelError, match="as the last of a recipe"):
+            guarded(guard, random)
+
+
 def test_defences_compose(generator):
     """Squeezed, secret, noisy on the way and adversarially trained: one model."""
     x, y = points(40, 3)
@@ -312,6 +359,7 @@ def test_defences_compose(generator):
         (lambda: ErrorDetecting(-0.1), "p in"),
         (lambda: RandomisedEncoding(-1.0), "strength >= 0"),
         (lambda: TrainableEncoding(-1.0), "largest >= 0"),
+        (lambda: SmoothedEncoding(1.5), "strength in"),
     ],
 )
 def test_impossible_options_are_refused(make, message):

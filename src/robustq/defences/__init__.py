@@ -3,6 +3,7 @@
 from robustq.defences.adversarial_training import AdversarialTraining
 from robustq.defences.encoding.error_detecting import ErrorDetecting
 from robustq.defences.encoding.randomised import RandomisedEncoding
+from robustq.defences.encoding.smoothed import SmoothedEncoding
 from robustq.defences.encoding.trainable import TrainableEncoding
 from robustq.defences.filters.quantise import FeatureSqueezing
 from robustq.defences.fronted import Fronted
@@ -29,5 +30,6 @@ __all__ = [
     "RandomisedEncoding",
     "RandomisedInputs",
     "Recipe",
+    "SmoothedEncoding",
     "TrainableEncoding",
 ]

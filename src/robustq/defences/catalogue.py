@@ -13,6 +13,7 @@ from robustq.catalogue import Entry
 from robustq.defences.adversarial_training import AdversarialTraining
 from robustq.defences.encoding.error_detecting import ErrorDetecting
 from robustq.defences.encoding.randomised import RandomisedEncoding
+from robustq.defences.encoding.smoothed import SmoothedEncoding
 from robustq.defences.encoding.trainable import TrainableEncoding
 from robustq.defences.filters.quantise import FeatureSqueezing
 from robustq.defences.lipschitz_margin import LipschitzMargin
@@ -52,6 +53,8 @@ DEFENCES: Mapping[str, Entry] = {
                              "Vaidman et al., PRA 54, R1745 (1996)",
                              {"layer": "encoding", "cost": "2x the qubits, 1 - 4p of the runs a pair",
                               "model": "quantum"}),
+    "smoothed-encoding": Entry(SmoothedEncoding, "features through a smooth step",
+                               "after Xu, Evans & Qi, NDSS 2018", {"layer": "encoding", "cost": "1x"}),
     "trainable-encoding": Entry(TrainableEncoding, "a trained, bounded scale of each feature",
                                 "Berberich et al., PRR 6, 043326 (2024)",
                                 {"layer": "encoding", "cost": "about 1x"}),

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from robustq.defences.encoding.randomised import Keyed, Redrawn
+from robustq.defences.encoding.smoothed import SmoothStep
 from robustq.defences.encoding.trainable import Affine
 from robustq.defences.filters.quantise import Quantise
 from robustq.defences.fronted import Fronted
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Rebuild] = {
     "noisy": _nested(Noisy.from_config),
     "normalised": _nested(Normalised.from_config),
     "randomly-fronted": _nested(RandomlyFronted.from_config),
+    "smooth-step": SmoothStep.from_config,
     "redrawn": _nested(Redrawn.from_config),
 }
 

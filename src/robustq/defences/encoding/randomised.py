@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from robustq.circuits import Circuit, op, theta
 from robustq.contracts import Classifier, QuantumClassifier
 from robustq.defences.fronted import frozen
-from robustq.defences.noise.cores import changed, core_of, encoded, rewired, spliced
+from robustq.defences.noise.cores import changed, check_steady, core_of, encoded, spliced, viewed
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.models.files import describe
+from robustq.noise import Device, Mapped
 from robustq.seeding import torch_generator
 
 ANSWERS = 25  # votes of one verdict
@@ -81,20 +82,26 @@ class Keyed(nn.Module):
 
     def __init__(self, model: nn.Module, seed: int, strength: float) -> None:
         super().__init__()
+        check_steady(model)
         self.model, self.seed, self.strength = model, seed, strength
         self._key = key_of(core_of(model), strength, torch_generator(seed, "key"))
 
-    def _secret(self) -> nn.Module:
-        return rewired(self.model, lambda core: keyed(core, self._key))
+    def wired(self) -> nn.Module:
+        """The model with its key in its circuit, at today's weights."""
+        return viewed(self.model, lambda core: keyed(core, self._key))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)``."""
-        logits: Tensor = self._secret()(x)
+        logits: Tensor = self.wired()(x)
         return logits
+
+    def fitted(self, device: Device) -> Mapped:
+        """The circuit as ``device`` would run it, the key included."""
+        return core_of(self.wired()).fitted(device)
 
     def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
         """The same function of ``x`` at today's weights, the key included."""
-        return frozen(self._secret(), noise, uses)
+        return frozen(self.wired(), noise, uses)
 
     def under(
         self,
@@ -104,7 +111,7 @@ class Keyed(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Classifier:
         """The same run on a noisy device."""
-        model = self._secret()
+        model = self.wired()
         assert isinstance(model, QuantumClassifier)
         return model.under(noise, shots=shots, generator=generator)
 
@@ -147,6 +154,7 @@ class Redrawn(nn.Module):
 
     def __init__(self, model: nn.Module, seed: int, strength: float) -> None:
         super().__init__()
+        check_steady(model)
         core_of(model)  # refuses another model now
         self.model, self.seed, self.strength = model, seed, strength
         self._stream = torch_generator(seed, "keys")
@@ -158,9 +166,13 @@ class Redrawn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)``, different at every call."""
-        key = key_of(core_of(self.model), self.strength, self._stream)
-        logits: Tensor = rewired(self.model, lambda core: keyed(core, key))(x)
+        logits: Tensor = self.wired()(x)
         return logits
+
+    def wired(self) -> nn.Module:
+        """The model with a fresh key in its circuit, at today's weights."""
+        key = key_of(core_of(self.model), self.strength, self._stream)
+        return viewed(self.model, lambda core: keyed(core, key))
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without a key."""

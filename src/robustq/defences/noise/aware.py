@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Defence, Step
-from robustq.defences.noise.cores import changed, joined, rewired, with_noise
+from robustq.defences.noise.cores import changed, joined, seen_under, viewed
 from robustq.defences.plain import Plain
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.noise import Device
 from robustq.noise.drift import SCENARIOS
-
-DRAWN = frozenset({"tls-defect", "random-walk", "interval"})  # drifts that need a generator
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class NoiseAware:
         if self.drift and step.progress < 1:
             snapshot = drawn(self.device, step.generator)
             return self.on.losses(_on_snapshot(model, self.device, snapshot), step)
-        return self.on.losses(with_noise(model, self.device), step)
+        return self.on.losses(seen_under(model, self.device), step)
 
 
 def drawn(device: Device, generator: torch.Generator) -> Device:
@@ -67,7 +66,7 @@ def drawn(device: Device, generator: torch.Generator) -> Device:
     """
     names = sorted(SCENARIOS)
     name = names[int(torch.randint(len(names), (), generator=generator))]
-    if name not in DRAWN:
+    if "generator" not in inspect.signature(SCENARIOS[name].make).parameters:
         return device.drifted(name)
     seed = int(torch.randint(2**31, (), generator=generator))
     return device.drifted(name, generator=np.random.default_rng(seed))
@@ -79,4 +78,4 @@ def _on_snapshot(model: nn.Module, device: Device, snapshot: Device) -> nn.Modul
     def moved(core: QuantumNet) -> QuantumNet:
         return changed(core, noise=joined(core, core.fitted(device).on(snapshot)))
 
-    return rewired(model, moved)
+    return viewed(model, moved)

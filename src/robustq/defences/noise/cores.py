@@ -5,17 +5,28 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 from robustq.circuits import Circuit, Operation
+from robustq.contracts import RandomisedClassifier
 from robustq.errors import ModelError
 from robustq.models import QuantumNet
 from robustq.models.quantum import Noise
 from robustq.noise import Device, Mapped, NoiseModel, Readout
 
+Change = Callable[[QuantumNet], QuantumNet]
 MARKER = "i"  # an identity gate marks where a defence's channel strikes; devices run it for free
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A model that runs another circuit than the one it holds."""
+
+    def wired(self) -> nn.Module:
+        """The model that is run, at today's weights, differentiable in them."""
+        ...
 
 
 def core_of(model: nn.Module) -> QuantumNet:
@@ -37,7 +48,7 @@ def core_of(model: nn.Module) -> QuantumNet:
     return found[0]
 
 
-def rewired(model: nn.Module, change: Callable[[QuantumNet], QuantumNet]) -> nn.Module:
+def rewired(model: nn.Module, change: Change) -> nn.Module:
     """The same model around changed circuits; every weight is shared, the model stays as it is.
 
     Raises:
@@ -50,11 +61,27 @@ def rewired(model: nn.Module, change: Callable[[QuantumNet], QuantumNet]) -> nn.
     """
     if isinstance(model, QuantumNet):
         return change(model)
-    if not any(isinstance(part, QuantumNet) for part in model.modules()):
+    if not _holds_circuit(model):
         raise ModelError(f"expected a model with a circuit, got {type(model).__name__}")
+    return _around(model, lambda part: rewired(part, change))
+
+
+def viewed(model: nn.Module, change: Change) -> nn.Module:
+    """As :func:`rewired`, of the circuits that are run: those with their keys, for one step or one answer.
+
+    Gradients reach the weights, but later weights do not reach the view.
+    """
+    if isinstance(model, Wired):
+        return rewired(model.wired(), change)
+    if isinstance(model, QuantumNet) or not _holds_circuit(model):
+        return rewired(model, change)
+    return _around(model, lambda part: viewed(part, change))
+
+
+def _around(model: nn.Module, change: Callable[[nn.Module], nn.Module]) -> nn.Module:
     twin = copy.copy(model)
     twin._modules = {
-        name: part if part is None or not _holds_circuit(part) else rewired(part, change)
+        name: part if part is None or not _holds_circuit(part) else change(part)
         for name, part in model._modules.items()
     }
     return twin
@@ -87,6 +114,11 @@ def changed(core: QuantumNet, **attributes: Any) -> QuantumNet:
 def with_noise(model: nn.Module, noise: Noise) -> nn.Module:
     """The model under this noise besides its own; every weight is shared."""
     return rewired(model, lambda core: changed(core, noise=joined(core, noise)))
+
+
+def seen_under(model: nn.Module, noise: Noise) -> nn.Module:
+    """The same for one step or one answer: a device runs the circuit with its key; see :func:`viewed`."""
+    return viewed(model, lambda core: changed(core, noise=joined(core, noise)))
 
 
 def without_noise(model: nn.Module) -> nn.Module:
@@ -150,6 +182,20 @@ def check_unmarked(circuit: Circuit) -> None:
             "expected a circuit without identity gates, which mark where a defence's noise strikes; "
             "got some (two such defences on one model?)"
         )
+
+
+def check_steady(model: nn.Module) -> None:
+    """Refuse a model that holds a randomised one, whose need for many answers would be forgotten.
+
+    Raises:
+        ModelError: saying where randomised defences go.
+    """
+    for part in model.modules():
+        if isinstance(part, RandomisedClassifier):
+            raise ModelError(
+                f"expected randomised defences as the last of a recipe, got {type(part).__name__} "
+                "within another one"
+            )
 
 
 def encoded(circuit: Circuit) -> int:

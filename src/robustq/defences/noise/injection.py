@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Defence, Step
-from robustq.defences.noise.cores import changed, joined, rewired
+from robustq.defences.noise.cores import changed, joined, viewed
 from robustq.defences.noise.insertion import inserted, sampled
 from robustq.defences.noise.normalised import Levels, started
 from robustq.defences.plain import Plain
@@ -75,7 +75,7 @@ class NoiseInjection:
         Raises:
             ModelError: if there is no circuit in the model.
         """
-        view = rewired(model, lambda core: self._drawn(core, step.generator))
+        view = viewed(model, lambda core: self._drawn(core, step.generator))
         if not self.penalty or not self.levels:
             return self.on.losses(view, step)
         with _roundings(view) as found:

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier
 from robustq.defences.fronted import frozen
-from robustq.defences.noise.cores import core_of, joined, with_noise, without_noise
+from robustq.defences.noise.cores import (
+    check_steady,
+    core_of,
+    joined,
+    seen_under,
+    viewed,
+    without_noise,
+)
 from robustq.models.files import describe
 from robustq.models.quantum import Noise
 from robustq.noise import Device, Mapped
@@ -42,6 +49,7 @@ class Noisy(nn.Module):
 
     def __init__(self, model: nn.Module, acceptance: float = 1.0) -> None:
         super().__init__()
+        check_steady(model)
         self.model, self.acceptance = model, acceptance
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,11 +59,11 @@ class Noisy(nn.Module):
 
     def fitted(self, device: Device) -> Mapped:
         """The circuit as ``device`` would run it; :meth:`freeze` adds the defence's noise."""
-        return core_of(self.model).fitted(device)
+        return core_of(self._run()).fitted(device)
 
     def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The exact function of ``x`` at today's weights; under ``noise`` besides its own, if given."""
-        model = self.model if noise is None else with_noise(self.model, noise)
+        model = self.model if noise is None else seen_under(self.model, noise)
         return frozen(model, None, uses)
 
     def under(
@@ -66,9 +74,13 @@ class Noisy(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Classifier:
         """The model on a device: its noise comes besides the defence's own."""
-        assert isinstance(self.model, QuantumClassifier)
-        both = joined(core_of(self.model), noise)
-        return self.model.under(both, shots=shots, generator=generator)
+        model = self._run()
+        assert isinstance(model, QuantumClassifier)
+        return model.under(joined(core_of(model), noise), shots=shots, generator=generator)
+
+    def _run(self) -> nn.Module:
+        """The model that is run now, keys included."""
+        return viewed(self.model, lambda core: core)
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without noise."""

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier
 from robustq.defences.fronted import frozen
+from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet
 from robustq.models.files import describe
 from robustq.models.hybrid import ReadOut
+from robustq.noise import Device, Mapped
 
 MOMENTUM = 0.1  # how much of a batch's statistics enters the running ones
 TINY = 1e-5  # variance of an output that is constant
@@ -71,6 +73,7 @@ class Normalised(nn.Module):
 
     def __init__(self, model: nn.Module, classes: int, levels: int = 0) -> None:
         super().__init__()
+        check_steady(model)
         self.model, self.levels = model, Levels(levels)
         self.log_scale = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("mean", torch.zeros(classes))
@@ -132,6 +135,10 @@ class Normalised(nn.Module):
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)
         return Answering(self.model.under(noise, shots=shots, generator=generator), self)
+
+    def fitted(self, device: Device) -> Mapped:
+        """The circuit as ``device`` would run it, keys included."""
+        return core_of(viewed(self.model, lambda core: core)).fitted(device)
 
     def _layer(self) -> nn.Linear:
         """What it does at inference, without levels, as a linear layer."""
