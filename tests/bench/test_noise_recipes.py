@@ -23,7 +23,7 @@ def test_each_is_made_with_its_defaults(name):
 
 
 def test_a_device_is_demanded_only_where_there_is_no_doing_without():
-    with pytest.raises(SpecError, match="expected a noise.device"):
+    with pytest.raises(SpecError, match=r"expected a noise\.device"):
         StepSpec(name="noise-aware").build(BARE)
     injected = StepSpec(name="noise-injection", options={"rate": 0.02, "levels": 3}).build(BARE)
     assert injected.device is None
