@@ -56,7 +56,8 @@ class StepSpec(Table):
         taken = inspect.signature(entry.make).parameters
         filled = {name: getattr(given, name) for name in ("attack", "threat") if name in taken}
         if "device" in taken:
-            if given.device is None:
+            needed = taken["device"].default is inspect.Parameter.empty
+            if given.device is None and needed:
                 raise SpecError(f"defence {self.name!r}: expected a noise.device, got none")
             filled["device"] = given.device
         try:

@@ -10,6 +10,10 @@ from robustq.defences.detection.guard import Detection
 from robustq.defences.detection.rates import DetectionRates, detection_rates
 from robustq.defences.detection.rejecting import Rejecting
 from robustq.defences.encoding.approximate import ApproximateEncoding
+from robustq.defences.encoding.error_detecting import ErrorDetecting
+from robustq.defences.encoding.randomised import RandomisedEncoding
+from robustq.defences.encoding.smoothed import SmoothedEncoding
+from robustq.defences.encoding.trainable import TrainableEncoding
 from robustq.defences.fast import Fast
 from robustq.defences.filters.clipping import Clipping
 from robustq.defences.filters.immutable import ImmutableFeatures
@@ -24,6 +28,11 @@ from robustq.defences.lipschitz_margin import LipschitzMargin
 from robustq.defences.lipschitz_penalty import LipschitzPenalty
 from robustq.defences.mart import MART
 from robustq.defences.mixed_threats import MixedThreats
+from robustq.defences.noise.aware import NoiseAware
+from robustq.defences.noise.depolarising import Depolarising
+from robustq.defences.noise.injection import NoiseInjection
+from robustq.defences.noise.phase_damping import PhaseDamping
+from robustq.defences.noise.random_inputs import RandomisedInputs
 from robustq.defences.plain import Plain
 from robustq.defences.recipe import Recipe
 from robustq.defences.response.drift import DriftMonitor
@@ -34,40 +43,11 @@ from robustq.defences.state_training import StateTraining
 from robustq.defences.trades import TRADES
 
 __all__ = [
-    "MART",
-    "TRADES",
-    "Adapting",
-    "AdversarialTraining",
-    "AngleTraining",
-    "ApproximateEncoding",
-    "CVaR",
-    "CertifiedBound",
-    "CertifiedRadius",
-    "Clipping",
-    "Curriculum",
-    "Detection",
-    "DetectionRates",
-    "DriftMonitor",
-    "Fast",
-    "FeatureSqueezing",
-    "Free",
-    "Fronted",
-    "GradientPenalty",
-    "GroupDRO",
-    "ImmutableFeatures",
-    "LabelSmoothing",
-    "LipschitzMargin",
-    "LipschitzPenalty",
-    "MixedThreats",
-    "NoisyInputs",
-    "OnlineDefence",
-    "Plain",
-    "Policy",
-    "Projection",
-    "Recipe",
-    "Rejecting",
-    "Rule",
-    "Smoothing",
-    "StateTraining",
-    "detection_rates",
-]
+    "MART", "TRADES", "Adapting", "AdversarialTraining", "AngleTraining", "ApproximateEncoding", "CVaR",
+    "CertifiedBound", "CertifiedRadius", "Clipping", "Curriculum", "Depolarising", "Detection",
+    "DetectionRates", "DriftMonitor", "ErrorDetecting", "Fast", "FeatureSqueezing", "Free", "Fronted",
+    "GradientPenalty", "GroupDRO", "ImmutableFeatures", "LabelSmoothing", "LipschitzMargin", "LipschitzPenalty",
+    "MixedThreats", "NoiseAware", "NoiseInjection", "NoisyInputs", "OnlineDefence", "PhaseDamping", "Plain",
+    "Policy", "Projection", "RandomisedEncoding", "RandomisedInputs", "Recipe", "Rejecting", "Rule",
+    "SmoothedEncoding", "Smoothing", "StateTraining", "TrainableEncoding", "detection_rates",
+]  # fmt: skip

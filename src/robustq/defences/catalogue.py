@@ -18,6 +18,10 @@ from robustq.defences.certified_radius import CertifiedRadius
 from robustq.defences.curriculum import Curriculum
 from robustq.defences.detection.guard import Detection
 from robustq.defences.encoding.approximate import ApproximateEncoding
+from robustq.defences.encoding.error_detecting import ErrorDetecting
+from robustq.defences.encoding.randomised import RandomisedEncoding
+from robustq.defences.encoding.smoothed import SmoothedEncoding
+from robustq.defences.encoding.trainable import TrainableEncoding
 from robustq.defences.fast import Fast
 from robustq.defences.filters.clipping import Clipping
 from robustq.defences.filters.immutable import ImmutableFeatures
@@ -31,6 +35,11 @@ from robustq.defences.lipschitz_margin import LipschitzMargin
 from robustq.defences.lipschitz_penalty import LipschitzPenalty
 from robustq.defences.mart import MART
 from robustq.defences.mixed_threats import MixedThreats
+from robustq.defences.noise.aware import NoiseAware
+from robustq.defences.noise.depolarising import Depolarising
+from robustq.defences.noise.injection import NoiseInjection
+from robustq.defences.noise.phase_damping import PhaseDamping
+from robustq.defences.noise.random_inputs import RandomisedInputs
 from robustq.defences.plain import Plain
 from robustq.defences.reweighting import CVaR, GroupDRO
 from robustq.defences.state_training import StateTraining
@@ -103,4 +112,28 @@ DEFENCES: Mapping[str, Entry] = {
     "detection": Entry(Detection, "an alarm for suspicious inputs, at a guaranteed false-alarm rate",
                        "Lee et al., NeurIPS 2018; Bates et al., Ann. Statist. 2023",
                        {"layer": "inference", "cost": "1x to 2x an answer"}),
+    "noise-aware": Entry(NoiseAware, "train under the device's noise", "Wang et al., DAC 2022",
+                         {"layer": "noise", "cost": "a noisy simulation a step", "model": "quantum"}),
+    "noise-injection": Entry(NoiseInjection, "train with error gates; normalised, levelled outputs",
+                             "Wang et al., DAC 2022", {"layer": "noise", "cost": "about 1x", "model": "quantum"}),
+    "depolarising": Entry(Depolarising, "depolarising noise after every gate", "Du et al., PRR 3, 023153 (2021)",
+                          {"layer": "noise", "cost": "a noisy simulation a step", "model": "quantum"}),
+    "phase-damping": Entry(PhaseDamping, "dephasing that blurs every encoded angle", "Cohen et al., ICML 2019",
+                           {"layer": "noise", "cost": "a noisy simulation a step",
+                            "model": "features turn gates"}),
+    "randomised-inputs": Entry(RandomisedInputs, "random noise on every input", "Cohen et al., ICML 2019",
+                               {"layer": "inference", "cost": "25 answers a verdict"}),
+    "randomised-encoding": Entry(RandomisedEncoding, "a secret circuit behind the encoder",
+                                 "Gong et al., PRR 6, 023020 (2024)",
+                                 {"layer": "encoding", "cost": "about 1x; redrawn, 25 answers a verdict",
+                                  "model": "quantum"}),
+    "error-detecting": Entry(ErrorDetecting, "encoded qubits travel within the [[4,2,2]] code",
+                             "Vaidman et al., PRA 54, R1745 (1996)",
+                             {"layer": "encoding", "cost": "2x the qubits, 1 - 4p of the runs a pair",
+                              "model": "quantum"}),
+    "smoothed-encoding": Entry(SmoothedEncoding, "features through a smooth step",
+                               "after Xu, Evans & Qi, NDSS 2018", {"layer": "encoding", "cost": "1x"}),
+    "trainable-encoding": Entry(TrainableEncoding, "a trained, bounded scale of each feature",
+                                "Berberich et al., PRR 6, 043326 (2024)",
+                                {"layer": "encoding", "cost": "about 1x"}),
 }  # fmt: skip

@@ -12,11 +12,17 @@ from torch import nn
 from robustq.defences.detection.catalogue import KINDS as DETECTORS
 from robustq.defences.detection.rejecting import Rejecting
 from robustq.defences.encoding.approximate import ApproximateEncoder
+from robustq.defences.encoding.randomised import Keyed, Redrawn
+from robustq.defences.encoding.smoothed import SmoothStep
+from robustq.defences.encoding.trainable import Affine
 from robustq.defences.filters.clipping import Clip
 from robustq.defences.filters.projection import Project
 from robustq.defences.filters.quantise import Quantise
 from robustq.defences.filters.smoothing import Smooth
 from robustq.defences.fronted import Fronted
+from robustq.defences.noise.noisy import Noisy
+from robustq.defences.noise.normalised import Normalised
+from robustq.defences.noise.random_inputs import GaussianNoise, RandomlyFronted
 from robustq.errors import ModelFileError
 from robustq.models import files
 from robustq.models.files import Rebuild
@@ -45,6 +51,14 @@ KINDS: Mapping[str, Rebuild] = {
     "smooth": Smooth.from_config,
     "rejecting": _nested(Rejecting.from_config),
     **{detector.kind: detector.from_config for detector in DETECTORS},
+    "affine-front": Affine.from_config,
+    "gaussian-noise": GaussianNoise.from_config,
+    "keyed": _nested(Keyed.from_config),
+    "noisy": _nested(Noisy.from_config),
+    "normalised": _nested(Normalised.from_config),
+    "randomly-fronted": _nested(RandomlyFronted.from_config),
+    "smooth-step": SmoothStep.from_config,
+    "redrawn": _nested(Redrawn.from_config),
 }
 
 
