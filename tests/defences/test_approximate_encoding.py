@@ -13,6 +13,7 @@ from robustq.defences import ApproximateEncoding, Recipe
 from robustq.defences.encoding.approximate import ApproximateEncoder
 from robustq.defences.encoding.disentangler import prepared, to_fidelity
 from robustq.defences.saved import load, save
+from robustq.engine import evolve
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models import QuantumNet, Training
 from robustq.models.catalogue import mlp
@@ -73,6 +74,21 @@ def test_the_states_are_what_the_gates_make(seed, qubits, layers, cut):
     overlap = (made * wanted).sum(1).square()
     assert torch.allclose(overlap, found.fidelity, atol=1e-9)
     assert ((found.states * wanted).sum(1) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.2])
+def test_circuits_in_ordinary_gates_prepare_the_same_with_the_same_cnots(cut, generator):
+    states = random_states(4, 5, generator)
+    states[0] = kron(*([0.6, 0.8],) * 5)
+    for layers, sweeps in ((1, 0), (2, 3)):
+        found = prepared(states, layers, cut, sweeps)
+        for row in range(4):
+            circuit = found.circuit(row)
+            made = evolve(circuit, torch.zeros(1, 0).double(), torch.zeros(0).double())[0]
+            assert abs(made @ found.states[row].to(made)) == pytest.approx(1, abs=1e-8)
+            assert circuit.counts.get("cx", 0) <= found.cnots[row]
+            if layers == 1:
+                assert circuit.counts.get("cx", 0) == found.cnots[row]
 
 
 def test_one_layer_keeps_what_bond_two_can(generator):
