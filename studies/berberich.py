@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,7 +33,7 @@ from robustq.seeding import torch_generator
 from robustq.threats import Linf
 from studies.published_attacks import PAGE, markdown, shown
 
-QUBITS, LAYERS, EPOCHS, INITS, DRAWS = 3, 3, 200, 9, 6
+QUBITS, LAYERS, EPOCHS, INITS, DRAWS = 3, 3, 200, 9, 16
 NOISE = (0.0, 0.1, 0.2)
 ATTACKED, FEW = 100, 3  # test points that are attacked and certified, on so many draws
 BOX = (-1.5, 1.5)  # of the adversary: the square with room for the largest budget
@@ -83,7 +83,12 @@ def circuit(trained: bool) -> Circuit:
 def points(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Uniform points of [-1, 1]^2; class 0 inside the circle of radius sqrt(2 / pi), class 1 outside."""
     inputs = 2 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 1
-    return inputs, (inputs.square().sum(1) >= 2 / math.pi).long()
+    return inputs, side(inputs)
+
+
+def side(inputs: Tensor) -> Tensor:
+    """The class of points ``(batch, 2)``."""
+    return (inputs.square().sum(1) >= 2 / math.pi).long()
 
 
 @dataclass(frozen=True)
@@ -135,20 +140,20 @@ def lipschitz(model: QuantumNet) -> float:
     return 2 * float(gate_speeds(model, torch.zeros(1, 2).double()).sum())
 
 
-def accuracies(model: QuantumNet, draw: int) -> list[float]:
-    """On 1000 test points, clean and under uniform input noise."""
+def accuracies(label: Callable[[Tensor], Tensor], draw: int) -> list[float]:
+    """On 1000 test points, clean and under uniform input noise, of a model's labels."""
     generator = torch_generator(draw, "test")
     inputs, labels = points(1000, generator)
     found = []
     for size in NOISE:
         moved = inputs + size * (2 * torch.rand(inputs.shape, generator=generator).double() - 1)
-        found.append(float((model(moved).argmax(1) == labels).double().mean()))
+        found.append(float((label(moved) == labels).double().mean()))
     return found
 
 
-def worst(model: QuantumNet, draw: int) -> dict[str, float]:
+def worst(model: QuantumNet, draw: int, count: int = ATTACKED) -> dict[str, float]:
     """Accuracy under QuantumAutoAttack and certified, at the sizes of the noise."""
-    inputs, labels = (part[:ATTACKED] for part in points(1000, torch_generator(draw, "test")))
+    inputs, labels = (part[:count] for part in points(1000, torch_generator(draw, "test")))
     found: dict[str, float] = {}
     proved = certify(
         Auto(), model, inputs, labels, Linf(max(NOISE), box=BOX), generator=torch.Generator()
@@ -167,7 +172,7 @@ def published_lines(draws: Sequence[int]) -> Iterator[dict[str, str]]:
     """The published figures; mean and standard deviation over the draws; the nearest draw."""
     for name, plan in PLANS.items():
         models = [best(name, draw) for draw in draws]
-        rows = [accuracies(model, draw) for model, draw in zip(models, draws, strict=True)]
+        rows = [accuracies(labels_of(best(name, draw)), draw) for draw in draws]
         constants = [lipschitz(model) for model in models]
         known = "" if plan.lipschitz is None else f"{plan.lipschitz:.1f}"
         yield line(f"{name}, published", known, map(digits, plan.accuracy))
@@ -178,6 +183,16 @@ def published_lines(draws: Sequence[int]) -> Iterator[dict[str, str]]:
         yield line(f"{name}, {len(draws)} draws of the data", size, spread)
         place = nearest(plan, rows)
         yield line(f"{name}, draw {place}", f"{constants[place]:.1f}", map(digits, rows[place]))
+    own = [
+        statistics.mean(column)
+        for column in zip(*(accuracies(side, d) for d in draws), strict=True)
+    ]
+    yield line("the circle itself", "", map(digits, own))
+
+
+def labels_of(model: QuantumNet) -> Callable[[Tensor], Tensor]:
+    """The model as a function from points to classes."""
+    return lambda inputs: model(inputs).argmax(1)
 
 
 def line(name: str, constant: str, accuracy: Iterable[str]) -> dict[str, str]:
@@ -206,6 +221,22 @@ def worst_lines(draws: Sequence[int]) -> Iterator[dict[str, str]]:
         rows = [worst(best(name, draw), draw) for draw in draws]
         means = {column: statistics.mean(row[column] for row in rows) for column in rows[0]}
         yield {"model": name, **{column: digits(mean) for column, mean in means.items()}}
+    yield {"model": "the circle itself", **ideal(draws)}
+
+
+def ideal(draws: Sequence[int]) -> dict[str, str]:
+    """Points whose whole box of a budget lies on their side of the circle: no model can be right on more."""
+    found: dict[str, str] = {}
+    for eps in NOISE[1:]:
+        kept = []
+        for draw in draws:
+            inputs = points(1000, torch_generator(draw, "test"))[0][:ATTACKED]
+            near, far = (inputs.abs() - eps).clamp(min=0), inputs.abs() + eps
+            kept.append(float((side(near) == side(far)).double().mean()))
+        found |= dict.fromkeys(
+            (f"attacked at {eps}", f"certified at {eps}"), digits(statistics.mean(kept))
+        )
+    return found
 
 
 def main() -> None:

@@ -62,18 +62,22 @@ def _help(command: list[str]) -> str:
 
 def schema_page() -> str:
     """Every key of a specification and of results.json."""
-    from robustq.bench import results, space, spec
+    from robustq.bench import defence_table, recipes, results, space, spec
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
               spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec,
-              spec.TransferSpec, space.CodesignSpec]  # fmt: skip
+              spec.TransferSpec, recipes.RecipeSpec, recipes.StepSpec, space.CodesignSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,
                results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
                results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
                results.Verdict, results.Caveat, results.RaisedFlag, results.Estimate]  # fmt: skip
+    parts += [_table(record) for record in records]
+    parts.append("## defences.json\n")
+    records = [defence_table.DefenceTable, defence_table.DefendedRow, defence_table.DefendedPoint,
+               defence_table.Gain]  # fmt: skip
     parts += [_table(record) for record in records]
     return "\n".join(parts)
 
@@ -83,6 +87,7 @@ def _table(model: Any) -> str:
     for name, field in model.model_fields.items():
         kind = getattr(field.annotation, "__name__", "") if "[" not in str(field.annotation) else ""
         kind = kind or str(field.annotation).replace("robustq.bench.results.", "")
+        kind = kind.replace("robustq.bench.defence_table.", "").replace("robustq.bench.recipes.", "")
         kind = kind.replace("robustq.bench.spec.", "").replace("|", "or")
         default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
         default = "see below" if "Spec(" in default else default

@@ -12,6 +12,7 @@ from robustq import bench, stats
 from robustq.attacks import QuantumAutoAttack, run_attack
 from robustq.bench.defence_rows import sentences
 from robustq.bench.defence_table import DefenceTable
+from robustq.bench.defend import with_recipes
 from robustq.bench.defended import survivors
 from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.stages import bits
@@ -184,15 +185,14 @@ def test_what_does_not_apply_is_refused_before_any_work(tmp_path):
 
 
 def test_without_recipes_those_are_chosen_that_apply():
-    from robustq.bench.defend import with_recipes
-
     bare = {key: value for key, value in SMALL.items() if key != "recipes"}
     names = [recipe.name for recipe in with_recipes(bench.parse(bare)).recipes]
-    assert "lipschitz-margin" in names
-    bare["model"] = {"options": {"encoding": "amplitude"}}
+    assert {"adversarial-training", "randomised-encoding", "detection"} <= set(names)
+    assert "approximate-encoding" not in names
+    bare["model"] = {"options": {"encoding": "amplitude", "layers": 1}}
+    bare["data"] = {**SMALL["data"], "features": 4}
     names = [recipe.name for recipe in with_recipes(bench.parse(bare)).recipes]
-    assert "lipschitz-margin" not in names
-    assert "adversarial-training" in names
+    assert "approximate-encoding" in names
 
 
 def test_unfinished_and_foreign_runs_are_refused(run, tmp_path):

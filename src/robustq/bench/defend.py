@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -27,14 +28,14 @@ from robustq.bench.summary import unit_folder
 from robustq.bench.unit import read_stage, stage, trained
 from robustq.contracts import QuantumClassifier, Step, check_logits
 from robustq.data import Dataset
-from robustq.defences.catalogue import DEFENCES
 from robustq.errors import RobustQError, SpecError
 from robustq.models import RBFSVM, Training, fit
 from robustq.seeding import torch_generator
 
-# What is compared where a specification names no recipes: one or two of every layer of the pipeline.
+# What is compared where a specification names no recipes, as far as it applies: some of every layer of the pipeline.
 USUAL = (
-    "adversarial-training", "feature-squeezing", "lipschitz-margin",
+    "adversarial-training", "trades", "gradient-penalty", "feature-squeezing", "approximate-encoding",
+    "randomised-encoding", "depolarising", "detection",
 )  # fmt: skip
 
 
@@ -81,18 +82,15 @@ def defend(
 
 
 def with_recipes(spec: Spec) -> Spec:
-    """The specification with its recipes written out; a few usual ones that apply if it names none."""
+    """The specification with its recipes written out; the usual ones that apply if it names none."""
     if spec.recipes:
         return spec
-    given = spec.defence.given(spec.threat, spec.noise.calibrated())
-    chosen = []
+    data, chosen = spec.dataset(), []
     for name in USUAL:
-        recipe = RecipeSpec(name=name)
-        turns = spec.model.options.get("encoding", "angle") != "amplitude"
-        if "features turn gates" in DEFENCES[name].facts.get("model", "") and not turns:
-            continue
-        recipe.build(given)
-        chosen.append(recipe)
+        alone = spec.model_copy(update={"recipes": [RecipeSpec(name=name)]})
+        with contextlib.suppress(SpecError):
+            _try_out(alone, data, rows_of(alone)[1:2])
+            chosen += alone.recipes
     return spec.model_copy(update={"recipes": chosen})
 
 
