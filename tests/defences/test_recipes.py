@@ -1,5 +1,8 @@
 """Recipes compose guards and training defences; guarded models are saved, frozen and attacked as they are."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -187,3 +190,12 @@ def test_identity_inner_attack_is_plain_behind_a_guard(generator):
     torch.testing.assert_close(
         ours, Plain().losses(model, Step(x=x, y=y, generator=generator)).mean()
     )
+
+
+def test_the_page_on_defences_runs():
+    text = (Path(__file__).resolve().parents[2] / "docs/defences.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert isinstance(names["model"], Fronted)
+    assert len(names["history"].epochs) == 5
