@@ -1,9 +1,9 @@
-"""Training with a Lipschitz penalty (Berberich et al., Phys. Rev. Research 6, 043326, 2024), and what was not asked there.
+"""Training with a Lipschitz penalty (Berberich et al., Phys. Rev. Research 6, 043326, 2024), attacked and certified.
 
     python -m studies.berberich
 
-trains the published models on the published circle, measures their accuracy under random noise as published, then under
-attack and certified, prints the tables and writes them into docs/published.md.
+trains the published models on the published circle, measures their accuracy under random noise as published,
+then under attack and certified, prints the tables and writes them into docs/published.md.
 """
 
 from __future__ import annotations
@@ -83,7 +83,12 @@ def circuit(*, trained: bool) -> Circuit:
 def circle(rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Points of [-1, 1]^2 and whether they lie outside the circle of half the square's area."""
     points = 2 * torch.rand(rows, 2, generator=generator) - 1
-    return points, (points.norm(dim=1) > math.sqrt(2 / math.pi)).long()
+    return points, _outside(points)
+
+
+def _outside(points: Tensor) -> Tensor:
+    far: Tensor = torch.linalg.vector_norm(points, dim=1) > math.sqrt(2 / math.pi)
+    return far.long()
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Squares:
     def losses(self, model: Any, step: Step) -> Tensor:
         """The loss of each input."""
         value = model.measured(step.x, model.angles)[:, 0]
-        return (value - (1 - 2 * step.y)).square()
+        losses: Tensor = (value - (1 - 2 * step.y)).square()
+        return losses
 
 
 def trained(plan: Model, seed: int, points: Tensor, y: Tensor) -> tuple[QuantumNet, float]:
@@ -120,18 +126,28 @@ def best(plan: Model, inits: int = INITS, seed: int = 0) -> QuantumNet:
     return min(found, key=lambda pair: pair[1])[0]
 
 
-def test_rows(seed: int = 0) -> tuple[Tensor, Tensor]:
+def judged() -> tuple[Tensor, Tensor]:
     """The rows that every model is judged on."""
-    return circle(TEST, torch_generator(seed, "test"))
+    return circle(TEST, torch_generator(0, "test"))
 
 
 def under_noise(model: QuantumNet, eps: float) -> Tensor:
     """Whether each test row is right under uniform noise of this size, ``(rows,)``."""
-    points, y = test_rows()
-    draws = torch_generator(0, "noise")
-    moved = points + eps * (2 * torch.rand(points.shape, generator=draws) - 1)
+    points, y = judged()
     with torch.no_grad():
-        return model(moved).argmax(1) == y
+        right: Tensor = model(_shaken(points, eps)).argmax(1) == y
+    return right
+
+
+def perfect(eps: float) -> Tensor:
+    """The same of the circle itself: rows that noise does not carry across it, ``(rows,)``."""
+    points, y = judged()
+    return _outside(_shaken(points, eps)) == y
+
+
+def _shaken(points: Tensor, eps: float) -> Tensor:
+    shift: Tensor = eps * (2 * torch.rand(points.shape, generator=torch_generator(0, "noise")) - 1)
+    return points + shift
 
 
 def lipschitz_bound(model: QuantumNet) -> float:
@@ -151,12 +167,13 @@ def published_lines(models: Mapping[str, QuantumNet]) -> list[dict[str, str]]:
             line[f"noise {eps:g}"] = percent(under_noise(model, eps))
         line["L: published"] = "–" if plan.bound is None else f"{plan.bound:.1f}"
         lines.append(line | {"L": f"{lipschitz_bound(model):.1f}"})
-    return lines
+    ideal = dict.fromkeys(lines[0], "–") | {"model": "the circle itself"}
+    return [*lines, ideal | {f"noise {eps:g}": percent(perfect(eps)) for eps in NOISE}]
 
 
 def worst_lines(models: Mapping[str, QuantumNet]) -> list[dict[str, str]]:
     """The same budgets in the hands of an adversary: attacked and certified accuracy, in percent."""
-    points, y = test_rows()
+    points, y = judged()
     few, own = points[:CERTIFIED], y[:CERTIFIED]
     lines = []
     for name, model in models.items():
