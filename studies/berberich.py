@@ -3,7 +3,7 @@
     python -m studies.berberich
 
 trains the published models on the published circle, measures their accuracy under random noise as published,
-then under attack and certified, prints the tables and writes them into docs/published.md.
+then under attack and certified, prints the tables and writes them into docs/defences-certified.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from robustq.seeding import torch_generator
 from robustq.threats import Linf
 from studies.published_attacks import markdown, percent
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "published.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "defences-certified.md"
 QUBITS, LAYERS, INITS, EPOCHS, RATE = 3, 3, 9, 200, 0.1
 TRAIN, TEST, ATTACKED, CERTIFIED = 200, 1000, 300, 100
 NOISE = (0.0, 0.1, 0.2)

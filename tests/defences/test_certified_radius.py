@@ -113,7 +113,7 @@ def test_it_certifies_more_than_adversarial_training():
         generator = torch.Generator().manual_seed(0)
         circuit = encodings.amplitude(64).then(ansaetze.strongly_entangling(6, layers=6))
         model = QuantumNet(circuit, [z(0), -z(0)], generator=generator)
-        plan = Training(epochs=10, batch_size=64, patience=0)
+        plan = Training(epochs=15, batch_size=64, patience=0)
         fit(model, x, y, generator=generator, defence=defence, training=plan)
         found = certify(ExactAmplitude(), model, x_test, y_test, threat, generator=generator)
         right[type(defence).__name__] = float(found.correct.double().mean())
