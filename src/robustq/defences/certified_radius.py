@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.certify.amplitude.exact import amplitude_forms
-from robustq.contracts import QuantumClassifier, Step, Threat
-from robustq.errors import CertificateError, SpecError
+from robustq.contracts import AmplitudeClassifier, QuantumClassifier, Step, Threat
+from robustq.errors import CertificateError, ModelError, SpecError
 from robustq.quadric import Cones, nearest_zero
 from robustq.threats import L2
 
@@ -100,32 +100,51 @@ def signed_radii(model: Any, x: Tensor, y: Tensor) -> Tensor:
     >>> model = QuantumNet(encodings.amplitude(4), per_qubit_z(2, 2), generator=torch.Generator())
     >>> x = torch.tensor([[1.0, 0.2, 0.4, 0.0], [1.0, 0.4, 0.2, 0.0]])
     >>> signed_radii(model, x, torch.tensor([1, 1])).detach()
-    tensor([[-0.1414,     inf],
-            [ 0.1414,     inf]])
+    tensor([[ 0.1414,     inf],
+            [-0.1414,     inf]])
     """
+    cones = _cones(model, x.dtype)
+    classes = len(cones.forms)
+    found = x.new_full((len(x), classes), torch.inf)
+    for pair in combinations(range(classes), 2):
+        rows = ((y == pair[0]) | (y == pair[1])).nonzero()[:, 0]
+        if len(rows):
+            first = y[rows] == pair[0]
+            other = torch.where(first, pair[1], pair[0])
+            radii = torch.where(first, 1, -1) * _radii(model, cones, x[rows], pair)
+            found = found.index_put((rows, other), radii)
+    return found
+
+
+def _cones(model: Any, dtype: torch.dtype) -> Cones:
+    """Where classes draw level, simulated in the precision of the inputs, decomposed in float64."""
     if not isinstance(model, QuantumClassifier):
         raise CertificateError(
             f"certified radius: expected a model whose features are loaded as amplitudes, got "
             f"{type(model).__name__}"
         )
-    with torch.no_grad():
-        cones = Cones(amplitude_forms(model.freeze(uses=1), "certified radius"))
-    classes = len(cones.forms)
-    columns = [_column(model, cones, x, y, other) for other in range(classes)]
-    return torch.stack(columns, 1)
+    frozen = model.freeze(uses=1)
+    if not isinstance(frozen, AmplitudeClassifier):
+        raise CertificateError(
+            f"certified radius: expected a model whose features are loaded as amplitudes, got "
+            f"{type(frozen).__name__}"
+        )
+    try:
+        with torch.no_grad():
+            return Cones(frozen.forms(dtype).double())
+    except ModelError as failure:
+        raise CertificateError(f"certified radius: {failure}") from failure
 
 
-def _column(model: Any, cones: Cones, x: Tensor, y: Tensor, other: int) -> Tensor:
-    """The signed distances to one class, ``(batch,)``: values from the duals, gradients from witnesses."""
-    found = torch.full_like(x[:, 0], torch.inf)
-    for right in torch.unique(y).tolist():
-        if right == other:
-            continue
-        rows = (y == right).nonzero()[:, 0]
-        near = _nearest(cones, x[rows].double(), (right, other))
-        logits = model(near.point.to(x.dtype))
-        level = (logits[:, right] - logits[:, other]) * near.slope.to(x.dtype)
-        found = found.index_put((rows,), near.radius.to(x.dtype) + level - level.detach())
+def _radii(model: Any, cones: Cones, x: Tensor, pair: tuple[int, int]) -> Tensor:
+    """Distances to where a pair draws level, positive where its first is ahead, ``(batch,)``.
+
+    Values come from the closed form, gradients from one pass at the nearest points.
+    """
+    near = _nearest(cones, x.double(), pair)
+    logits = model(near.point.to(x.dtype))
+    level = (logits[:, pair[0]] - logits[:, pair[1]]) * near.slope.to(x.dtype)
+    found: Tensor = near.radius.to(x.dtype) + level - level.detach()
     return found
 
 
