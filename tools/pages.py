@@ -87,7 +87,9 @@ def _table(model: Any) -> str:
     for name, field in model.model_fields.items():
         kind = getattr(field.annotation, "__name__", "") if "[" not in str(field.annotation) else ""
         kind = kind or str(field.annotation).replace("robustq.bench.results.", "")
-        kind = kind.replace("robustq.bench.defence_table.", "").replace("robustq.bench.recipes.", "")
+        kind = kind.replace("robustq.bench.defence_table.", "").replace(
+            "robustq.bench.recipes.", ""
+        )
         kind = kind.replace("robustq.bench.spec.", "").replace("|", "or")
         default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
         default = "see below" if "Spec(" in default else default
