@@ -35,7 +35,7 @@ from robustq.seeding import torch_generator
 # What is compared where a specification names no recipes, as far as it applies: some of every layer of the pipeline.
 USUAL = (
     "adversarial-training", "trades", "gradient-penalty", "feature-squeezing", "approximate-encoding",
-    "randomised-encoding", "depolarising", "detection",
+    "randomised-encoding", "detection",
 )  # fmt: skip
 
 
