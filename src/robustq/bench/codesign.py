@@ -87,7 +87,7 @@ def codesign(
     search.check()
     count = min(spec.codesign.population * spec.codesign.seeds, workers or os.cpu_count() or 1)
     expected = spec.codesign.trials * spec.codesign.seeds
-    with claimed(run, spec):
+    with claimed(run, spec, "codesign"):
         in_rounds(search.rounds(), count, expected, progress or (lambda *_: None))
         write_atomically(run / "codesign.json", search.front().to_bytes())
     return read_front(run)

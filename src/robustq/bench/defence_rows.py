@@ -22,6 +22,7 @@ from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
+from robustq.errors import RunError
 
 Table = NDArray[np.float64]
 
@@ -40,7 +41,8 @@ class Row:
         alive = [
             survivors(level) if name == "robust" else level[name] for level in self.levels[place]
         ]
-        return np.array([bits(each) for each in alive])
+        # of a model that answers at random two majorities may differ
+        return np.array([bits(each) for each in alive]) * self.outcomes.correct
 
 
 def summarise(
@@ -67,7 +69,12 @@ def _gather(run: Path, spec: Spec, entrant: Entrant, label: str) -> Row:
 
     def read(name: str) -> list[dict[str, Any]]:
         found = [read_stage(folder / name) for folder in folders]
-        return [content for content in found if content is not None]
+        kept = [content for content in found if content is not None]
+        if 0 < len(kept) < len(folders):
+            raise RunError(
+                f"{run}: {label}: expected {name} of every seed; run the same command again"
+            )
+        return kept
 
     clean, attacks = read("clean.json"), read("attack.json")
     levels = [[a["curve"][k] for a in attacks] for k in range(len(spec.threat.eps))]

@@ -27,7 +27,7 @@ class DefendedPoint(_Record):
         description="correct, and not flipped by the specification's attack alone"
     )
     transfer: Estimate = Field(
-        description="correct, and not flipped by what QuantumAutoAttack finds on the undefended model"
+        description="correct, and not flipped by the worst inputs found on the undefended model"
     )
     adaptive: Estimate = Field(
         description="correct, and not flipped by QuantumAutoAttack on the defended model and its twins"

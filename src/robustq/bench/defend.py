@@ -26,8 +26,9 @@ from robustq.bench.runner import Job, Progress, claimed, in_processes
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import unit_folder
 from robustq.bench.unit import read_stage, stage, trained
-from robustq.contracts import QuantumClassifier, Step, check_logits
+from robustq.contracts import QuantumClassifier, RandomisedClassifier, Step, check_logits
 from robustq.data import Dataset
+from robustq.defences.catalogue import DEFENCES
 from robustq.errors import RobustQError, SpecError
 from robustq.models import RBFSVM, Training, fit
 from robustq.seeding import torch_generator
@@ -61,7 +62,7 @@ def defend(
     spec = with_recipes(completed(spec, spec.raw()))
     data, everyone = spec.dataset(), rows_of(spec)
     _try_out(spec, data, everyone)
-    with claimed(run, spec):
+    with claimed(run, spec, "defend"):
         text = spec.model_dump_json()
         rounds = [
             [
@@ -104,13 +105,15 @@ def rows_of(spec: Spec) -> list[Entrant]:
     """
     found = [Entrant("quantum", spec.model.name)]
     for place, recipe in enumerate(spec.recipes):
-        key = "quantum-" + re.sub(r"[^a-z0-9]+", "-", recipe.title.lower()).strip("-")
+        slug = re.sub(r"[^a-z0-9]+", "-", recipe.title.lower()).strip("-")
+        key = f"quantum-{slug}" if 0 < len(slug) < 100 else f"quantum-{place}"
         if key in [row.key for row in found]:
             raise SpecError(f"recipes: expected different recipes, got {recipe.title!r} twice")
         found.append(Entrant(key, spec.model.name, recipe=place))
     for name in spec.baselines.names:
         found.append(Entrant(name, name, matched=name == "mlp"))
-        if name == "mlp" and spec.baselines.defended and spec.defence.name != "none":
+        able = spec.defence.name != "none" and "model" not in DEFENCES[spec.defence.name].facts
+        if name == "mlp" and spec.baselines.defended and able:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found
 
@@ -137,8 +140,9 @@ def _try_out(spec: Spec, data: Dataset, everyone: Sequence[Entrant]) -> None:
             model = recipe.guarded(model, x, y, stream, trained=False)
             step = Step(x=x[few], y=y[few], generator=stream, rows=torch.arange(len(x))[few])
             losses = recipe.training.losses(model, step)
+            whole = recipe.guarded(model.eval(), x, y, stream, trained=True)
             with torch.no_grad():
-                check_logits(model.eval()(x[few]), len(x[few]))
+                check_logits(whole(x[few]), len(x[few]))
         except RobustQError as failure:
             raise SpecError(f"{label_of(row, spec)}: {failure}") from failure
         if losses.shape != (len(x[few]),):
@@ -165,7 +169,8 @@ def _run_unit(text: str, row: Entrant, seed: int, run: Path) -> str:
         (folder / "timing.json").unlink(missing_ok=True)
     stage(folder / "timing.json", lambda: {"train": seconds, "answer": defended.timed(model, data)})
     _attack(model, row, seed, run, (spec, data))
-    if stages.quantum_core(model) is not None and isinstance(model, QuantumClassifier):
+    # one answer of a model that answers at random says little
+    if stages.quantum_core(model) is not None and not isinstance(model, RandomisedClassifier):
         _measure_quantum(model, folder, spec, data, seed)
     return folder.name
 
@@ -184,19 +189,10 @@ def _attack(
     spec, data = given
     folder, first = unit_folder(run, row, seed), row.key == "quantum"
     if first and load_inputs(folder / "adversarial.safetensors") is None:
-        (folder / "attack.json").unlink(missing_ok=True)
+        save_inputs(defended.crafted(model, data, spec, seed), folder / "adversarial.safetensors")
     subject = defended.Subject(model, {} if first else _transferred(run, spec, seed))
     stage(folder / "clean.json", lambda: defended.clean(subject, data))
-
-    def work() -> dict[str, Any]:
-        content, found = defended.attacked(subject, data, spec, (seed, row.key))
-        if first:
-            save_inputs(
-                {repr(eps): x for eps, x in found.items()}, folder / "adversarial.safetensors"
-            )
-        return content
-
-    stage(folder / "attack.json", work)
+    stage(folder / "attack.json", lambda: defended.attacked(subject, data, spec, (seed, row.key)))
 
 
 def _transferred(run: Path, spec: Spec, seed: int) -> dict[float, Tensor]:
@@ -207,10 +203,9 @@ def _transferred(run: Path, spec: Spec, seed: int) -> dict[float, Tensor]:
     return {eps: found[repr(eps)] for eps in spec.threat.eps}
 
 
-def _measure_quantum(
-    model: QuantumClassifier, folder: Path, spec: Spec, data: Dataset, seed: int
-) -> None:
+def _measure_quantum(model: nn.Module, folder: Path, spec: Spec, data: Dataset, seed: int) -> None:
     """What only a model with a circuit has: a noise sweep, perhaps a certificate."""
+    assert isinstance(model, QuantumClassifier)
     stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
     if spec.certificate.build() is not None:
         stage(folder / "certified.json", lambda: certified(model, data, spec, seed))

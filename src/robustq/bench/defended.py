@@ -11,23 +11,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks import Adaptive, QuantumAutoAttack, UniformNoise, run_attack
+from robustq.attacks import (
+    APGD,
+    Adaptive,
+    QuantumAutoAttack,
+    SearchProblem,
+    Transfer,
+    UniformNoise,
+    run_attack,
+)
 from robustq.bench.spec import Spec
 from robustq.bench.stages import pack
 from robustq.contracts import (
     Attack,
-    AttackResult,
     Classifier,
     Problem,
+    QuantumClassifier,
     RandomisedClassifier,
     RejectingClassifier,
-    Threat,
     TwinnedClassifier,
 )
 from robustq.data import Dataset
 from robustq.seeding import torch_generator
 
 ROUNDS = 5  # of the clock
+CRAFT = APGD(steps=50, restarts=2, loss="margin")  # of the inputs that are transferred
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +44,8 @@ class Subject:
 
     Attributes:
         model: the model.
-        transferred: what the strongest attack found on the undefended model of the same seed, by eps,
-            shape of the test inputs; none if it is that one.
+        transferred: the worst inputs found on the undefended model of the same seed, by eps, shape of
+            the test inputs; none if it is that one.
     """
 
     model: nn.Module
@@ -53,11 +61,24 @@ class Subject:
         """Where else the adversary prepares."""
         return self.model.twins() if isinstance(self.model, TwinnedClassifier) else ()
 
-    def attacks(self, usual: Attack) -> dict[str, Attack]:
-        """By name, all but the transferred inputs, which are there already."""
+    def attacks(self, usual: Attack) -> dict[str, list[Attack]]:
+        """By name, all but the transferred inputs, which are there already; an input has to survive each.
+
+        Of a model that answers at random the ensemble is run twice, for a lucky answer ends a search, and
+        what is found on each twin has a verdict of its own.
+        """
         strongest = QuantumAutoAttack()
-        adaptive = Adaptive(strongest, self.twins) if self.twins else strongest
-        return {"usual": usual, "adaptive": adaptive, "noise": UniformNoise()}
+        if self.answers > 1:
+            tried: list[Attack] = [Transfer(strongest, surrogate=twin) for twin in self.twins]
+            adaptive = [strongest, strongest, *tried]
+        else:
+            adaptive = [Adaptive(strongest, self.twins) if self.twins else strongest]
+        return {"usual": [usual], "adaptive": adaptive, "noise": [UniformNoise()]}
+
+    def restart(self) -> None:
+        """Randomness begins anew, so that a stage's figures do not depend on what ran before it."""
+        if isinstance(self.model, RandomisedClassifier):
+            self.model.restart()
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,7 @@ class Ready:
 
 def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
     """Probabilities, correctness and alarms of every test input; of a random model the mean of its answers."""
+    subject.restart()
     x, y = data.tensors("test")
     with torch.no_grad():
         logits = [subject.model(x) for _ in range(subject.answers)]
@@ -92,45 +114,50 @@ def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
 
 def attacked(
     subject: Subject, data: Dataset, spec: Spec, path: Sequence[str | int]
-) -> tuple[dict[str, Any], dict[float, Tensor]]:
-    """Who survives each attack at every eps, and the adaptive attack's strongest inputs by eps.
-
-    Threat sets are nested, so only survivors are attacked again.
-    """
+) -> dict[str, Any]:
+    """Who survives each attack at every eps; threat sets are nested, so only survivors are attacked again."""
+    subject.restart()
     x, y = data.tensors("test")
     searches = subject.attacks(spec.attack.build())
     alive = {name: torch.ones(len(x), dtype=torch.bool) for name in (*searches, "transfer")}
-    curve, found, strongest = [], {}, x.clone()
+    curve = []
     for eps in spec.threat.eps:
         level: dict[str, Any] = {"eps": eps, "queries": 0, "gradients": 0}
         known = subject.transferred.get(eps)
-        for name in (*searches, *(() if known is None else ("transfer",))):
+        names = (*searches, *(() if known is None else ("transfer",)))
+        for name in names:
             stream = torch_generator(spec.seed, *path, "attack", name, repr(eps))
-            rows = alive[name].nonzero()[:, 0]
-            attack = searches[name] if name in searches else Ready(torch.as_tensor(known)[rows])
-            result = _verdict(subject, attack, (x[rows], y[rows]), spec.threat.build(eps), stream)
-            alive[name][rows] = result.robust
-            level["queries"] += result.queries
-            level["gradients"] += result.gradients
-            if name == "adaptive":
-                strongest[rows] = result.x_adv
-        found[eps] = strongest.clone()
+            for attack in searches.get(name, [None]):
+                rows = alive[name].nonzero()[:, 0]
+                if not len(rows):
+                    continue
+                search = Ready(torch.as_tensor(known)[rows]) if attack is None else attack
+                result = run_attack(
+                    search, subject.model, x[rows], y[rows], spec.threat.build(eps),
+                    generator=stream, answers=subject.answers,
+                )  # fmt: skip
+                alive[name][rows] = result.robust
+                level["queries"] += result.queries
+                level["gradients"] += result.gradients
         if known is None:
             alive["transfer"] = alive["adaptive"].clone()
         curve.append(level | {name: pack(bits) for name, bits in alive.items()})
-    return {"curve": curve}, found
+    return {"curve": curve}
 
 
-def _verdict(
-    subject: Subject,
-    attack: Attack,
-    data: tuple[Tensor, Tensor],
-    threat: Threat,
-    stream: torch.Generator,
-) -> AttackResult:
-    return run_attack(
-        attack, subject.model, *data, threat, generator=stream, answers=subject.answers
-    )
+def crafted(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str, Tensor]:
+    """For every test input and eps the worst input found on a model, whether it is right there or not.
+
+    A search that does not stop at a flip: what is only just wrong here may be right elsewhere.
+    """
+    x, y = data.tensors("test")
+    target = model.freeze() if isinstance(model, QuantumClassifier) else model
+    found = {}
+    for eps in spec.threat.eps:
+        stream = torch_generator(spec.seed, seed, "transfer", repr(eps))
+        problem = SearchProblem(target, x, y, spec.threat.build(eps), stream)
+        found[repr(eps)] = problem.best(CRAFT)
+    return found
 
 
 def timed(model: nn.Module, data: Dataset) -> float:

@@ -52,7 +52,7 @@ def assess(
     data = spec.dataset()
     units = [(entrant, seed) for seed in range(spec.seeds) for entrant in entrants(spec)]
     _try_out(spec, data.x_train.shape[1], len(data.classes), {entrant for entrant, _ in units})
-    with claimed(run, spec):
+    with claimed(run, spec, "assess"):
         started = time.monotonic()
         _run_units(spec, run, units, workers, progress or (lambda *_: None))
         results = summarise(run, spec, data)
@@ -74,9 +74,9 @@ def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) ->
 
 
 @contextmanager
-def claimed(run: Path, spec: Spec) -> Iterator[None]:
-    """Hold the folder for this process and this specification."""
-    content = {"spec": spec.model_dump(), "versions": versions()}
+def claimed(run: Path, spec: Spec, command: str) -> Iterator[None]:
+    """Hold the folder for this process, this command and this specification."""
+    content = {"command": command, "spec": spec.model_dump(), "versions": versions()}
     mine = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
     path = run / "spec.json"
     if path.is_file():

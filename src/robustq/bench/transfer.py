@@ -88,7 +88,7 @@ def transfer(
     spec = chosen(completed(spec, raw), raw)
     data, everyone = spec.dataset(), seats(spec)
     _try_out(spec, data, everyone)
-    with claimed(run, spec):
+    with claimed(run, spec, "transfer"):
         text = spec.model_dump_json()
         units = [
             (seat, seed) for seed in range(spec.seeds) for seat in everyone if not seat.on_device

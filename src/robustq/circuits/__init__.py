@@ -1,6 +1,6 @@
 """Circuits as frozen data: gates, angles, encodings, ansaetze, observables, drawing, OpenQASM."""
 
-from robustq.circuits import ansaetze, encodings
+from robustq.circuits import ansaetze, encodings, preparation
 from robustq.circuits.angles import Angle, theta, x
 from robustq.circuits.circuit import Circuit, Operation, op
 from robustq.circuits.drawing import to_svg, to_text
@@ -34,6 +34,7 @@ __all__ = [
     "parity",
     "pauli",
     "per_qubit_z",
+    "preparation",
     "theta",
     "to_qasm",
     "to_svg",

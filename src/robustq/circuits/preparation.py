@@ -1,181 +1,250 @@
-"""Circuits that prepare given real states: exactly, or by a staircase of two-qubit rotations.
+"""Circuits that prepare real vectors: exactly, or as a staircase of two-qubit gates.
 
-Two CNOTs make any rotation of two qubits (Vatan & Williams, PRA 69, 032315, 2004), one prepares any real state of
-two qubits, and ``2^n - 2`` prepare any real state of ``n`` (Moettoenen et al., Quantum Inf. Comput. 5, 467, 2005).
+Every rotation here is an RY, so that states stay real on the way, and the only gate of two qubits
+is the CX. What is promised holds up to a global sign, which no measurement sees.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robustq.circuits.circuit import Circuit, Operation, op
-from robustq.errors import CircuitError
+from robustq.circuits.gates import ComplexMatrix
+from robustq.errors import CircuitError, unknown_name
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
+RealArray = NDArray[np.float64]
+Kind = Literal["state", "gate", "one-qubit"]
+Layer = Sequence[tuple[int, ArrayLike, Kind]]
 
-CLOSE = 1e-8  # how far a matrix may be from a rotation
-NOTHING = 1e-9  # a Schmidt coefficient, or an angle, below which no gate is spent
+CLOSE = 1e-8  # how far from unit length, or from a rotation, rounding may have taken the input
+NOTHING = 1e-12  # an angle or a Schmidt coefficient below this is not worth a gate
 
-# Between the gates of a rotation of two qubits: conjugated by it, rotations are products (Makhlin 2002).
-MAGIC: Complex = (
-    np.array([[1, 1j, 0, 0], [0, 0, 1j, 1], [0, 0, 1j, -1], [1, -1j, 0, 0]]) / math.sqrt(2)
-).astype(np.complex128)
-
-
-def turn(gate: str, angle: float, qubit: int) -> list[Operation]:
-    """A rotation by an angle, full turns taken off (they only change a sign); nothing where none is left."""
-    left = math.remainder(angle, 2 * math.pi)
-    return [op(gate, qubit, angles=[left])] if abs(left) > NOTHING else []
-
-
-def _orthogonal(matrix: Real, qubit: int) -> list[Operation]:
-    """A real orthogonal 2 x 2 matrix, up to a sign: a rotation, with a Z first where it is a reflection."""
-    first = [] if np.linalg.det(matrix) > 0 else [op("z", qubit)]
-    return first + turn("ry", 2 * math.atan2(matrix[1, 0], matrix[0, 0]), qubit)
+# Conjugation by it turns SO(4) into SU(2) (x) SU(2): Vatan & Williams (2004), eq. 1.
+_MAGIC = np.array([[1, 1j, 0, 0], [0, 0, 1j, 1], [0, 0, 1j, -1], [1, -1j, 0, 0]]) / math.sqrt(2)
+_HADAMARD = np.array([[1, 1], [1, -1]]) / math.sqrt(2)
 
 
 def two_qubit_state(vector: ArrayLike, a: int, b: int) -> list[Operation]:
-    """Gates that prepare a real state of two qubits from |00>, up to a sign: one CNOT, none for a product.
+    """Gates that prepare a real state of two qubits from |00>: one CX, none for a product.
+
+    The Schmidt decomposition ``L diag(c, s) R``: an RY and a CX make ``c|00> + s|11>``, and an RY
+    on each qubit turns it into place (Nielsen & Chuang, 2010, theorem 2.7). A reflection in ``L``
+    or ``R`` becomes the sign of ``s``.
 
     Args:
-        vector: four amplitudes of unit length; ``a`` is the more significant qubit.
-        a: one qubit.
-        b: another one.
-
-    >>> [o.gate for o in two_qubit_state([0.8, 0.0, 0.0, 0.6], 0, 1)]
-    ['ry', 'cx']
-    """
-    left, values, right = np.linalg.svd(np.asarray(vector, dtype=float).reshape(2, 2))
-    if abs(np.hypot(*values) - 1) > CLOSE:
-        raise CircuitError(f"expected a unit vector, got length {np.hypot(*values):g}")
-    # the signs of both second columns may turn together: the state has only their product
-    if np.linalg.det(left) < 0:
-        left, right = left * [1, -1], right * [[1], [-1]]
-    first = turn("ry", 2 * math.atan2(values[1], values[0]), a)
-    joined = [op("cx", a, b)] if first else []
-    return first + joined + _orthogonal(left, a) + _orthogonal(right.T, b)
-
-
-def rotation(matrix: ArrayLike, a: int, b: int) -> list[Operation]:
-    """Gates that make a real rotation of two qubits, up to a phase: at most two CNOTs, none for a product.
-
-    Args:
-        matrix: of SO(4), ``(4, 4)``; ``a`` is the more significant qubit.
-        a: one qubit.
-        b: another one.
+        vector: four real amplitudes of unit length.
+        a: the more significant qubit.
+        b: the other one.
 
     Raises:
-        CircuitError: if the matrix is no rotation.
+        CircuitError: if the vector is not real, finite, of four amplitudes and of unit length.
 
-    >>> sum(o.gate == "cx" for o in rotation(np.eye(4)[[1, 0, 3, 2]] @ np.diag([1, -1, 1, -1]), 0, 1))
-    0
+    >>> [o.gate for o in two_qubit_state([0.8, 0, 0, 0.6], 0, 1)]
+    ['ry', 'cx']
+    >>> [o.gate for o in two_qubit_state([0.6, 0.8, 0, 0], 0, 1)]
+    ['ry']
     """
-    given = np.asarray(matrix, dtype=float)
-    off = float(np.abs(given @ given.T - np.eye(4)).max()) if given.shape == (4, 4) else math.inf
-    if off > CLOSE or np.linalg.det(given) < 0:
-        raise CircuitError(f"expected a rotation of four dimensions, got a matrix off by {off:g}")
-    factors = _factors(given.astype(complex))
-    if factors is not None:
-        return [*_single(factors[0], a), *_single(factors[1], b)]
-    factors = _factors(MAGIC @ given @ MAGIC.conj().T)
-    assert factors is not None  # what the magic basis is for
-    into = [op("s", a), op("s", b), op("h", b), op("cx", b, a)]
-    undone = [operation.inverse() for operation in reversed(into)]
-    return [*into, *_single(factors[0], a), *_single(factors[1], b), *undone]
+    amplitudes = _real(vector, (4,))
+    length = float(np.linalg.norm(amplitudes))
+    if abs(length - 1) > CLOSE:
+        raise CircuitError(f"expected a vector of unit length, got length {length:g}")
+    left, (c, s), right = np.linalg.svd(amplitudes.reshape(2, 2))
+    turns = [*_ry(2 * _polar(left[:, 0]), a), *_ry(2 * _polar(right[0]), b)]
+    if s < NOTHING:
+        return turns
+    sign = np.sign(np.linalg.det(left) * np.linalg.det(right))
+    return [*_ry(2 * math.atan2(sign * s, c), a), op("cx", a, b), *turns]
 
 
-def _factors(matrix: Complex) -> tuple[Complex, Complex] | None:
-    """Unitary ``A``, ``B`` with ``A (x) B`` equal to the matrix; None if it is no product."""
-    blocks = (
-        matrix.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
-    )  # (A entries, B entries)
-    left, values, right = np.linalg.svd(blocks)
-    if values[1] > 1e-6 * values[0]:
-        return None
-    first, second = left[:, 0].reshape(2, 2), right[0].reshape(2, 2) * values[0]
-    scale = np.linalg.norm(first) / math.sqrt(2)
-    return first / scale, second * scale
+def real_gate(matrix: ArrayLike, a: int, b: int) -> list[Operation]:
+    """Gates for any rotation of the real states of two qubits: two CX, none for a product.
 
-
-def _single(matrix: Complex, qubit: int) -> list[Operation]:
-    """A unitary of one qubit, up to a phase, as ``RZ RY RZ``."""
-    special = matrix / np.sqrt(complex(np.linalg.det(matrix)))
-    theta = 2 * math.atan2(abs(special[1, 0]), abs(special[0, 0]))
-    plus, minus = 2 * float(np.angle(special[1, 1])), 2 * float(np.angle(special[1, 0]))
-    if (
-        min(abs(special[1, 0]), abs(special[1, 1])) <= NOTHING
-    ):  # diagonal or off it: one phase says it all
-        late, early = (plus if abs(special[1, 1]) > NOTHING else minus), 0.0
-    else:
-        late, early = (plus + minus) / 2, (plus - minus) / 2
-    return turn("rz", early, qubit) + turn("ry", theta, qubit) + turn("rz", late, qubit)
-
-
-def staircase(gates: Iterable[tuple[int, ArrayLike, bool]], qubits: int) -> Circuit:
-    """A circuit of rotations on neighbours.
+    In the magic basis a matrix of SO(4) is a product ``A (x) B`` of SU(2) (Vatan & Williams, PRA
+    69, 032315, 2004, theorem 1). The Euler angles of ``A`` about X, Z, X and of ``B`` about Z, Y,
+    Z are, back in the computational basis, rotations generated by YI, ZY, YI and by IY, YX, IY:
+    the outer ones are RY gates, and a CX on either side makes the middle ones RY gates too.
 
     Args:
-        gates: in order, ``(place, matrix, fresh)``: on the qubits ``place`` and ``place + 1``; where ``fresh``
-            both are still |0> and only the first column counts.
-        qubits: width of the register.
+        matrix: orthogonal with determinant 1, ``(4, 4)``.
+        a: the more significant qubit.
+        b: the other one.
 
-    >>> first = np.eye(4) * 0.8 + 0.6 * np.array([[0, 0, 0, -1], [0, 0, 1, 0], [0, -1, 0, 0], [1, 0, 0, 0]])
-    >>> staircase([(0, first, True), (1, np.eye(4), False)], 3).counts
-    {'ry': 1, 'cx': 1}
+    Raises:
+        CircuitError: if the matrix is not orthogonal, or a reflection (determinant -1).
+
+    >>> exchange = [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
+    >>> sum(o.gate == "cx" for o in real_gate(exchange, 0, 1))
+    2
+    >>> real_gate(np.kron(np.eye(2), [[0, -1], [1, 0]]), 0, 1)[0].qubits
+    (1,)
     """
-    operations: list[Operation] = []
-    for place, matrix, fresh in gates:
-        pair = place, place + 1
-        given = np.asarray(matrix, dtype=float)
-        operations += two_qubit_state(given[:, 0], *pair) if fresh else rotation(given, *pair)
-    return Circuit.of(qubits, operations)
+    given = _rotation(matrix)
+    left, right, rest = _factors(given)
+    if rest < NOTHING:
+        return [*_orthogonal(left, a), *_orthogonal(right, b)]
+    first, second, _ = _factors(_MAGIC @ given @ _MAGIC.conj().T)
+    early_a, middle_b, late_a = _euler(_HADAMARD @ first @ _HADAMARD)
+    early_b, middle_a, late_b = _euler(second)
+    before = [*_ry(math.pi / 2 - early_a, a), *_ry(-early_b, b)]
+    between = [*_ry(middle_a, a), *_ry(-middle_b, b)]
+    after = [*_ry(-math.pi / 2 - late_a, a), *_ry(-late_b, b)]
+    return [*before, op("cx", a, b), *between, op("cx", a, b), *after]
 
 
 def exact(vector: ArrayLike) -> Circuit:
-    """A circuit that prepares any real state from |0...0>, up to a sign, with ``2^n - 2`` CNOTs.
+    """A circuit that prepares a real vector of ``2**n`` amplitudes with at most ``2**n - 2`` CX.
+
+    Each qubit in turn gets an RY whose angle depends on the qubits before it (Moettoenen,
+    Vartiainen, Bergholm & Salomaa, Quantum Inf. Comput. 5, 467, 2005, section 4); rotations by
+    nothing, and the CX that cancel around them, are left out. The vector need not have unit
+    length; its signs are those of the state, up to one sign for all.
 
     Raises:
-        CircuitError: if the vector has not ``2^n`` amplitudes, or is zero.
+        CircuitError: if it is not real and finite, is zero, or has not 2, 4, 8, ... amplitudes.
 
-    >>> exact([0.5, 0.5, -0.5, 0.5]).counts["cx"]
-    2
+    >>> exact([1, 2, -3, 4]).counts
+    {'ry': 3, 'cx': 2}
+    >>> exact([1, 1, 1, 1, 1, 1, 1, 1]).counts
+    {'ry': 3}
     """
-    amplitudes = np.asarray(vector, dtype=float)
+    amplitudes = _real(vector, (np.size(vector),))
     qubits = amplitudes.size.bit_length() - 1
-    length = float(np.linalg.norm(amplitudes))
-    if amplitudes.shape != (2**qubits,) or qubits < 1 or not (0 < length < math.inf):
-        raise CircuitError(
-            f"expected 2^n real amplitudes, not all zero, got shape {amplitudes.shape}"
-        )
+    largest = float(np.abs(amplitudes).max(initial=0))
+    if qubits < 1 or amplitudes.size != 2**qubits:
+        raise CircuitError(f"expected 2, 4, 8, ... amplitudes, got {amplitudes.size}")
+    if largest == 0:
+        raise CircuitError("expected a vector with a direction, got the zero vector")
     operations: list[Operation] = []
-    for qubit in range(qubits):
-        parts = amplitudes.reshape(2**qubit, 2, -1)
-        # signs are for the last qubit
-        parts = np.linalg.norm(parts, axis=2) if qubit < qubits - 1 else parts[:, :, 0]
-        operations += multiplexed(2 * np.arctan2(parts[:, 1], parts[:, 0]), qubit)
+    for target in range(qubits):
+        halves = (amplitudes / largest).reshape(2**target, 2, -1)
+        last = target == qubits - 1  # signs are left to the last qubit, lengths come before
+        parts = halves[:, :, 0] if last else np.linalg.norm(halves, axis=2)
+        operations += _multiplexed_ry(2 * np.arctan2(parts[:, 1], parts[:, 0]), target)
     return Circuit.of(qubits, operations)
 
 
-def multiplexed(angles: Sequence[float] | Real, target: int) -> list[Operation]:
-    """``RY`` on ``target`` by an angle for each state of the qubits ``0 .. target-1``, by Gray code.
+def staircase(layers: Iterable[Layer], qubits: int) -> Circuit:
+    """A circuit of real two-qubit gates on neighbours, layer after layer.
 
-    >>> [o.gate for o in multiplexed([0.1, 0.3], 1)]
-    ['ry', 'cx', 'ry', 'cx']
+    The shape in which matrix product states are prepared (Ran, PRA 101, 032310, 2020).
+
+    Args:
+        layers: each a sequence of ``(k, matrix, kind)``, applied in the given order on the qubits
+            ``k`` (more significant) and ``k + 1``, with ``matrix`` of shape ``(4, 4)``. Kinds:
+            ``"state"``, both qubits are still |0>, so that only the first column counts (at most
+            one CX); ``"gate"``, any matrix of SO(4) (at most two); ``"one-qubit"``, a product.
+        qubits: width of the register.
+
+    Raises:
+        CircuitError: if a matrix is not what its kind says, a "state" comes after a gate on its
+            qubits, or ``k`` is out of range; SpecError: if the kind is unknown.
+
+    >>> bell = np.array([[1, 0, 0, -1], [0, 1, 1, 0], [0, -1, 1, 0], [1, 0, 0, 1]]) / 2**0.5
+    >>> staircase([[(0, bell, "state"), (1, bell, "gate")]], 3).counts["cx"]
+    3
     """
-    given = np.asarray(angles, dtype=float)
-    count = given.size
-    gray = np.arange(count) ^ (np.arange(count) >> 1)
-    signs = np.array([[(-1.0) ** int(j & g).bit_count() for g in gray] for j in range(count)])
-    mixed = signs.T @ given / count
     operations: list[Operation] = []
-    for place, angle in enumerate(mixed):
-        operations.append(op("ry", target, angles=[float(angle)]))
-        if count > 1:
-            flips = int(gray[place] ^ gray[(place + 1) % count])
-            operations.append(op("cx", target - flips.bit_length(), target))
-    return operations
+    used: set[int] = set()
+    for k, matrix, kind in (step for layer in layers for step in layer):
+        if not 0 <= k < qubits - 1:
+            raise CircuitError(f"expected a pair k, k + 1 among {qubits} qubits, got k = {k}")
+        if kind == "state" and used & {k, k + 1}:
+            raise CircuitError(f"expected 'state' on fresh qubits, got it after a gate at k = {k}")
+        made = list(_step(matrix, k, kind))
+        operations += made
+        used |= {qubit for operation in made for qubit in operation.qubits}
+    return Circuit.of(qubits, operations)
+
+
+def _step(matrix: ArrayLike, k: int, kind: str) -> list[Operation]:
+    if kind == "state":
+        return two_qubit_state(_real(matrix, (4, 4))[:, 0], k, k + 1)
+    if kind == "gate":
+        return real_gate(matrix, k, k + 1)
+    if kind == "one-qubit":
+        left, right, rest = _factors(_rotation(matrix))
+        if rest > CLOSE:
+            raise CircuitError(f"expected a product of one-qubit gates, got one off by {rest:.1e}")
+        return [*_orthogonal(left, k), *_orthogonal(right, k + 1)]
+    raise unknown_name("kind of gate", kind, ["state", "gate", "one-qubit"])
+
+
+def _real(values: ArrayLike, shape: tuple[int, ...]) -> RealArray:
+    """The values as real numbers, refused if they are not, or not of that shape."""
+    array = np.asarray(values)
+    if array.shape != shape or array.dtype.kind not in "buif":
+        raise CircuitError(f"expected real {shape}, got {array.dtype} {array.shape}")
+    if not np.isfinite(array).all():
+        raise CircuitError("expected finite numbers, got NaN or infinity")
+    return array.astype(np.float64)
+
+
+def _rotation(matrix: ArrayLike) -> RealArray:
+    given = _real(matrix, (4, 4))
+    if (off := float(np.abs(given @ given.T - np.eye(4)).max())) > CLOSE:
+        raise CircuitError(f"expected an orthogonal matrix, got one off by {off:.1e}")
+    if np.linalg.det(given) < 0:
+        raise CircuitError("expected a rotation (determinant 1), got determinant -1")
+    return given
+
+
+def _factors(matrix: RealArray | ComplexMatrix) -> tuple[ComplexMatrix, ComplexMatrix, float]:
+    """The nearest ``A (x) B`` to a unitary (Van Loan & Pitsianis, 1993), and how far off it is."""
+    realigned = matrix.reshape(2, 2, 2, 2).swapaxes(1, 2).reshape(4, 4)
+    left, values, right = np.linalg.svd(realigned)
+    pair = np.stack([left[:, 0], right[0]]).astype(complex).reshape(2, 2, 2) * math.sqrt(2)
+    return pair[0], pair[1], float(np.linalg.norm(values[1:]))
+
+
+def _euler(matrix: ComplexMatrix) -> tuple[float, float, float]:
+    """``(early, middle, late)``: the unitary is RZ(late) RY(middle) RZ(early) up to a phase."""
+    low, high = matrix[1] / np.sqrt(np.linalg.det(matrix))
+    half_sum, half = float(np.angle(high)), float(np.angle(low))
+    return half_sum - half, 2 * math.atan2(abs(low), abs(high)), half_sum + half
+
+
+def _polar(vector: RealArray) -> float:
+    return math.atan2(vector[1], vector[0])
+
+
+def _orthogonal(matrix: ComplexMatrix, qubit: int) -> Iterator[Operation]:
+    """A real orthogonal matrix up to a sign: a rotation, after a Z if it is a reflection."""
+    if np.linalg.det(matrix.real) < 0:
+        yield op("z", qubit)
+    yield from _ry(2 * _polar(matrix[:, 0].real), qubit)
+
+
+def _ry(angle: float, qubit: int) -> Iterator[Operation]:
+    """RY by the angle in (-pi, pi], which is the same up to a sign; nothing if that is nothing."""
+    if abs(turned := math.remainder(angle, 2 * math.pi)) > NOTHING:
+        yield op("ry", qubit, angles=[turned])
+
+
+def _multiplexed_ry(angles: RealArray, target: int) -> Iterator[Operation]:
+    """RY on ``target`` by one angle for each basis state of the qubits before it, in Gray code.
+
+    A CX before and after turns a rotation round where its control is 1, so the angles wanted are
+    the Walsh-Hadamard transform of the angles used. The CX still owed are a mask of controls.
+    """
+    used = angles.reshape((2,) * target)
+    for axis in range(target):
+        used = np.stack([used.sum(axis), -np.diff(used, axis=axis).squeeze(axis)], axis) / 2
+    owed = 0
+    for place in range(2**target):
+        gray = place ^ (place >> 1)
+        angle = float(used.reshape(-1)[gray])
+        if abs(angle) > NOTHING:
+            yield from _flips(owed ^ gray, target)
+            yield op("ry", target, angles=[angle])
+            owed = gray
+    yield from _flips(owed, target)
+
+
+def _flips(mask: int, target: int) -> Iterator[Operation]:
+    controls = (target - 1 - bit for bit in range(target) if mask >> bit & 1)
+    yield from (op("cx", control, target) for control in controls)

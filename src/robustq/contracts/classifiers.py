@@ -267,6 +267,10 @@ class RandomisedClassifier(Protocol):
         """How many answers make one verdict, by majority."""
         ...
 
+    def restart(self) -> None:
+        """Begin its randomness anew, so that what is asked next is answered as after loading it."""
+        ...
+
 
 def check_logits(logits: Tensor, batch: int) -> Tensor:
     """Return ``logits`` if they are a finite ``(batch, classes >= 2)`` tensor.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Classifier, QuantumClassifier
+from robustq.contracts import Classifier, QuantumClassifier, TwinnedClassifier
 from robustq.models.files import describe
 
 
@@ -54,8 +54,8 @@ class Fronted(nn.Module):
         return Behind(self.front, self.model.under(noise, shots=shots, generator=generator))
 
     def twins(self) -> tuple[Classifier, ...]:
-        """The model without its front."""
-        return (self.model,)
+        """The model without its front, and its own twins."""
+        return beneath(self.model)
 
     def config(self) -> dict[str, Any]:
         """Both parts, JSON-able."""
@@ -79,6 +79,15 @@ class Behind:
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)``."""
         return self.model(self.front(x))
+
+
+def beneath(model: nn.Module) -> tuple[Classifier, ...]:
+    """A guarded model's twins once its outermost guard is gone: the model within, and the twins of that.
+
+    >>> len(beneath(Fronted(nn.Identity(), nn.Linear(2, 2))))
+    2
+    """
+    return (model, *(model.twins() if isinstance(model, TwinnedClassifier) else ()))
 
 
 def frozen(model: nn.Module, noise: Any = None, uses: int | None = None) -> Classifier:

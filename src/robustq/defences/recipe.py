@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Defence, Guard, Step
+from robustq.contracts import Defence, Guard, RandomisedClassifier, Step
 from robustq.defences.plain import Plain
-from robustq.errors import SpecError
+from robustq.errors import ModelError, SpecError
 from robustq.models import History, Training, fit
 from robustq.models.training import Callback
 
@@ -84,7 +84,8 @@ class Recipe:
         """The model within its guards: those put up before training, or those put up after (``trained``)."""
         for guard in self.guards:
             if guard.trained_through != trained:
-                model = guard.around(model, x, y, generator)
+                inner, model = model, guard.around(model, x, y, generator)
+                _check_answers(inner, model)
         return model
 
     def fit(
@@ -113,3 +114,13 @@ class Recipe:
             callbacks=callbacks,
         )  # fmt: skip
         return self.guarded(model.eval(), x, y, generator, trained=True), history
+
+
+def _check_answers(inner: nn.Module, outer: nn.Module) -> None:
+    """Refuse a guard that would forget how many answers a randomised model within it needs."""
+    within = any(isinstance(part, RandomisedClassifier) for part in inner.modules())
+    if within and not isinstance(outer, RandomisedClassifier):
+        raise ModelError(
+            f"expected randomised defences as the last of a recipe, got {type(inner).__name__} within "
+            f"{type(outer).__name__}"
+        )

@@ -221,7 +221,7 @@ def _short(estimate: Estimate) -> str:
 def remarks(table: DefenceTable) -> Sequence[str]:
     """What a reader must know before using a number."""
     found = [
-        f"robust: flipped by none of {table.usual_attack}; what {table.adaptive_attack} finds on the "
+        f"robust: flipped by none of {table.usual_attack}; the worst inputs of the "
         f"undefended model; {table.adaptive_attack} on the defended model and its twins.",
         "*: more than the undefended model beyond chance, corrected for all rows.",
     ]

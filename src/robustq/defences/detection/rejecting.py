@@ -13,6 +13,7 @@ from robustq.contracts import Classifier, QuantumClassifier, RejectingClassifier
 from robustq.defences.detection.conformal import check_rate, threshold
 from robustq.defences.detection.detector import Detector
 from robustq.defences.detection.view import View
+from robustq.defences.fronted import beneath
 from robustq.errors import ModelError, SpecError
 from robustq.models.files import describe
 
@@ -146,8 +147,8 @@ class Rejecting(nn.Module):
         return Watched(self, view) if shots is None else WatchedShots(self, view)
 
     def twins(self) -> tuple[Classifier, ...]:
-        """The model without its detectors."""
-        return (self.model,)
+        """The model without its detectors, and its own twins."""
+        return beneath(self.model)
 
     def config(self) -> dict[str, Any]:
         """All parts, JSON-able."""

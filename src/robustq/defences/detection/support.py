@@ -37,7 +37,8 @@ class Support(Detector):
         nearest = (rows[:, :, None] - self.values.to(rows)).abs().amin(2)
         wrong = torch.where(self.discrete.to(rows.device) > 0, nearest, outside)
         hot = (rows @ self.groups.to(rows).T - 1).abs()
-        return (torch.cat([wrong, hot], 1).amax(1) - SLACK).clamp_min(0)
+        # below zero where all is allowed: an alarm level with the winner would hide every flip
+        return torch.cat([wrong, hot], 1).amax(1) - SLACK
 
     @classmethod
     def fitted(cls, clean: Clean, levels: int = 10, features: Sequence[int] = ()) -> Self:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -66,12 +67,18 @@ class Prepared:
         >>> found.circuit(0).counts["cx"] == found.cnots.item() == 1
         True
         """
-        gates = [
-            (gate.place, gate.matrix[row].numpy(), number == 0 and not bool(gate.fed[row]))
+        layers = [
+            [(g.place, g.matrix[row].numpy(), self._kind(g, row, number)) for g in layer]
             for number, layer in enumerate(self.layers)
-            for gate in layer
         ]
-        return staircase_circuit(gates, self.states.shape[1].bit_length() - 1)
+        return staircase_circuit(layers, self.states.shape[1].bit_length() - 1)
+
+    @staticmethod
+    def _kind(gate: Gate, row: int, layer: int) -> Literal["state", "gate", "one-qubit"]:
+        """What a gate is to the circuit: a product, a state made of |00>, or any rotation."""
+        if not bool(gate.entangles[row]):
+            return "one-qubit"
+        return "state" if layer == 0 and not bool(gate.fed[row]) else "gate"
 
     def where(self, better: Tensor, other: Prepared) -> Prepared:
         """Row by row this or the other, as states and figures; the circuits are those of neither."""

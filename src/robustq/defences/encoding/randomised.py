@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robustq.circuits import Circuit, op, theta
 from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import frozen
+from robustq.defences.fronted import beneath, frozen
 from robustq.defences.noise.cores import changed, check_steady, core_of, encoded, spliced, viewed
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
@@ -118,7 +118,7 @@ class Keyed(nn.Module):
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights with other keys, and without any."""
         others = (Keyed(self.model, self.seed + k, self.strength) for k in range(1, OTHERS + 1))
-        return (*others, self.model)
+        return (*others, *beneath(self.model))
 
     def config(self) -> dict[str, Any]:
         """JSON-able; whoever can read it knows the key."""
@@ -157,7 +157,11 @@ class Redrawn(nn.Module):
         check_steady(model)
         core_of(model)  # refuses another model now
         self.model, self.seed, self.strength = model, seed, strength
-        self._stream = torch_generator(seed, "keys")
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the stream of keys anew."""
+        self._stream = torch_generator(self.seed, "keys")
 
     @property
     def answers(self) -> int:
@@ -176,7 +180,7 @@ class Redrawn(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without a key."""
-        return (self.model,)
+        return beneath(self.model)
 
     def config(self) -> dict[str, Any]:
         """JSON-able; the stream starts anew where the model is loaded."""

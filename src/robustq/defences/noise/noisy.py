@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import frozen
+from robustq.defences.fronted import beneath, frozen
 from robustq.defences.noise.cores import (
     check_steady,
     core_of,
@@ -84,7 +84,7 @@ class Noisy(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without noise."""
-        return (without_noise(self.model),)
+        return beneath(without_noise(self.model))
 
     def config(self) -> dict[str, Any]:
         """The model with its noise, JSON-able."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import frozen
+from robustq.defences.fronted import beneath, frozen
 from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet
@@ -163,7 +163,7 @@ class Normalised(nn.Module):
         """The model without levels, whose gradients are exact; the model behind it, whose are not scaled."""
         smooth = copy.copy(self)
         smooth._modules = {**self._modules, "levels": Levels(0)}
-        return (smooth, self.model)
+        return (smooth, *beneath(self.model))
 
     def config(self) -> dict[str, Any]:
         """JSON-able."""

@@ -34,7 +34,11 @@ class GaussianNoise(nn.Module):
     def __init__(self, sigma: float, seed: int) -> None:
         super().__init__()
         self.sigma, self.seed = sigma, seed
-        self._stream = torch_generator(seed, "random-inputs")
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the stream anew."""
+        self._stream = torch_generator(self.seed, "random-inputs")
 
     def forward(self, x: Tensor) -> Tensor:
         """Noisy inputs, shape of ``x``."""
@@ -64,6 +68,12 @@ class RandomlyFronted(Fronted):
     def answers(self) -> int:
         """How many answers make one verdict."""
         return ANSWERS
+
+    def restart(self) -> None:
+        """Begin the noise anew."""
+        for part in self.modules():
+            if isinstance(part, GaussianNoise):
+                part.restart()
 
 
 @dataclass(frozen=True)
