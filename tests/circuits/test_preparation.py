@@ -224,7 +224,11 @@ def test_exact_refuses(vector):
         ([(0, SWAP @ np.diag([1, -1, 1, 1]), "one-qubit")], CircuitError, "product"),
         ([(2, np.eye(4), "gate")], CircuitError, "pair"),
         ([(-1, np.eye(4), "gate")], CircuitError, "pair"),
-        ([(0, np.eye(4), "gate"), (1, np.eye(4), "state")], CircuitError, "fresh"),
+        (
+            [(0, np.kron(np.eye(2), [[0, -1], [1, 0]]), "gate"), (1, np.eye(4), "state")],
+            CircuitError,
+            "fresh",
+        ),
         ([(0, np.eye(4), "sate")], SpecError, "did you mean 'state'"),
     ],
 )
