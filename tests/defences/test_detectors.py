@@ -201,7 +201,7 @@ def test_support_knows_values_ranges_and_patterns(generator):
     x = table(generator)
     model = Perceptron(5, [], 2, generator=generator).double()
     detector = Support.fitted(Clean(x, (x[:, 0] > 0.5).long(), View.live(model), generator))
-    assert float(asked(detector, x, model).max()) == 0
+    assert float(asked(detector, x, model).max()) < 0  # not at the alarm, which would be a tie
     wrong = x[:5].clone()
     wrong[0, 0] = 0.95  # out of range
     wrong[1, 1] = 0.3  # a value never seen, inside the range
@@ -211,7 +211,7 @@ def test_support_knows_values_ranges_and_patterns(generator):
     assert found[0] == pytest.approx(0.95 - float(x[:, 0].max()), abs=2e-5)
     assert found[1] == pytest.approx(0.2, abs=2e-5)
     assert found[2] == found[3] == pytest.approx(1.0, abs=2e-5)
-    assert found[4] == 0
+    assert found[4] < 0
 
 
 def test_support_watches_only_what_it_is_told(generator):
