@@ -146,6 +146,8 @@ def curves(table: DefenceTable) -> go.Figure:
             hovertemplate="%{y:.3f} at %{x}",
         )  # fmt: skip
     figure.add_vline(x=table.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
+    # the legend is long: room for it below
+    figure.update_layout(height=400 + 22 * len(table.rows), legend={"y": -0.3})
     return figure
 
 
