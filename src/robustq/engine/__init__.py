@@ -1,5 +1,6 @@
 """The simulator: one entry point, exact or with shots, pure or noisy, differentiable."""
 
+from robustq.engine.densities import pauli_states
 from robustq.engine.expectations import METHODS, expectations, settings
 from robustq.engine.explain import Explanation, explain
 from robustq.engine.frozen import STRATEGIES, FrozenModel
@@ -22,6 +23,7 @@ __all__ = [
     "explain",
     "extreme_values",
     "fidelity_kernel",
+    "pauli_states",
     "projected_kernel",
     "settings",
     "shifted_circuits",

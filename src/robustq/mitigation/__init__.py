@@ -1,0 +1,30 @@
+"""Error mitigation: what one would have read without noise, estimated from what one can run."""
+
+from robustq.mitigation.cdr import CDR
+from robustq.mitigation.distillation import VirtualDistillation
+from robustq.mitigation.learned import Learned
+from robustq.mitigation.mitigated import MitigatedNet
+from robustq.mitigation.pec import PEC
+from robustq.mitigation.plan import Plan, Problem, Run, Technique, Unmitigated
+from robustq.mitigation.readout import ReadoutHistogram, ReadoutInversion
+from robustq.mitigation.stack import Stack
+from robustq.mitigation.symmetry import SymmetryVerification
+from robustq.mitigation.zne import ZNE
+
+__all__ = [
+    "CDR",
+    "PEC",
+    "ZNE",
+    "Learned",
+    "MitigatedNet",
+    "Plan",
+    "Problem",
+    "ReadoutHistogram",
+    "ReadoutInversion",
+    "Run",
+    "Stack",
+    "SymmetryVerification",
+    "Technique",
+    "Unmitigated",
+    "VirtualDistillation",
+]
