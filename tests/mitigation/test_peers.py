@@ -54,8 +54,8 @@ def test_quasi_probabilities_agree(p):
     from mitiq.pec.representations import (
         represent_operation_with_global_depolarizing_noise as represent,
     )
-    from mitiq.pec.representations import (
-        represent_operation_with_local_amplitude_damping_noise as damped,
+    from mitiq.pec.representations.damping import (
+        _represent_operation_with_amplitude_damping_noise as damped,
     )
 
     first, second = cirq.LineQubit.range(2)
@@ -75,3 +75,54 @@ def test_inverse_confusions_agree():
     np.testing.assert_allclose(theirs, np.linalg.inv(confusion(readouts)), atol=1e-9)
     seen = np.array([0.4, 0.3, 0.2, 0.1])
     np.testing.assert_allclose(theirs @ seen, inversion(seen, readouts), atol=1e-9)
+
+
+def test_the_line_of_clifford_data_is_theirs(rng):
+    from mitiq.cdr import linear_fit_function
+    from scipy.optimize import curve_fit
+
+    from robustq.mitigation.cdr import line
+    from robustq.mitigation.near_clifford import Training
+
+    noisy = torch.as_tensor(rng.uniform(-1, 1, (20, 1)))
+    ideal = 1.3 * noisy + 0.05 + 0.02 * torch.as_tensor(rng.standard_normal((20, 1)))
+    theirs, _ = curve_fit(
+        lambda x, *params: linear_fit_function(x, params),
+        noisy.T.numpy(),
+        ideal[:, 0].numpy(),
+        p0=[1, 0],
+    )
+    ours = line(Training(noisy, noisy, ideal))
+    np.testing.assert_allclose([float(v) for v in ours], theirs, atol=1e-6)
+
+
+def test_distilled_values_agree():
+    import cirq
+    from mitiq import MeasurementResult
+    from mitiq.experimental.vd import execute_with_vd
+
+    from mitigation.random_circuits import problem_of
+    from robustq.circuits import Circuit, op, z
+    from robustq.mitigation import Run, VirtualDistillation
+    from robustq.noise import NoiseModel, Rule
+
+    p, shots, turn = 0.15, 40_001, 1.1
+    a, b = cirq.LineQubit.range(2)
+    noisy = cirq.Circuit(
+        cirq.ry(turn)(a),
+        cirq.depolarize(0.75 * p)(a),
+        cirq.CNOT(a, b),
+        cirq.depolarize(15 / 16 * p, 2)(a, b),
+    )
+
+    def executor(circuit):
+        drawn = cirq.DensityMatrixSimulator(seed=5).run(circuit, repetitions=shots)
+        (bits,) = drawn.measurements.values()
+        return MeasurementResult(bits.tolist())
+
+    theirs = execute_with_vd(noisy, executor)
+    circuit = Circuit.of(2, [op("ry", 0, angles=[turn]), op("cx", 0, 1)])
+    rules = (Rule(Channel("depolarising", p), width=1), Rule(Channel("depolarising-2", p), width=2))
+    problem = problem_of(Run(circuit, (z(0), z(1)), NoiseModel(rules)))
+    ours = VirtualDistillation().plan(problem).values(problem.inputs, problem.parameters)[0]
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=5 * 2 / shots**0.5)
