@@ -7,6 +7,7 @@ python tools/pages.py --check    # exit 1 if a committed page is stale
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -62,23 +63,34 @@ def _help(command: list[str]) -> str:
 
 def schema_page() -> str:
     """Every key of a specification and of results.json."""
-    from robustq.bench import defence_table, recipes, results, space, spec
+    from robustq.bench import (
+        defence_table,
+        estimates,
+        mitigation_table,
+        recipes,
+        results,
+        space,
+        spec,
+    )
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.BaselineSpec,
+              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec, spec.BaselineSpec,
               spec.TransferSpec, recipes.RecipeSpec, recipes.StepSpec, space.CodesignSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
     records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,
                results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
                results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
-               results.Verdict, results.Caveat, results.RaisedFlag, results.Estimate]  # fmt: skip
+               results.Verdict, results.Caveat, results.RaisedFlag, mitigation_table.MitigationRow,
+               estimates.Estimate]  # fmt: skip
     parts += [_table(record) for record in records]
     parts.append("## defences.json\n")
     records = [defence_table.DefenceTable, defence_table.DefendedRow, defence_table.DefendedPoint,
                defence_table.Gain]  # fmt: skip
     parts += [_table(record) for record in records]
+    parts.append("## mitigation.json\n")
+    parts += [_table(mitigation_table.Mitigations)]
     return "\n".join(parts)
 
 
@@ -86,11 +98,8 @@ def _table(model: Any) -> str:
     rows = [_row(["key", "type", "default", "meaning"]), _row(["---"] * 4)]
     for name, field in model.model_fields.items():
         kind = getattr(field.annotation, "__name__", "") if "[" not in str(field.annotation) else ""
-        kind = kind or str(field.annotation).replace("robustq.bench.results.", "")
-        kind = kind.replace("robustq.bench.defence_table.", "").replace(
-            "robustq.bench.recipes.", ""
-        )
-        kind = kind.replace("robustq.bench.spec.", "").replace("|", "or")
+        kind = kind or str(field.annotation)
+        kind = re.sub(r"robustq\.bench\.\w+\.", "", kind).replace("|", "or")
         default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
         default = "see below" if "Spec(" in default else default
         rows.append(_row([f"`{name}`", kind, default, field.description or ""]))

@@ -25,6 +25,7 @@ SMALL = {
         "gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila", "drift": [],
     },
     "baselines": {"names": ["logistic", "svm-rbf"]},
+    "mitigation": {"names": []},
 }  # fmt: skip
 
 

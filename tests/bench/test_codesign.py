@@ -23,10 +23,10 @@ from robustq.bench.candidates import (
     searched,
     two_qubit_gates,
 )
+from robustq.bench.estimates import Estimate
 from robustq.bench.generations import distributions, generations
 from robustq.bench.objectives import OBJECTIVES, Outcomes, resilience_gap
 from robustq.bench.pareto import Finalist, Goal, non_dominated, read_front, spread, statement
-from robustq.bench.results import Estimate
 from robustq.bench.space import Candidate, candidate_of
 from robustq.bench.stages import bits
 from robustq.circuits import encodings

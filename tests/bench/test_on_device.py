@@ -27,6 +27,7 @@ SMALL = {
         "drift": ["t1-drop", "random-walk"],
     },
     "baselines": {"names": ["logistic"]},
+    "mitigation": {"names": []},
 }  # fmt: skip
 
 

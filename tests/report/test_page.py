@@ -23,6 +23,7 @@ SPEC = {
     "attack": {"options": {"steps": 4, "restarts": 1}},
     "defence": {"steps": 2},
     "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila"},
+    "mitigation": {"names": ["readout", "readout+zne"], "inputs": 20},
 }  # fmt: skip
 
 

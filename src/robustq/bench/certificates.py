@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from robustq.atomic import write_atomically
-from robustq.bench.results import Estimate
+from robustq.bench.estimates import Estimate
 from robustq.contracts import Certificate
 from robustq.errors import RunError
 

@@ -36,6 +36,7 @@ from robustq.bench.candidates import (
     reference,
     searched,
 )
+from robustq.bench.estimates import Estimate
 from robustq.bench.generations import generations, keep
 from robustq.bench.objectives import OBJECTIVES, Outcomes
 from robustq.bench.pareto import (
@@ -49,7 +50,6 @@ from robustq.bench.pareto import (
     spread,
     statement,
 )
-from robustq.bench.results import Estimate
 from robustq.bench.runner import Job, Progress, claimed, in_rounds
 from robustq.bench.space import Candidate, candidate_of
 from robustq.bench.spec import Spec, completed

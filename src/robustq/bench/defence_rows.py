@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from robustq import stats
 from robustq.attacks import QuantumAutoAttack
-from robustq.bench import results as r
 from robustq.bench import summary as s
 from robustq.bench.defence_table import DefenceTable, DefendedPoint, DefendedRow, Gain
 from robustq.bench.defended import survivors
 from robustq.bench.entrants import Entrant
+from robustq.bench.estimates import Estimate
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
@@ -90,7 +90,7 @@ def _outcomes(entrant: Entrant, clean: list[dict[str, Any]], read: Any) -> s.Out
         read("train.json"),
         np.array([bits(c["correct"]) for c in clean]),
         np.array([c["probabilities"] for c in clean]),
-        [], read("noise.json"), [], None, read("certified.json"), [],
+        [], read("noise.json"), [], [], None, read("certified.json"), [],
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _point(row: Row, place: int, spec: Spec) -> DefendedPoint:
         usual=s.proportion_of(row.table(place, "usual"), spec),
         transfer=s.proportion_of(row.table(place, "transfer"), spec),
         adaptive=s.proportion_of(row.table(place, "adaptive"), spec),
-        success=r.Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
+        success=Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
         robust_to_noise=s.proportion_of(row.table(place, "noise"), spec),
         queries=sum(level["queries"] for level in levels),
         gradients=sum(level["gradients"] for level in levels),
@@ -143,14 +143,14 @@ def _gain(row: Row, first: Row, spec: Spec, others: int) -> Gain:
     confidence = 1 - (1 - spec.confidence) / max(1, 3 * others)
     place = spec.threat.eps.index(spec.threat.reference)
 
-    def difference(of: str) -> r.Estimate:
+    def difference(of: str) -> Estimate:
         own, bare = row.table(place, of), first.table(place, of)
-        return r.Estimate.of(stats.difference(own, bare, confidence))
+        return Estimate.of(stats.difference(own, bare, confidence))
 
     clean = stats.difference(row.outcomes.correct, first.outcomes.correct, confidence)
     robust, usual = difference("robust"), difference("usual")
     return Gain(
-        clean=r.Estimate.of(clean), robust=robust, usual=usual,
+        clean=Estimate.of(clean), robust=robust, usual=usual,
         survives=robust.low > 0, only_usual=usual.low > 0 and not robust.low > 0,
     )  # fmt: skip
 
@@ -194,10 +194,10 @@ def _best(row: DefendedRow, eps: float) -> str:
     )
 
 
-def percent(estimate: r.Estimate) -> str:
+def percent(estimate: Estimate) -> str:
     """A share in percent.
 
-    >>> percent(r.Estimate(value=0.5, low=0.4, high=0.6, inputs=1, seeds=1))
+    >>> percent(Estimate(value=0.5, low=0.4, high=0.6, inputs=1, seeds=1))
     '50.0 %'
     """
     return f"{100 * estimate.value:.1f} %"

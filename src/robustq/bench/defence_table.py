@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from robustq.bench.results import Certified, Estimate
+from robustq.bench.estimates import Estimate
+from robustq.bench.results import Certified
 from robustq.errors import RunError
 
 SCHEMA: Literal["robustq-defences-1"] = "robustq-defences-1"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from robustq.bench.results import Estimate
+from robustq.bench.estimates import Estimate
 from robustq.errors import RunError
 
 SCHEMA: Literal["robustq-codesign-1"] = "robustq-codesign-1"

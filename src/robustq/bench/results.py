@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from robustq.audit import Evidence, judge
+from robustq.bench.estimates import Estimate, Record
+from robustq.bench.mitigation_table import MitigationRow
 from robustq.errors import RunError
-from robustq.stats import Interval
 
 SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
 
@@ -22,29 +23,7 @@ SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
 OTHERS = {"transfer": "transfer", "defences": "defence", "codesign": "co-design"}
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Estimate(_Record):
-    """A number with its interval."""
-
-    value: float
-    low: float
-    high: float
-    inputs: int = Field(description="test inputs it was measured on")
-    seeds: int = Field(description="trained models it is averaged over")
-
-    @staticmethod
-    def of(interval: Interval) -> Estimate:
-        """From the statistics floor, rounded to six digits."""
-        low, value, high = (round(v, 6) for v in (interval.low, interval.value, interval.high))
-        return Estimate(
-            value=value, low=low, high=high, inputs=interval.inputs, seeds=interval.seeds
-        )
-
-
-class RobustPoint(_Record):
+class RobustPoint(Record):
     """The attack at one budget."""
 
     eps: float
@@ -56,7 +35,7 @@ class RobustPoint(_Record):
     circuits: int = Field(description="circuits a device would run for them (parameter shift)")
 
 
-class NoisePoint(_Record):
+class NoisePoint(Record):
     """The model at one noise level."""
 
     level: float
@@ -64,7 +43,7 @@ class NoisePoint(_Record):
     shots: Estimate = Field(description="accuracy from finite shots of them")
 
 
-class DevicePoint(_Record):
+class DevicePoint(Record):
     """The two attacks on the calibrated device at one budget."""
 
     eps: float
@@ -81,7 +60,7 @@ class DevicePoint(_Record):
     circuits: int = Field(description="circuits a device would run for them (parameter shift)")
 
 
-class DriftPoint(_Record):
+class DriftPoint(Record):
     """Clean accuracy on the drifted device, the circuit fitted before the drift."""
 
     scenario: str
@@ -89,7 +68,7 @@ class DriftPoint(_Record):
     shots: Estimate
 
 
-class OnDevice(_Record):
+class OnDevice(Record):
     """One entrant on the calibrated device."""
 
     exact: Estimate = Field(description="clean accuracy from exact noisy expectations")
@@ -99,7 +78,7 @@ class OnDevice(_Record):
     evidence: Evidence | None = Field(None, description="as below, for the model on the device")
 
 
-class CertifiedPoint(_Record):
+class CertifiedPoint(Record):
     """What is proved at one budget; the exact robust accuracy lies between the two."""
 
     eps: float
@@ -107,7 +86,7 @@ class CertifiedPoint(_Record):
     possible: Estimate = Field(description="correct, and no change that alters the answer is known")
 
 
-class Certified(_Record):
+class Certified(Record):
     """What is proved about one entrant."""
 
     method: str
@@ -124,7 +103,7 @@ class Certified(_Record):
         return next(p for p in self.points if p.eps == eps)
 
 
-class DeviceRecord(_Record):
+class DeviceRecord(Record):
     """The calibration snapshot, and the quantum model's circuit fitted to it."""
 
     name: str
@@ -139,7 +118,7 @@ class DeviceRecord(_Record):
     depth: int = Field(description="after routing")
 
 
-class ReliabilityBin(_Record):
+class ReliabilityBin(Record):
     """One bar of the reliability diagram, over all seeds."""
 
     low: float
@@ -149,7 +128,7 @@ class ReliabilityBin(_Record):
     accuracy: float
 
 
-class EpochPoint(_Record):
+class EpochPoint(Record):
     """One epoch of the first seed's training."""
 
     number: int
@@ -158,7 +137,7 @@ class EpochPoint(_Record):
     validation_accuracy: float | None
 
 
-class EntrantResult(_Record):
+class EntrantResult(Record):
     """One row of the report card."""
 
     key: str
@@ -193,6 +172,10 @@ class EntrantResult(_Record):
         None, description="what is proved; none if classical, or if no certificate applies"
     )
     uncertified: str = Field("", description="why nothing is proved, if it was tried")
+    mitigation: list[MitigationRow] = Field(
+        default_factory=list,
+        description="techniques on the calibrated device; the first does nothing",
+    )
 
     def at(self, eps: float) -> RobustPoint:
         """Robustness at one budget of the grid."""
@@ -204,7 +187,7 @@ class EntrantResult(_Record):
         return next(p for p in points if p.eps == eps)
 
 
-class Example(_Record):
+class Example(Record):
     """A flipped input the model was sure of."""
 
     entrant: str
@@ -217,7 +200,7 @@ class Example(_Record):
     x_adv: list[float]
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """Quantum minus another entrant on the same inputs, intervals corrected for their number."""
 
     entrant: str
@@ -225,7 +208,7 @@ class Comparison(_Record):
     robust: Estimate
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """The headline in words."""
 
     level: str = Field(description="robust, fragile, broken or useless")
@@ -233,14 +216,14 @@ class Verdict(_Record):
     sentences: list[str]
 
 
-class Caveat(_Record):
+class Caveat(Record):
     """What a reader must know before using a number."""
 
     id: str
     text: str
 
 
-class RaisedFlag(_Record):
+class RaisedFlag(Record):
     """Something the audit found that makes a number suspect."""
 
     subject: str = Field(description="the entrant's label, and the device if it is about that")
@@ -249,7 +232,7 @@ class RaisedFlag(_Record):
     message: str
 
 
-class Results(_Record):
+class Results(Record):
     """The whole of ``results.json``."""
 
     schema_version: Literal["robustq-results-1"] = SCHEMA

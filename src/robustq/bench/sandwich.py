@@ -12,7 +12,7 @@ from torch import Tensor
 from robustq import stats
 from robustq.attacks import run_attack
 from robustq.bench.certificates import Compared, Level, Sandwich
-from robustq.bench.results import Estimate
+from robustq.bench.estimates import Estimate
 from robustq.certify import certify
 from robustq.contracts import Attack, Certificate, Certifier, Classifier, Threat
 from robustq.errors import CertificateError, ModelError

@@ -23,6 +23,9 @@ from robustq.data import Dataset, RawData, load, prepare
 from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
+from robustq.mitigation.catalogue import MITIGATIONS, USUAL
+from robustq.mitigation.catalogue import build as mitigation
+from robustq.mitigation.plan import Technique
 from robustq.models import Training
 from robustq.models.catalogue import MODELS
 from robustq.noise import Device
@@ -160,6 +163,27 @@ class CertificateSpec(Table):
         return certifier
 
 
+class MitigationSpec(Table):
+    """Error mitigation of the quantum entrants on the calibrated device, if one is named."""
+
+    names: list[str] | None = Field(
+        None,
+        description="in `robustq list mitigations`, stacked by +; the usual ones with a device, [] for none",
+    )
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="for each single name, its technique's own"
+    )
+    inputs: int = Field(
+        100, ge=1, description="test inputs that are attacked and repeated, at most"
+    )
+    repeats: int = Field(10, ge=2, description="how often shots are drawn, to see how they scatter")
+
+    def techniques(self) -> dict[str, Technique]:
+        """Every technique by the name it was asked for; the first does nothing."""
+        chosen = USUAL if self.names is None else self.names
+        return {name: mitigation(name, self.options) for name in ("none", *chosen)}
+
+
 class BaselineSpec(Table):
     """The classical models that stand beside the quantum one."""
 
@@ -190,6 +214,7 @@ class Spec(Table):
     defence: DefenceSpec = DefenceSpec()
     certificate: CertificateSpec = CertificateSpec()
     noise: NoiseSpec = NoiseSpec()
+    mitigation: MitigationSpec = MitigationSpec()
     baselines: BaselineSpec = BaselineSpec()
     transfer: TransferSpec = TransferSpec()
     recipes: list[RecipeSpec] = Field(
@@ -275,6 +300,7 @@ def completed(spec: Spec, raw: RawData) -> Spec:
             "data": spec.data.model_copy(update={"features": features}),
             "model": spec.model.model_copy(update={"options": options}),
             "noise": _with_drift(spec.noise),
+            "mitigation": _with_techniques(spec),
         }
     )
 
@@ -282,6 +308,13 @@ def completed(spec: Spec, raw: RawData) -> Spec:
 def _with_drift(noise: NoiseSpec) -> NoiseSpec:
     absent = noise.device is not None and noise.drift is None
     return noise.model_copy(update={"drift": list(DRIFTS)}) if absent else noise
+
+
+def _with_techniques(spec: Spec) -> MitigationSpec:
+    if spec.mitigation.names is not None:
+        return spec.mitigation
+    names = list(USUAL) if spec.noise.device is not None else []
+    return spec.mitigation.model_copy(update={"names": names})
 
 
 def register(encoding: str, features: int) -> int:
@@ -326,6 +359,7 @@ def _check_values(spec: Spec) -> None:
     spec.defence.build(spec.threat, spec.noise.calibrated())
     for recipe in spec.recipes:
         recipe.build(spec.defence.given(spec.threat, spec.noise.calibrated()))
+    _check_mitigation(spec)
     spec.training.build()
     spec.codesign.check()
     chosen = spec.transfer.models or []
@@ -357,6 +391,20 @@ def _check_noise(noise: NoiseSpec) -> None:
         raise SpecError(f"noise.drift: expected different names, got {drift}")
     if noise.calibrated() is None and drift:
         raise SpecError(f"noise.drift: expected a noise.device to drift, got none for {drift}")
+
+
+def _check_mitigation(spec: Spec) -> None:
+    """Known techniques with options they take, each once, and a device for them to work on."""
+    for name, options in spec.mitigation.options.items():
+        check_options("mitigation", resolve("mitigation", name, MITIGATIONS), options)
+    names = spec.mitigation.names or []
+    if len(set(names)) != len(names) or "none" in names:
+        raise SpecError(
+            f"mitigation.names: expected different names, none of them 'none', got {names}"
+        )
+    if names and spec.noise.calibrated() is None:
+        raise SpecError(f"mitigation.names: expected a noise.device, got none for {names}")
+    spec.mitigation.techniques()
 
 
 def check_meant_for(attack: str, threat: str) -> None:

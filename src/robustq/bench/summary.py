@@ -18,6 +18,8 @@ from robustq.bench.audited import evidence
 from robustq.bench.certified import contradicted, radii, witnessed
 from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
+from robustq.bench.estimates import Estimate
+from robustq.bench.mitigation_table import mitigation_rows
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
@@ -41,6 +43,7 @@ class Outcomes:
     curve: list[dict[str, Any]]
     noise: list[dict[str, Any]]
     device: list[dict[str, Any]]
+    mitigation: list[dict[str, Any]]
     audit: dict[str, Any] | None
     certified: list[dict[str, Any]]
     examples: list[dict[str, Any]]
@@ -105,6 +108,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
         [_merge_level([a["curve"][k] for a in attacks]) for k in range(len(spec.threat.eps))],
         read("noise.json"),
         read("device.json"),
+        read("mitigation.json"),
         read_stage(folders[0] / "audit.json"),
         read("certified.json"),
         attacks[0]["examples"],
@@ -154,6 +158,7 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
         on_device=_on_device(o, spec) if o.device else None,
         evidence=_evidence(o, spec.threat.reference),
         certified=certified_of(o, spec),
+        mitigation=mitigation_rows(o.mitigation, spec.confidence) if o.mitigation else [],
         uncertified=next((seed["none"] for seed in o.certified if "none" in seed), ""),
     )
 
@@ -199,9 +204,9 @@ def certified_of(o: Outcomes, spec: Spec) -> r.Certified | None:
     )
 
 
-def proportion_of(table: Table, spec: Spec) -> r.Estimate:
+def proportion_of(table: Table, spec: Spec) -> Estimate:
     """A share over seeds and inputs, with the specification's confidence."""
-    return r.Estimate.of(stats.proportion(table, spec.confidence))
+    return Estimate.of(stats.proportion(table, spec.confidence))
 
 
 def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
@@ -210,7 +215,7 @@ def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
     return r.RobustPoint(
         eps=level["eps"],
         robust=proportion_of(robust, spec),
-        success=r.Estimate.of(stats.ratio(flipped, o.correct, spec.confidence)),
+        success=Estimate.of(stats.ratio(flipped, o.correct, spec.confidence)),
         robust_to_noise=proportion_of(level["robust_to_noise"] * o.correct, spec),
         queries=level["queries"],
         gradients=level["gradients"],
@@ -218,7 +223,7 @@ def _point(o: Outcomes, level: dict[str, Any], spec: Spec) -> r.RobustPoint:
     )
 
 
-def calibration_of(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
+def calibration_of(o: Outcomes, spec: Spec, data: Dataset) -> Estimate:
     """ECE of each seed, averaged; interval by resampling seeds and inputs."""
 
     def error(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
@@ -231,12 +236,12 @@ def calibration_of(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
     stream = numpy_generator(spec.seed, o.entrant.key, "bootstrap")
     seeds, inputs = o.correct.shape
     found = stats.bootstrap(error, seeds, inputs, stream, resamples=300, confidence=spec.confidence)
-    return r.Estimate.of(found)
+    return Estimate.of(found)
 
 
-def _brier(o: Outcomes, spec: Spec, data: Dataset) -> r.Estimate:
+def _brier(o: Outcomes, spec: Spec, data: Dataset) -> Estimate:
     scores = np.array([stats.brier(p, data.y_test) for p in o.probabilities])
-    return r.Estimate.of(stats.mean(scores, spec.confidence, bounds=(0.0, 2.0)))
+    return Estimate.of(stats.mean(scores, spec.confidence, bounds=(0.0, 2.0)))
 
 
 def _reliability(o: Outcomes, data: Dataset) -> list[r.ReliabilityBin]:
@@ -268,11 +273,11 @@ def _sweep(o: Outcomes, key: str, spec: Spec) -> list[r.NoisePoint]:
     ]
 
 
-def resilience_of(o: Outcomes, spec: Spec) -> r.Estimate:
+def resilience_of(o: Outcomes, spec: Spec) -> Estimate:
     """Mean accuracy over the gate-noise sweep (with shots, level zero left out) over clean."""
     count = len(o.noise[0]["gate_error"])
     swept = [_levels(o, "gate_error", "shots", k) for k in range(1, count)] or [o.correct]
-    return r.Estimate.of(stats.relative(np.mean(swept, axis=0), o.correct, spec.confidence))
+    return Estimate.of(stats.relative(np.mean(swept, axis=0), o.correct, spec.confidence))
 
 
 def _device_record(o: Outcomes) -> r.DeviceRecord | None:
@@ -316,7 +321,7 @@ def _device_point(o: Outcomes, correct: Table, index: int, spec: Spec) -> r.Devi
         robust=proportion_of(robust, spec),
         informed=proportion_of(informed, spec),
         transfer=proportion_of(transfer, spec),
-        success=r.Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
+        success=Estimate.of(stats.ratio(correct - robust, correct, spec.confidence)),
         queries=queries,
         gradients=gradients,
         circuits=attack_circuits(o.train[0], queries, gradients),
@@ -337,8 +342,8 @@ def _comparisons(gathered: list[Outcomes], spec: Spec) -> list[r.Comparison]:
     return [
         r.Comparison(
             entrant=o.entrant.key,
-            accuracy=r.Estimate.of(stats.difference(quantum.correct, o.correct, confidence)),
-            robust=r.Estimate.of(stats.difference(robust(quantum), robust(o), confidence)),
+            accuracy=Estimate.of(stats.difference(quantum.correct, o.correct, confidence)),
+            robust=Estimate.of(stats.difference(robust(quantum), robust(o), confidence)),
         )
         for o in others
     ]

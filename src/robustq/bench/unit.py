@@ -19,6 +19,7 @@ from robustq.bench.audited import audited
 from robustq.bench.certified import certified
 from robustq.bench.device import Quantum, on_device
 from robustq.bench.entrants import Entrant, build, fit_stream, recipe_of
+from robustq.bench.mitigated import mitigated
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
@@ -54,6 +55,8 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     device = spec.noise.calibrated()
     if device is not None and isinstance(model, Quantum):
         stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
+        if spec.mitigation.names != []:
+            stage(folder / "mitigation.json", lambda: mitigated(model, device, data, spec, seed))
     if seed == 0:
         stored = (read_stage(folder / "attack.json") or {}).get("examples", [])
         stage(folder / "audit.json", lambda: audited(model, data, spec, entrant, stored))

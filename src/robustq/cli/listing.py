@@ -18,6 +18,7 @@ from robustq.cli.console import out, print_json
 from robustq.data.catalogue import DATA
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import unknown_name
+from robustq.mitigation.catalogue import MITIGATIONS
 from robustq.models.catalogue import MODELS
 from robustq.noise.catalogue import CHANNEL_LIST, DEVICES, DRIFTS
 from robustq.threats.catalogue import THREATS
@@ -34,6 +35,7 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "tamperings": TAMPERINGS,
     "certificates": CERTIFICATES,
     "defences": DEFENCES,
+    "mitigations": MITIGATIONS,
     "audits": AUDITS,
     "channels": CHANNEL_LIST,
     "devices": DEVICES,

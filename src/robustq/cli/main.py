@@ -17,6 +17,7 @@ from robustq.cli import (
     defend,
     doctor,
     listing,
+    mitigate,
     poison,
     show,
     tamper,
@@ -28,7 +29,7 @@ from robustq.errors import RobustQError
 
 app = typer.Typer(
     name="robustq",
-    help="The trust stack for quantum machine learning: assess, train, attack, defend, certify, report.",
+    help="The trust stack for quantum machine learning: assess, train, attack, defend, certify, mitigate, report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +40,7 @@ app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("certify")(certify.certify)
 app.command("defend")(defend.defend)
+app.command("mitigate")(mitigate.mitigate)
 app.command("transfer")(transfer.transfer)
 app.command("codesign")(codesign.codesign)
 app.command("tamper")(tamper.tamper)
@@ -62,7 +64,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """The trust stack for quantum machine learning: assess, train, attack, defend, certify, report."""
+    """The trust stack for quantum machine learning: assess, train, attack, defend, certify, mitigate, report."""
 
 
 def main() -> None:

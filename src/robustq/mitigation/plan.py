@@ -183,6 +183,11 @@ class Plan:
         """Different circuits and settings for one answer."""
         return sum(run.circuits for run in self.runs)
 
+    @property
+    def random(self) -> bool:
+        """Whether every shot runs a random circuit of its own."""
+        return any(isinstance(run, Run) and run.cost > 1 for run in self.runs)
+
     def values(
         self,
         inputs: Tensor,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
 from robustq.bench.certificates import Level, Sandwich
-from robustq.bench.results import Estimate
+from robustq.bench.estimates import Estimate
 from robustq.report.figures import empty
-from robustq.report.page import interval, percent, script_safe
+from robustq.report.words import interval, percent, script_safe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

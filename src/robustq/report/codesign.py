@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustq.atomic import write_atomically
+from robustq.bench.estimates import Estimate
 from robustq.bench.pareto import Finalist, Front, Goal, Trial
-from robustq.bench.results import Estimate
 from robustq.report.figures import COLOURS, empty
-from robustq.report.page import script_safe
+from robustq.report.words import script_safe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

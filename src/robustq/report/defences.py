@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
 from robustq.bench.defence_table import DefenceTable, DefendedRow, Timing
-from robustq.bench.results import Estimate
+from robustq.bench.estimates import Estimate
 from robustq.report.figures import COLOURS, empty
-from robustq.report.page import interval, percent, script_safe
+from robustq.report.words import interval, percent, script_safe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from robustq.bench.results import EntrantResult, Estimate, Results
+from robustq.bench.estimates import Estimate
+from robustq.bench.results import EntrantResult, Results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -9,10 +9,13 @@ from typing import Any
 
 from robustq.atomic import write_atomically
 from robustq.audit import AUDITS
-from robustq.bench.results import EntrantResult, Estimate, Results
+from robustq.bench.estimates import Estimate
+from robustq.bench.results import EntrantResult, Results
 from robustq.report.audit import states, tally, told
 from robustq.report.examples import shown
 from robustq.report.figures import figures
+from robustq.report.mitigation import told as changed
+from robustq.report.words import gain, interval, percent, script_safe
 
 TITLES = {
     "robustness": ("Accuracy under attack", "Share of test inputs that are classified correctly and "
@@ -51,6 +54,7 @@ def render(results: Results) -> str:
     )  # fmt: skip
     environment.filters["percent"] = percent
     environment.filters["interval"] = interval
+    environment.filters.update(gain=gain, told=changed)
     words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots)}
     drawn = [
         {"id": name, "title": TITLES[name][0], "text": TITLES[name][1].format(**words),
@@ -64,20 +68,6 @@ def render(results: Results) -> str:
         states={subject: states(found) for subject, found in results.audited().items()},
         spec=json.dumps(results.spec, indent=1),
     )  # fmt: skip
-
-
-def percent(value: float) -> str:
-    """A share as a percentage with one digit.
-
-    >>> percent(0.9532).split()
-    ['95.3', '%']
-    """
-    return f"{100 * value:.1f}\u00a0%"
-
-
-def interval(estimate: Estimate) -> str:
-    """The interval of a share, in percent."""
-    return f"{100 * estimate.low:.1f}\u2009–\u2009{100 * estimate.high:.1f}\u00a0%"
 
 
 def cards(results: Results) -> list[dict[str, Any]]:
@@ -112,8 +102,3 @@ def _examples(results: Results) -> list[dict[str, Any]]:
         for e in results.examples
         if e.entrant == "quantum"
     ][:4]
-
-
-def script_safe(text: str | None) -> str:
-    """JSON that can stand inside a script element whatever names the data holds."""
-    return (text or "").replace("<", "\\u003c")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robustq.bench.results import Estimate, Results
+from robustq.bench.estimates import Estimate
+from robustq.bench.results import Results
 from robustq.report.audit import tally, told
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
 from robustq.bench.matrix import Cell, Matrix
-from robustq.report.page import percent, script_safe
+from robustq.report.words import percent, script_safe
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
