@@ -22,11 +22,12 @@ from robustq.contracts.classifiers import (
     check_logits,
 )
 from robustq.contracts.defences import Defence, Defences, Guard, Step
+from robustq.contracts.uncertainty import Predictive
 
 __all__ = [
     "SAME", "AmplitudeClassifier", "AngleClassifier", "Attack", "AttackResult", "Bounds", "Certificate",
-    "Certifier", "Classifier", "Defence", "Defences", "GateAngles", "Guard", "Problem", "Prover",
-    "QuantumClassifier", "RandomisedClassifier", "RejectingClassifier", "Search", "ShotClassifier",
+    "Certifier", "Classifier", "Defence", "Defences", "GateAngles", "Guard", "Predictive", "Problem",
+    "Prover", "QuantumClassifier", "RandomisedClassifier", "RejectingClassifier", "Search", "ShotClassifier",
     "SquashedClassifier", "StateClassifier", "Step", "TamperableClassifier", "Threat", "TurnableClassifier",
     "TwinnedClassifier", "check_logits",
 ]  # fmt: skip

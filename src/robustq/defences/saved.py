@@ -26,6 +26,8 @@ from robustq.defences.noise.random_inputs import GaussianNoise, RandomlyFronted
 from robustq.errors import ModelFileError
 from robustq.models import files
 from robustq.models.files import Rebuild
+from robustq.uncertainty.members import Members
+from robustq.uncertainty.scaling import Scaled
 
 
 def rebuild(described: Mapping[str, Any]) -> nn.Module:
@@ -54,11 +56,13 @@ KINDS: Mapping[str, Rebuild] = {
     "affine-front": Affine.from_config,
     "gaussian-noise": GaussianNoise.from_config,
     "keyed": _nested(Keyed.from_config),
+    "members": _nested(Members.from_config),
     "noisy": _nested(Noisy.from_config),
     "normalised": _nested(Normalised.from_config),
     "randomly-fronted": _nested(RandomlyFronted.from_config),
     "smooth-step": SmoothStep.from_config,
     "redrawn": _nested(Redrawn.from_config),
+    "scaled": _nested(Scaled.from_config),
 }
 
 

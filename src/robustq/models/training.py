@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,10 @@ class Training:
     Attributes:
         epochs: passes over the training data, at most.
         batch_size: rows a step.
-        lr: Adam's learning rate at the start; it falls to zero along a cosine.
+        lr: Adam's learning rate at the start.
         validation: share of the rows held back, stratified, to choose the best epoch.
         patience: epochs without improvement before stopping; 0 never stops early.
+        schedule: whether the learning rate falls to zero along a cosine or stays as it is.
 
     >>> Training(epochs=10).batch_size
     32
@@ -35,12 +36,21 @@ class Training:
     lr: float = 0.05
     validation: float = 0.15
     patience: int = 12
+    schedule: Literal["cosine", "constant"] = "cosine"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or self.patience < 0:
             raise SpecError(f"expected epochs and batch_size >= 1 and patience >= 0, got {self}")
         if not 0 < self.lr < math.inf or not 0 <= self.validation < 1:
             raise SpecError(f"expected lr > 0 and finite and validation in [0, 1), got {self}")
+        if self.schedule not in ("cosine", "constant"):
+            raise SpecError(f"expected schedule 'cosine' or 'constant', got {self.schedule!r}")
+
+    def decay(self, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+        """The schedule of the learning rate over so many steps."""
+        if self.schedule == "constant":
+            return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0, 1)
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def fit(
     train, held = hold_back(y, plan.validation, generator)
     per_epoch = -(-len(train) // plan.batch_size)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * per_epoch)
+    schedule = plan.decay(optimiser, plan.epochs * per_epoch)
     epochs: list[Epoch] = []
     best, best_loss, best_state = 0, float("inf"), copy.deepcopy(model.state_dict())
     for number in range(1, plan.epochs + 1):

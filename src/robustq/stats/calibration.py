@@ -72,6 +72,63 @@ def expected_calibration_error(
     return float(total / max(1, len(labels)))
 
 
+def adaptive_calibration_error(
+    probabilities: Array, labels: NDArray[np.int64], bins: int = 15, *, classwise: bool = False
+) -> float:
+    """As the ECE, with as many inputs in every bin (Nguyen & O'Connor, EMNLP 2015).
+
+    Of the top probability; ``classwise`` is the mean over classes of every class's own (the ACE of Nixon et
+    al., 2019). Inputs of equal probability share their outcomes, so that no order of rows matters.
+
+    Raises:
+        DataError: if there are fewer inputs than bins.
+
+    >>> chances = np.array([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10)
+    >>> labels = np.array([0] * 9 + [1] + [0] * 5 + [1] * 5)
+    >>> round(adaptive_calibration_error(chances, labels, bins=2), 6)
+    0.05
+    """
+    check_probabilities(probabilities, labels)
+    if not 1 <= bins <= len(labels):
+        raise DataError(f"expected at least {bins} inputs for {bins} bins, got {len(labels)}")
+    if not classwise:
+        return _gap(probabilities.max(1), probabilities.argmax(1) == labels, bins)
+    classes = range(probabilities.shape[1])
+    return float(np.mean([_gap(probabilities[:, k], labels == k, bins) for k in classes]))
+
+
+def _gap(chance: Array, hit: NDArray[np.bool_], bins: int) -> float:
+    """Mean gap between chance and frequency over bins of equal size."""
+    order = np.argsort(chance, kind="stable")
+    chance, hits = chance[order], shared(chance[order], hit[order].astype(float))
+    parts = zip(np.array_split(chance, bins), np.array_split(hits, bins), strict=True)
+    return float(sum(len(c) * abs(c.mean() - h.mean()) for c, h in parts) / len(chance))
+
+
+def shared(key: Array, values: Array) -> Array:
+    """Each value replaced by the mean over all of the same key; keys are sorted.
+
+    >>> shared(np.array([1.0, 2.0, 2.0]), np.array([1.0, 0.0, 1.0])).tolist()
+    [1.0, 0.5, 0.5]
+    """
+    group = np.concatenate([[0], np.cumsum(np.diff(key) != 0)])
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    means: Array = (sums / counts)[group]
+    return means
+
+
+def negative_log_likelihood(probabilities: Array, labels: NDArray[np.int64]) -> Array:
+    """``-log p_y`` of each input, in nats; infinite where the truth was given no chance.
+
+    >>> negative_log_likelihood(np.array([[0.5, 0.5]]), np.array([1])).round(4).tolist()
+    [0.6931]
+    """
+    check_probabilities(probabilities, labels)
+    with np.errstate(divide="ignore"):
+        losses: Array = -np.log(probabilities[np.arange(len(labels)), labels])
+    return losses
+
+
 def brier(probabilities: Array, labels: NDArray[np.int64]) -> Array:
     """Brier score of each input, ``sum_k (p_k - [y = k])^2`` in [0, 2] (Brier 1950).
 
