@@ -198,8 +198,10 @@ class Nearest:
         rows = check_probabilities(rows)
         classes = rows.shape[1]
         apart = np.abs(np.arange(classes)[:, None] - np.arange(classes))  # (seen, candidate)
-        within = np.stack([rows @ (apart <= d) for d in range(classes)])  # (distance, n, classes)
-        return (within >= self.share - SUM).argmax(0).astype(np.float64)
+        # by distance, row and candidate
+        within = np.stack([rows @ (apart <= d) for d in range(classes)])
+        found: Array = (within >= self.share - SUM).argmax(0).astype(np.float64)
+        return found
 
 
 def margins(rows: Array) -> Array:
