@@ -6,7 +6,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from robustq.uncertainty.conformal import (
     Adaptive,
-    LeastAmbiguous,
     RegularisedAdaptive,
     ShotAnswers,
     calibrate,
@@ -92,15 +91,13 @@ def test_lac_sets_are_the_same(answers, alpha):
 @pytest.mark.parametrize("alpha", [0.02, 0.1, 0.3])
 @pytest.mark.parametrize("randomised", [True, False])
 def test_aps_sets_are_the_same(three, alpha, randomised, rng):
-    """MAPIE draws u in calibration in any case; zeros make it the score without chance, and ``randomized`` its set."""
+    """MAPIE draws u in calibration in any case; zeros make that the score without chance."""
     rows, y, test, _ = three
     us = [rng.random(len(part)) * randomised for part in (rows, test)]
     score = Adaptive(randomised)
     found = calibrate(rows, y, alpha=alpha, score=score, generator=Drawn(us[0]))
     ours = found.sets(test, Drawn(us[1]))
-    assert np.array_equal(
-        ours, theirs("aps", rows, y, test, alpha, Fixed(*us), "randomized")[1]
-    )
+    assert np.array_equal(ours, theirs("aps", rows, y, test, alpha, Fixed(*us), "randomized")[1])
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.3])
