@@ -23,7 +23,7 @@ from torch import Tensor
 
 from robustq.atomic import write_atomically
 from robustq.attacks import PGD, run_attack
-from robustq.certify import Complete
+from robustq.certify import Complete, Curvature, Lipschitz
 from robustq.data import RawData, prepare
 from robustq.data.bundled import breast_cancer, iris
 from robustq.models import QuantumNet, Training, fit
@@ -197,6 +197,18 @@ def attacked_lines() -> Iterator[dict[str, str]]:
         yield from attacked(name, BUDGETS[1], "class")
 
 
+def certifier_lines() -> Iterator[dict[str, str]]:
+    """The same attacked inputs, by certifiers of which the last proves all that is true."""
+    for name in DATA:
+        front, made = field(name, BUDGETS[1]), []
+        for a, _ in pool(name).splits(REPETITIONS):
+            made.append(front.plain(a, "none"))
+        for certifier in (Lipschitz(), Curvature(), Complete(decide_only=True)):
+            other = replace(front, ball=replace(front.ball, certifier=certifier), known={})
+            facts = {"data": name, "eps": f"{BUDGETS[1]:g}", "certifier": str(certifier)}
+            yield facts | other.over(made, "attacked", other.by_proof)
+
+
 def attacked(name: str, eps: float, groups: str) -> Iterator[dict[str, str]]:
     """One budget: margin PGD on the true label, which is the attack on its score."""
     front = field(name, eps)
@@ -290,6 +302,7 @@ TABLES: Mapping[str, Callable[[], Iterator[dict[str, str]]]] = {
     "Calibrated on exact probabilities, asked with shots": naive_lines,
     f"Histograms of {SHOTS} measured outcomes, {REPETITIONS // 2} repetitions": vote_lines,
     f"Under attack, l-inf, exact answers, {REPETITIONS} repetitions": attacked_lines,
+    "Attacked inputs, by certifier": certifier_lines,
 }
 
 

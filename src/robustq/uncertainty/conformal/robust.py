@@ -23,6 +23,7 @@ from robustq.contracts import (
     check_logits,
 )
 from robustq.errors import CertificateError, DataError, SpecError
+from robustq.threats import check_inside
 from robustq.uncertainty.conformal.scores import LogitMargin
 from robustq.uncertainty.conformal.split import (
     Conformal,
@@ -47,6 +48,18 @@ class Certified:
         threat: the ball, of norm or of states; it has to be symmetric, as all of :mod:`robustq.threats`'s are.
         certifier: the method; it has to prove, not to sample, and to speak about the model itself.
         generator: its randomness.
+
+    Raises:
+        CertificateError: on a certifier that only samples.
+
+    >>> from robustq.certify import Complete
+    >>> from robustq.circuits import encodings, per_qubit_z
+    >>> from robustq.models import QuantumNet
+    >>> from robustq.threats import Linf
+    >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
+    >>> ball = Certified(model, Linf(0.1), Complete(decide_only=True), torch.Generator())
+    >>> ball.logits(torch.tensor([[0.0, 0.5]])).round(decimals=6)  # 3 cos(pi x)
+    tensor([[3., 0.]], dtype=torch.float64)
     """
 
     model: Classifier
@@ -63,12 +76,17 @@ class Certified:
             object.__setattr__(self, "model", self.model.freeze())
 
     def logits(self, x: Tensor) -> Tensor:
-        """Of inputs in float64, ``(batch, classes)``."""
-        with torch.no_grad():
-            parts = [check_logits(self.model(part), len(part)) for part in torch.split(x, CHUNK)]
-        if not parts:
+        """Of inputs ``(batch, features)``, in float64: what calibration and certificates both speak about.
+
+        Raises:
+            DataError: on no inputs; RobustQError on some outside the threat's box, or logits that are not finite.
+        """
+        if not len(x):
             raise DataError("expected at least one input, got none")
-        return torch.cat(parts).double()
+        check_inside(x, getattr(self.threat, "box", None))
+        with torch.no_grad():
+            parts = torch.split(x.detach().double(), CHUNK)
+            return torch.cat([check_logits(self.model(part), len(part)) for part in parts])
 
     def holds(self, x: Tensor, first: int, second: int, tau: float, answer: int) -> Tensor:
         """Where ``f_first`` is proved not to be below ``f_second - tau`` all over the ball, ``(batch,)``.
@@ -96,7 +114,11 @@ class Certified:
         return torch.cat(parts) if len(x) else torch.zeros(0, dtype=torch.int64)
 
     def exceeds(self, x: Tensor, label: int, others: Sequence[int], tau: float) -> Tensor:
-        """Where the score of a label is proved to be above ``tau`` all over the ball, ``(batch,)``."""
+        """Where the score of a label is proved to be above ``tau`` all over the ball, ``(batch,)``.
+
+        By one other class that stays above everywhere: with two classes that is all there is, with more it may
+        take several to cover a ball, and such labels stay in.
+        """
         found = torch.zeros(len(x), dtype=torch.bool)
         for other in others:
             open_ = torch.nonzero(~found)[:, 0]
@@ -127,6 +149,19 @@ def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArra
 
     Raises:
         SpecError: on another score; CertificateError if the certifier does not apply.
+
+    >>> from robustq.certify import Complete
+    >>> from robustq.circuits import encodings, per_qubit_z
+    >>> from robustq.models import QuantumNet
+    >>> from robustq.threats import Linf
+    >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
+    >>> seen = torch.tensor([[0.0, 1.0], [0.4, 0.5]])
+    >>> found = Conformal(LogitMargin(), 0.1, "none", (0.5, 0.5), (99, 99))
+    >>> for eps in (0.0, 0.1):
+    ...     ball = Certified(model, Linf(eps), Complete(decide_only=True), torch.Generator())
+    ...     print(robust_sets(found, ball, seen).tolist())
+    [[True, False], [True, False]]
+    [[True, False], [True, True]]
     """
     _check_score(conformal)
     x = x.detach().double()
@@ -165,10 +200,21 @@ def robust_calibrate(
 
     Raises:
         DataError: on too few rows; CertificateError if the certifier proves too little of them.
+
+    >>> from robustq.certify import Complete
+    >>> from robustq.circuits import encodings, per_qubit_z
+    >>> from robustq.models import QuantumNet
+    >>> from robustq.threats import Linf
+    >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
+    >>> ball = Certified(model, Linf(0.1), Complete(decide_only=True), torch.Generator())
+    >>> x, y = torch.tensor([[0.0, 0.5]]), [0]
+    >>> exact = 3 * np.cos(0.4 * np.pi) - 3 * np.cos(0.1 * np.pi)  # both moved against the label
+    >>> bool(0 <= robust_calibrate(ball, x, y, alpha=0.5).thresholds[0] - exact <= 1e-3)
+    True
     """
     if not tolerance > 0:
         raise SpecError(f"expected tolerance > 0, got {tolerance}")
-    x, logits = x.detach().double(), certified.logits(x.detach().double()).numpy()
+    x, logits = x.detach().double(), certified.logits(x).numpy()
     labels = check_labels(y, *logits.shape)
     clean = calibrate(logits, labels, alpha=alpha, score=LogitMargin(), groups=groups)
 
