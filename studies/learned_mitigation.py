@@ -127,8 +127,8 @@ def table(train: int, test: int, seeds: int, device: str = "manila") -> Mapping[
 def main() -> None:
     """Print the table, and that of sixteen training circuits."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", type=int, default=2000)
-    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--train", type=int, default=2500)
+    parser.add_argument("--test", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--device", default="manila")
     asked = parser.parse_args()

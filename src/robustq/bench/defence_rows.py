@@ -90,7 +90,7 @@ def _outcomes(entrant: Entrant, clean: list[dict[str, Any]], read: Any) -> s.Out
         read("train.json"),
         np.array([bits(c["correct"]) for c in clean]),
         np.array([c["probabilities"] for c in clean]),
-        [], read("noise.json"), [], [], None, read("certified.json"), [],
+        [], read("noise.json"), [], [], [], None, read("certified.json"), [],
     )  # fmt: skip
 
 

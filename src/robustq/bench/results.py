@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from robustq.audit import Evidence, judge
 from robustq.bench.estimates import Estimate, Record
 from robustq.bench.mitigation_table import MitigationRow
+from robustq.bench.uncertainty_table import Uncertainty
 from robustq.errors import RunError
 
 SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
@@ -170,6 +171,9 @@ class EntrantResult(Record):
     )
     certified: Certified | None = Field(
         None, description="what is proved; none if classical, or if no certificate applies"
+    )
+    uncertainty: Uncertainty | None = Field(
+        None, description="abstaining, conformal sets, and where the doubt comes from"
     )
     uncertified: str = Field("", description="why nothing is proved, if it was tried")
     mitigation: list[MitigationRow] = Field(

@@ -184,6 +184,15 @@ class MitigationSpec(Table):
         return {name: mitigation(name, self.options) for name in ("none", *chosen)}
 
 
+class UncertaintySpec(Table):
+    """What is asked of the models' confidence."""
+
+    alpha: float = Field(0.1, gt=0, lt=1, description="share of conformal sets that may miss")
+    share: float = Field(0.1, gt=0, lt=1, description="of the inputs that is not answered")
+    draws: int = Field(8, ge=1, description="answers from finite shots of each input")
+    repeats: int = Field(20, ge=1, description="halvings of the test inputs to calibrate and judge")
+
+
 class BaselineSpec(Table):
     """The classical models that stand beside the quantum one."""
 
@@ -215,6 +224,7 @@ class Spec(Table):
     certificate: CertificateSpec = CertificateSpec()
     noise: NoiseSpec = NoiseSpec()
     mitigation: MitigationSpec = MitigationSpec()
+    uncertainty: UncertaintySpec = UncertaintySpec()
     baselines: BaselineSpec = BaselineSpec()
     transfer: TransferSpec = TransferSpec()
     recipes: list[RecipeSpec] = Field(

@@ -27,11 +27,7 @@ def clean(model: nn.Module, data: Dataset) -> dict[str, Any]:
     x, y = data.tensors("test")
     with torch.no_grad():
         logits = model(x)
-    chances = torch.softmax(logits.double(), dim=1)
-    return {
-        "correct": pack(logits.argmax(1) == y),
-        "probabilities": [[round(p, 9) for p in row] for row in chances.tolist()],
-    }
+    return {"correct": pack(logits.argmax(1) == y), "probabilities": _listed(logits)}
 
 
 def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
@@ -103,6 +99,27 @@ def _noisy_predictions(
         exact = model.under(noise)(x)
         drawn = model.under(noise, shots=shots, generator=stream)(x)
     return exact.argmax(1), drawn.argmax(1)
+
+
+def drawn(
+    model: QuantumClassifier, noise: Any, data: Dataset, spec: Spec, seed: int
+) -> dict[str, Any]:
+    """Probabilities from finite shots, several times; ``noise`` is a fit to a device, or None.
+
+    With a device also its exact ones, without which shots and noise could not be told apart.
+    """
+    x = data.tensors("test")[0]
+    machine = model.under(
+        noise, shots=spec.noise.shots, generator=torch_generator(spec.seed, seed, "uncertainty")
+    )
+    with torch.no_grad():
+        found = {"draws": [_listed(machine(x)) for _ in range(spec.uncertainty.draws)]}
+        return found if noise is None else found | {"noisy": _listed(model.freeze(noise)(x))}
+
+
+def _listed(logits: Tensor) -> list[list[float]]:
+    chances = torch.softmax(logits.double(), 1)
+    return [[round(p, 9) for p in row] for row in chances.tolist()]
 
 
 def facts(model: nn.Module) -> dict[str, Any]:

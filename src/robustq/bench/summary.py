@@ -22,6 +22,7 @@ from robustq.bench.estimates import Estimate
 from robustq.bench.mitigation_table import mitigation_rows
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
+from robustq.bench.uncertainty_table import Plan, Uncertainty, answers_of, uncertainty_of
 from robustq.bench.unit import read_stage
 from robustq.bench.verdict import caveats, verdict
 from robustq.contracts import SAME
@@ -44,6 +45,7 @@ class Outcomes:
     noise: list[dict[str, Any]]
     device: list[dict[str, Any]]
     mitigation: list[dict[str, Any]]
+    drawn: list[dict[str, Any]]
     audit: dict[str, Any] | None
     certified: list[dict[str, Any]]
     examples: list[dict[str, Any]]
@@ -109,6 +111,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant) -> Outcomes:
         read("noise.json"),
         read("device.json"),
         read("mitigation.json"),
+        read("drawn.json"),
         read_stage(folders[0] / "audit.json"),
         read("certified.json"),
         attacks[0]["examples"],
@@ -159,8 +162,16 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
         evidence=_evidence(o, spec.threat.reference),
         certified=certified_of(o, spec),
         mitigation=mitigation_rows(o.mitigation, spec.confidence) if o.mitigation else [],
+        uncertainty=_uncertainty(o, spec, data),
         uncertified=next((seed["none"] for seed in o.certified if "none" in seed), ""),
     )
+
+
+def _uncertainty(o: Outcomes, spec: Spec, data: Dataset) -> Uncertainty:
+    asked = spec.uncertainty
+    plan = Plan(asked.alpha, asked.share, asked.repeats, spec.confidence, tuple(data.classes))
+    answers = answers_of(data.y_test, o.probabilities, o.drawn)
+    return uncertainty_of(answers, plan, numpy_generator(spec.seed, o.entrant.key, "uncertainty"))
 
 
 def _proved(o: Outcomes) -> bool:

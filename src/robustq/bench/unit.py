@@ -46,13 +46,15 @@ def run_unit(spec_json: str, entrant: Entrant, seed: int, folder: Path) -> str:
     model = trained(spec, data, entrant, seed, folder)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    device = spec.noise.calibrated()
     stage(folder / "clean.json", lambda: stages.clean(model, data))
     stage(folder / "attack.json", lambda: stages.attacked(model, data, spec, seed))
     if isinstance(model, QuantumClassifier):
         stage(folder / "noise.json", lambda: stages.noise_sweep(model, data, spec, seed))
+        fit = model.fitted(device) if device is not None and isinstance(model, Quantum) else None
+        stage(folder / "drawn.json", lambda: stages.drawn(model, fit, data, spec, seed))
     if spec.certificate.build() is not None and isinstance(model, QuantumClassifier):
         stage(folder / "certified.json", lambda: certified(model, data, spec, seed))
-    device = spec.noise.calibrated()
     if device is not None and isinstance(model, Quantum):
         stage(folder / "device.json", lambda: on_device(model, device, data, spec, seed))
         if spec.mitigation.names != []:

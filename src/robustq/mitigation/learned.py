@@ -122,8 +122,10 @@ def turns(found: Tensor) -> tuple[Tensor, Tensor]:
 
 def _forest(seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
+    from sklearn.multioutput import MultiOutputRegressor
 
-    return RandomForestRegressor(100, min_samples_leaf=2, random_state=seed)
+    # One forest an observable: a tree that serves all of them has too few splits left for each.
+    return MultiOutputRegressor(RandomForestRegressor(100, min_samples_leaf=3, random_state=seed))
 
 
 def _mlp(seed: int) -> Any:
@@ -132,8 +134,8 @@ def _mlp(seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     net = MLPRegressor(
-        hidden_layer_sizes=(64,), alpha=1e-3, learning_rate_init=3e-3, max_iter=300,
-        early_stopping=True, n_iter_no_change=20, random_state=seed,
+        hidden_layer_sizes=(64,), alpha=1.0, max_iter=400, early_stopping=True, n_iter_no_change=20,
+        random_state=seed,
     )  # fmt: skip
     return make_pipeline(StandardScaler(), net)
 
@@ -167,7 +169,7 @@ def fitted(name: str, features: Array, ideal: Array, seed: int) -> Any:
     model = REGRESSORS[name](seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a limit on time, not a failure
-        model.fit(features, ideal if ideal.shape[1] > 1 else ideal[:, 0])
+        model.fit(features, ideal)
     return model
 
 

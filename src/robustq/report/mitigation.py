@@ -91,9 +91,10 @@ def _cells(row: MitigationRow) -> list[str]:
     assert row.accuracy is not None
     assert row.robust is not None
     gains = [gain(g) if g is not None else "" for g in (row.accuracy_gain, row.robust_gain)]
+    circuits = "one a shot" if row.random else str(row.circuits)
     extra = f" + {row.training}" if row.training else ""
     return [
-        f"{row.bias.value:.4f}", f"{row.error.value:.4f}", f"{row.overhead:.2f}x", ("one a shot" if row.random else str(row.circuits)) + extra,
+        f"{row.bias.value:.4f}", f"{row.error.value:.4f}", f"{row.overhead:.2f}x", circuits + extra,
         f"{100 * row.accuracy.value:.1f}", gains[0], f"{100 * row.robust.value:.1f}", gains[1],
     ]  # fmt: skip
 
