@@ -1,0 +1,1 @@
+"""Mitigation of hardware noise: what makes a noisy expectation better, and what it costs."""
