@@ -125,9 +125,9 @@ def _scored(design: Vector, offset: Vector, counts: Vector, shots: Vector) -> tu
     """Fisher scoring for binomial counts with a log link; the solution and its information."""
     seen = counts + 0.5  # a start that has a logarithm
     logs, weights = np.log(seen / shots) - offset, seen
-    solution: Vector = np.linalg.solve(design.T * weights @ design, design.T @ (weights * logs))
+    solution = np.asarray(np.linalg.solve(design.T * weights @ design, design.T @ (weights * logs)))
     for _ in range(STEPS):
-        rate = np.minimum(np.exp(design @ solution + offset), 0.5)
+        rate: Vector = np.exp(np.minimum(design @ solution + offset, math.log(0.5)))
         weights = shots * rate / (1 - rate)
         information: Vector = design.T * weights @ design
         step = np.linalg.solve(information, design.T @ ((counts - shots * rate) / (1 - rate)))
