@@ -4,8 +4,8 @@ A device's noise strikes after gates (:meth:`robustq.noise.Device.noise`); nothi
 waits. :func:`timed` adds the clock: every gate as late as possible, every waiting qubit filled with explicit
 identities ``i``, one for each slot of half a pulse, and rules by which it relaxes, drifts and couples to its
 neighbours in them. :func:`decoupled` then puts pairs of pulses into the waits (Viola, Knill & Lloyd, PRL 82,
-2417 (1999)); neighbours flip out of step, so that their ZZ coupling cancels too (Zhou et al., PR Applied
-20, 024014 (2023) and Evert et al., arXiv:2407.08696 do the same).
+2417 (1999)); neighbours flip out of step, so that their ZZ coupling cancels too (Tripathi et al.,
+arXiv:2108.04530; Niu, Todri-Sanial & Bronn, arXiv:2403.05391).
 
 The ZZ coupling is always on: in every slot, for every coupled pair that does not share a gate. Its place is an
 identity too, a two-qubit rotation by zero of a kind that the circuit does not use.

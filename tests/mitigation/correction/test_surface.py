@@ -93,13 +93,6 @@ def test_larger_codes_are_better_below_the_threshold_and_worse_above(basis):
         assert fisher_exact(table, alternative=side).pvalue < 1e-6
 
 
-@pytest.mark.statistical
-def test_both_bases_fail_alike():
-    found = [measure(3, 0.006, basis=basis, seed=2, shots=100_000) for basis in "xz"]
-    pooled = sum(m.failures for m in found) / 2e5
-    assert all(plausible(m.failures, m.shots, pooled) for m in found)
-
-
 def test_every_place_has_its_rate():
     """The strengths of the circuit's noise are those of the library's convention."""
     p, seen = 0.01, set()

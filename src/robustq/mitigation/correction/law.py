@@ -93,8 +93,8 @@ class Law:
 def fit(measured: Sequence[Memory]) -> Law:
     """Fit the law to memories of several distances and rates well below the threshold.
 
-    Memories of both bases may be given: the rotated code treats them alike. Each must have run for as many
-    rounds as its distance.
+    Memories of both bases may be given; in this circuit "x" fails somewhat more often than "z", and the law is then
+    one between the two, with a misfit that says so. Each must have run for as many rounds as its distance.
 
     Raises:
         DataError: on fewer than three memories or two distances, other rounds, or too few failures.
