@@ -3,9 +3,9 @@
     python -m studies.partial_correction
 
 samples surface-code memories, turns them into logical rates of two-qubit gates, and asks how accurate a
-ten-qubit classifier of MNIST is at each physical rate: without correction, with its two-qubit gates corrected, with every
-gate corrected; trained without noise, or under it. Prints the tables and writes them into
-docs/error-correction.md. Needs the data folder named by ``ROBUSTQ_DATA_DIR``; about ten minutes on one core.
+ten-qubit classifier of MNIST is at each physical rate: without correction, with its two-qubit gates
+corrected, with every gate corrected; trained without noise, or under it. Prints the tables and writes them
+into docs/error-correction.md. Needs the data folder named by ``ROBUSTQ_DATA_DIR``; about ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -269,8 +269,8 @@ def main() -> None:
     counted = overhead(circuit(setting.layers), DISTANCE)
     facts = (
         f"Law: A = {code.law.amplitude:.3f}, threshold {code.law.threshold:.4f}, misfit {code.law.misfit:.1f}. "
-        f"The classifier has {counted.corrected} two-qubit gates and {counted.rotations} turns; at distance {DISTANCE} "
-        f"it fills {counted.qubits} physical qubits, and correcting its turns to 1e-4 would take "
+        f"The classifier has {counted.corrected} two-qubit gates and {counted.rotations} turns; at distance "
+        f"{DISTANCE} it fills {counted.qubits} physical qubits, and correcting its turns to 1e-4 would take "
         f"{counted.magic_states} magic states a run."
     )
     console.print(facts)
