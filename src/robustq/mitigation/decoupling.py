@@ -79,7 +79,8 @@ class Timed:
     """A fit to a device with its waits filled in.
 
     Attributes:
-        fitted: circuit, observables and noise; runs wherever a fit does.
+        fitted: circuit, observables and noise; runs wherever a fit does (``QuantumNet.freeze`` too). After a
+            drift of the device fit it anew: ``fitted.on`` knows no slots.
         slot: seconds of one slot, half a pulse.
         slots: of the whole circuit.
         windows: where qubits wait between gates, or after amplitude loading.
@@ -204,8 +205,13 @@ class _Clock:
         """Slots of a gate: whole pulses."""
         if len(operation.qubits) == 1:
             return HALVES * PULSES[operation.gate]
-        a, b = sorted(operation.qubits)
-        return self._joint(self.couplings[a, b], ENTANGLERS[operation.gate])
+        coupling = self.couplings.get((min(operation.qubits), max(operation.qubits)))
+        if coupling is None or len(operation.qubits) > 2:
+            raise CircuitError(
+                f"device {self.device.name!r}: expected gates on coupled qubits, got {operation.gate!r} on "
+                f"{operation.qubits}; fit the circuit to the device with noise.mapped first"
+            )
+        return self._joint(coupling, ENTANGLERS[operation.gate])
 
     def _joint(self, coupling: Coupling, count: int) -> int:
         pulse = HALVES * self.slot
