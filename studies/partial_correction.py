@@ -49,10 +49,9 @@ from studies.published_attacks import markdown, shown
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "error-correction.md"
 QUBITS, PIXELS, DIGITS = 10, 784, ("0", "1", "3", "6")
 RATES = (0.001, 0.002, 0.005, 0.01, 0.03)
-DISTANCES, FITTED = (
-    (3, 5, 7),
-    (0.001, 0.002, 0.003),
-)  # sampled, and rates far enough below the threshold
+DISTANCES = (3, 5, 7)
+CODED = (0.001, 0.002, 0.003, 0.005, 0.01)  # rates at which memories are sampled
+FITTED = (0.001, 0.002, 0.003)  # the ones far enough below the threshold for the law
 DISTANCE = 7  # of the corrected gates
 FEW = 10  # failures below which the law says more than the count
 TARGET = 0.1  # logical over physical rate: correction that pays
