@@ -88,7 +88,7 @@ class Framed:
                 frame[rows] = np.logical_xor.reduce(step.bits[:, :, None] & frame[rows], axis=1)
             else:
                 words = np.searchsorted(step.edges, next(chances), side="right")
-                frame[rows] ^= step.bits[np.minimum(words, len(step.bits) - 1)].T
+                frame[rows] ^= step.bits[words].T
         turned = 1.0 - 2.0 * np.array(signs).reshape(len(signs), batch)
         return torch.from_numpy(np.concatenate([turned, frame]).T)
 

@@ -81,6 +81,8 @@ def logical_interval(
 def uncorrected(p: float, two: float | None = None) -> NoiseModel:
     """Depolarising noise after every gate: ``p`` on one qubit, ``two`` (by default ``p``) on two.
 
+    Gates on three qubits have none, here and below: take them apart first (:func:`robustq.noise.mapped` does).
+
     >>> uncorrected(0.01).rules[1].channel
     Channel('depolarising-2', p=0.01)
     """
@@ -123,7 +125,7 @@ class Overhead:
     Attributes:
         qubits: physical qubits of its patches; routing space and factories come on top.
         corrected: two-qubit gates that partial correction protects.
-        rotations: turns by angles that are not multiples of a quarter turn.
+        rotations: turns by an angle, taken as arbitrary.
         magic_states: T states that full correction has to distil for them, at a precision.
     """
 
