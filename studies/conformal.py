@@ -3,7 +3,7 @@
     python -m studies.conformal
 
 repeats calibration and test on random halves of rows that the models were not trained on, with fresh shots each time,
-prints coverage and size of the sets, and writes the tables into docs/conformal.md. About five minutes on one
+prints coverage and size of the sets, and writes the tables into docs/conformal.md. About ten minutes on one
 core.
 """
 
