@@ -64,6 +64,7 @@ def _help(command: list[str]) -> str:
 def schema_page() -> str:
     """Every key of a specification and of results.json."""
     from robustq.bench import (
+        calibration,
         defence_table,
         estimates,
         mitigation_table,
@@ -71,11 +72,12 @@ def schema_page() -> str:
         results,
         space,
         spec,
-    )
+        uncertainty_table,
+    )  # fmt: skip
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec, spec.BaselineSpec,
+              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec, spec.UncertaintySpec, spec.BaselineSpec,
               spec.TransferSpec, recipes.RecipeSpec, recipes.StepSpec, space.CodesignSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
@@ -83,6 +85,8 @@ def schema_page() -> str:
                results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
                results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
                results.Verdict, results.Caveat, results.RaisedFlag, mitigation_table.MitigationRow,
+               uncertainty_table.Uncertainty, uncertainty_table.Abstention, uncertainty_table.Sets,
+               uncertainty_table.ClassSets, uncertainty_table.Doubt,
                estimates.Estimate]  # fmt: skip
     parts += [_table(record) for record in records]
     parts.append("## defences.json\n")
@@ -91,6 +95,10 @@ def schema_page() -> str:
     parts += [_table(record) for record in records]
     parts.append("## mitigation.json\n")
     parts += [_table(mitigation_table.Mitigations)]
+    parts.append("## calibration.json\n")
+    parts += [
+        _table(r) for r in (calibration.Calibration, calibration.Quality, calibration.JudgedSets)
+    ]
     return "\n".join(parts)
 
 

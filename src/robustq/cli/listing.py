@@ -22,6 +22,8 @@ from robustq.mitigation.catalogue import MITIGATIONS
 from robustq.models.catalogue import MODELS
 from robustq.noise.catalogue import CHANNEL_LIST, DEVICES, DRIFTS
 from robustq.threats.catalogue import THREATS
+from robustq.uncertainty.catalogue import UNCERTAINTIES
+from robustq.uncertainty.conformal import SCORES
 
 CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "data": DATA,
@@ -35,6 +37,8 @@ CATALOGUES: Mapping[str, Mapping[str, Entry]] = {
     "tamperings": TAMPERINGS,
     "certificates": CERTIFICATES,
     "defences": DEFENCES,
+    "uncertainties": UNCERTAINTIES,
+    "scores": SCORES,
     "mitigations": MITIGATIONS,
     "audits": AUDITS,
     "channels": CHANNEL_LIST,

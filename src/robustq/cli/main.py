@@ -12,6 +12,7 @@ from robustq.cli import (
     assess,
     attack,
     audit,
+    calibrate,
     certify,
     codesign,
     defend,
@@ -29,7 +30,7 @@ from robustq.errors import RobustQError
 
 app = typer.Typer(
     name="robustq",
-    help="The trust stack for quantum machine learning: assess, train, attack, defend, certify, mitigate, report.",
+    help="The trust stack for quantum machine learning: train, attack, defend, certify, calibrate, mitigate, report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +40,7 @@ app.command("assess")(assess.assess)
 app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("certify")(certify.certify)
+app.command("calibrate")(calibrate.calibrate)
 app.command("defend")(defend.defend)
 app.command("mitigate")(mitigate.mitigate)
 app.command("transfer")(transfer.transfer)
@@ -64,7 +66,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """The trust stack for quantum machine learning: assess, train, attack, defend, certify, mitigate, report."""
+    """The trust stack for quantum machine learning: train, attack, defend, certify, calibrate, mitigate, report."""
 
 
 def main() -> None:

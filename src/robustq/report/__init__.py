@@ -1,5 +1,6 @@
 """Reads stored results only; cannot run a model."""
 
+from robustq.report.calibration import calibration_table, write_calibration
 from robustq.report.certificates import certificate_table, write_certificates
 from robustq.report.codesign import codesign_table, render_codesign, write_codesign
 from robustq.report.defences import defence_table, render_defences, write_defences
@@ -10,7 +11,7 @@ from robustq.report.terminal import summary
 from robustq.report.transfer import render_transfer, transfer_table, write_transfer
 
 __all__ = [
-    "certificate_table",
+    "calibration_table", "certificate_table",
     "codesign_table",
     "defence_table",
     "mitigation_table",
@@ -21,7 +22,7 @@ __all__ = [
     "shown",
     "summary",
     "transfer_table",
-    "write_certificates",
+    "write_calibration", "write_certificates",
     "write_codesign",
     "write_defences",
     "write_examples",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from robustq.atomic import write_atomically
 from robustq.bench.certificates import Level, Sandwich
 from robustq.bench.estimates import Estimate
-from robustq.report.figures import empty
+from robustq.report.canvas import empty
 from robustq.report.words import interval, percent, script_safe
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robustq.atomic import write_atomically
 from robustq.bench.estimates import Estimate
 from robustq.bench.pareto import Finalist, Front, Goal, Trial
-from robustq.report.figures import COLOURS, empty
+from robustq.report.canvas import COLOURS, empty
 from robustq.report.words import script_safe
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robustq.atomic import write_atomically
 from robustq.bench.defence_table import DefenceTable, DefendedRow, Timing
 from robustq.bench.estimates import Estimate
-from robustq.report.figures import COLOURS, empty
+from robustq.report.canvas import COLOURS, empty
 from robustq.report.words import interval, percent, script_safe
 
 if TYPE_CHECKING:

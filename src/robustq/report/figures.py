@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from robustq.bench.estimates import Estimate
 from robustq.bench.results import EntrantResult, Results
+from robustq.report import doubt
+from robustq.report.canvas import COLOURS, cycle, empty
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Okabe & Ito's colours, told apart by colour-blind readers too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7A4B12", "#7F7F7F")
 DASHES = {"quantum": "solid", "hybrid": "solid", "classical": "dot"}
 
 
@@ -22,6 +22,7 @@ def figures(results: Results) -> dict[str, go.Figure]:
     if any(row.certified for row in results.entrants):
         drawn["sandwich"] = sandwich(results)
     drawn["reliability"] = reliability(results)
+    drawn |= _doubt(results)
     noisy = [row for row in results.entrants if row.noise]
     if noisy:
         drawn["gate-noise"] = noise(results, noisy, "gate_error", "Depolarising error per gate")
@@ -33,10 +34,22 @@ def figures(results: Results) -> dict[str, go.Figure]:
     return drawn
 
 
+def _doubt(results: Results) -> dict[str, go.Figure]:
+    """Abstaining, conformal sets and the parts of doubt; empty for results from before they were measured."""
+    known = [(row.label, row.uncertainty) for row in results.entrants if row.uncertainty]
+    if not known:
+        return {}
+    drawn = {"risk-coverage": doubt.risk_coverage([(n, u.abstention) for n, u in known])}
+    sets = [(n, u.sets) for n, u in known if u.sets]
+    if sets:
+        drawn["sets"] = doubt.conformal_sets(sets)
+    return drawn | {"doubt": doubt.doubt_parts([(n, u.doubt) for n, u in known])}
+
+
 def robustness(results: Results) -> go.Figure:
     """Robust accuracy over eps with intervals, random noise as a thin line, majority as a floor."""
     figure = empty("Perturbation budget eps", "Accuracy under attack")
-    for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
+    for row, colour in zip(results.entrants, cycle(len(results.entrants)), strict=True):
         eps = [0.0, *(point.eps for point in row.robust)]
         estimates = [row.accuracy, *(point.robust for point in row.robust)]
         _curve(figure, eps, estimates, row, colour)
@@ -59,7 +72,7 @@ def sandwich(results: Results) -> go.Figure:
     """
     figure = empty("Perturbation budget eps", "Accuracy")
     rows = [row for row in results.entrants if row.certified]
-    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+    for row, colour in zip(rows, cycle(len(rows)), strict=True):
         found = row.certified
         assert found is not None
         eps = [0.0, *(p.eps for p in found.points)]
@@ -100,7 +113,7 @@ def _faint(colour: str) -> str:
 def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str) -> go.Figure:
     """Accuracy over a noise sweep: exact expectations as a line, finite shots as markers."""
     figure = empty(title, "Clean accuracy")
-    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+    for row, colour in zip(rows, cycle(len(rows)), strict=True):
         points = row.noise[key]
         levels = [p.level for p in points]
         _curve(figure, levels, [p.shots for p in points], row, colour,
@@ -118,7 +131,7 @@ def device(results: Results) -> go.Figure:
     figure = empty("Perturbation budget eps", "Accuracy under attack")
     rows = [row for row in results.entrants if row.on_device]
     name = results.device.name if results.device else ""
-    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+    for row, colour in zip(rows, cycle(len(rows)), strict=True):
         found = row.on_device
         if found is None:
             continue
@@ -155,7 +168,7 @@ def reliability(results: Results) -> go.Figure:
     figure = empty("Confidence of the prediction", "How often it is right")
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="perfect",
                        line={"color": "#94a3b8", "dash": "dash", "width": 1})  # fmt: skip
-    for row, colour in zip(results.entrants, _cycle(len(results.entrants)), strict=True):
+    for row, colour in zip(results.entrants, cycle(len(results.entrants)), strict=True):
         bars = row.reliability
         figure.add_scatter(
             x=[b.confidence for b in bars], y=[b.accuracy for b in bars], name=row.label,
@@ -175,7 +188,7 @@ def history(results: Results) -> go.Figure:
     """Training and validation loss of the first seed."""
     figure = empty("Epoch", "Loss (first seed)")
     rows = [row for row in results.entrants if row.history and row.key.startswith("quantum")]
-    for row, colour in zip(rows, _cycle(len(rows)), strict=True):
+    for row, colour in zip(rows, cycle(len(rows)), strict=True):
         numbers = [e.number for e in row.history]
         figure.add_scatter(x=numbers, y=[e.loss for e in row.history], name=row.label,
                            mode="lines", line={"color": colour, "width": 1.5})  # fmt: skip
@@ -185,25 +198,6 @@ def history(results: Results) -> go.Figure:
                 name=f"{row.label}, held back", line={"color": colour, "dash": "dot", "width": 1.5},
             )  # fmt: skip
     figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
-    return figure
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[k % len(COLOURS)] for k in range(count)]
-
-
-def empty(x: str, y: str) -> go.Figure:
-    """Axes in the page's style, the vertical one a share in percent."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white", height=400, margin={"l": 48, "r": 12, "t": 12, "b": 44},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
-        xaxis_title=x, yaxis_title=y, hovermode="closest",
-    )  # fmt: skip
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     return figure
 
 

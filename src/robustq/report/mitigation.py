@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
 from robustq.bench.mitigation_table import MitigationRow, Mitigations
-from robustq.report.figures import COLOURS, empty
+from robustq.report.canvas import COLOURS, empty
 from robustq.report.words import gain, interval, percent, script_safe
 
 if TYPE_CHECKING:

@@ -30,6 +30,13 @@ TITLES = {
                       "probability: {shots} shots (solid) and exact expectations (dashed)."),
     "reliability": ("Calibration", "When the model says it is 80 % sure, is it right 80 % of the time? "
                     "Larger dots hold more predictions."),
+    "risk-coverage": ("When not to answer", "If only the surest share of the inputs is answered, how many of these "
+                      "answers are wrong? A model that knows what it does not know falls steeply to the left."),
+    "sets": ("Conformal sets", "Sets of classes that should hold the true one in {asked} of the cases: calibrated "
+             "on a random half of the test inputs, judged on the other, {repeats} times. Bars are {confidence} "
+             "intervals. Hover for the size of the sets."),
+    "doubt": ("Where the doubt comes from", "Mean entropy of the answers: what the data leave open (aleatoric), what "
+              "the seeds' models disagree about (epistemic), what {shots} shots and the device's noise add."),
     "device": ("Accuracy under attack on the device", "Share of test inputs that the device classifies "
                "correctly and that neither attack flips: one follows the device's noisy gradients, one "
                "brings examples made on the noise-free model (dashed: that model itself). Click the "
@@ -55,7 +62,11 @@ def render(results: Results) -> str:
     environment.filters["percent"] = percent
     environment.filters["interval"] = interval
     environment.filters.update(gain=gain, told=changed)
-    words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots)}
+    words = {
+        "confidence": f"{100 * results.confidence:g} %",
+        "shots": str(results.shots),
+        **_asked(results),
+    }
     drawn = [
         {"id": name, "title": TITLES[name][0], "text": TITLES[name][1].format(**words),
          "json": script_safe(figure.to_json())}
@@ -68,6 +79,12 @@ def render(results: Results) -> str:
         states={subject: states(found) for subject, found in results.audited().items()},
         spec=json.dumps(results.spec, indent=1),
     )  # fmt: skip
+
+
+def _asked(results: Results) -> dict[str, str]:
+    """What was asked of conformal sets; results from before they were measured say nothing of it."""
+    asked = results.spec.get("uncertainty", {"alpha": 0.1, "repeats": 0})
+    return {"asked": f"{100 * (1 - asked['alpha']):g} %", "repeats": str(asked["repeats"])}
 
 
 def cards(results: Results) -> list[dict[str, Any]]:
