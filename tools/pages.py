@@ -77,7 +77,8 @@ def schema_page() -> str:
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec, spec.UncertaintySpec, spec.BaselineSpec,
+              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec,
+              spec.UncertaintySpec, spec.BaselineSpec,
               spec.TransferSpec, recipes.RecipeSpec, recipes.StepSpec, space.CodesignSpec]  # fmt: skip
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")

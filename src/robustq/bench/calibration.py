@@ -68,7 +68,8 @@ class Calibration(Record):
     shift: list[float] = Field(description="what is added then")
     device: str | None
     shots: int | None
-    calibration: int = Field(description="test inputs that were calibrated on, stratified")
+    scaled: int = Field(description="test inputs that the scaling was fitted on")
+    calibration: int = Field(description="other test inputs, on which the thresholds were set")
     judged: int = Field(description="the other test inputs, on which everything below is measured")
     confidence: float
     before: Quality
@@ -132,33 +133,44 @@ def calibrated(
     Raises:
         DataError: if there are too few inputs for the level or the method, saying how many would do.
     """
-    known, judged = _halves(y, asked)
-    fitting, judging = (
-        _logits(model, x[rows], asked, name)
-        for rows, name in ((known, "calibrate"), (judged, "judge"))
-    )
-    labels, truth = y[known].numpy(), y[judged].numpy()
-    slope, shift = _fitted(fitting, labels, asked.method)
+    rows = _parts(y, asked)
+    answers = {name: _logits(model, x[part], asked, name) for name, part in rows.items()}
+    labels = {name: y[part].numpy() for name, part in rows.items()}
+    slope, shift = _fitted(answers["scale"], labels["scale"], asked.method)
     draws = numpy_generator(asked.seed, "conformal")
-    score = SCORES[asked.score].make()
+    chances = {name: softmax(slope * logits + shift) for name, logits in answers.items()}
     found = calibrate(
-        softmax(slope * fitting + shift), labels, alpha=asked.alpha, score=score, groups=asked.groups,
-        generator=draws,
+        chances["calibrate"], labels["calibrate"], alpha=asked.alpha, score=SCORES[asked.score].make(),
+        groups=asked.groups, generator=draws,
     )  # fmt: skip
-    after = softmax(slope * judging + shift)
-    stream = numpy_generator(asked.seed, "bootstrap")
-    plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes)
-    record = {
-        "method": asked.method, "slope": _listed(slope), "shift": _listed(shift),
-        "shots": asked.shots, "calibration": len(known), "judged": len(judged),
-        "confidence": asked.confidence,
-        "before": _quality(softmax(judging), truth, stream, asked),
-        "after": _quality(after, truth, stream, asked),
-        "abstention": abstention_of(after[None], truth, plan, stream),
-        "sets": _sets(found, after, truth, classes, draws, asked),
-    }  # fmt: skip
+    record = _record(
+        answers["judge"], chances["judge"], labels["judge"], found, classes, draws, asked
+    )
+    record |= {"slope": _listed(slope), "shift": _listed(shift), "scaled": len(rows["scale"])}
     scaled = Scaled(model, torch.tensor(slope).float(), torch.tensor(shift).float())
     return Calibrated(scaled.eval(), found, record)
+
+
+def _record(
+    logits: Array,
+    after: Array,
+    labels: Labels,
+    found: Conformal,
+    classes: tuple[str, ...],
+    draws: np.random.Generator,
+    asked: Asked,
+) -> dict[str, Any]:
+    """What is measured on the judged inputs."""
+    stream = numpy_generator(asked.seed, "bootstrap")
+    plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes)
+    return {
+        "method": asked.method, "shots": asked.shots, "calibration": sum(found.counts), "judged": len(labels),
+        "confidence": asked.confidence,
+        "before": _quality(softmax(logits), labels, stream, asked),
+        "after": _quality(after, labels, stream, asked),
+        "abstention": abstention_of(after[None], labels, plan, stream),
+        "sets": _sets(found, after, labels, classes, draws, asked),
+    }  # fmt: skip
 
 
 def softmax(logits: Array) -> Array:
@@ -173,15 +185,23 @@ def softmax(logits: Array) -> Array:
     return chances
 
 
-def _halves(y: Tensor, asked: Asked) -> tuple[Tensor, Tensor]:
-    """Rows to calibrate on and rows to judge, stratified."""
+def _parts(y: Tensor, asked: Asked) -> dict[str, Tensor]:
+    """Rows to fit the scaling on, to set thresholds on and to judge, stratified.
+
+    A threshold keeps its promise only on rows that nothing else was fitted to: where logits are scaled, half of the
+    rows go to the scaling.
+    """
     judged, known = hold_back(y, asked.rows, torch_generator(asked.seed, "rows"))
-    if len(judged) < LEAST or not len(known):
+    thresholds, scale = known, known[:0]
+    if asked.method != "none":
+        kept, held = hold_back(y[known], 0.5, torch_generator(asked.seed, "scaling"))
+        thresholds, scale = known[kept], known[held]
+    if len(judged) < LEAST or not len(thresholds):
         raise DataError(
             f"calibrate: expected at least {LEAST} inputs to judge and some to calibrate on, got {len(judged)} "
-            f"and {len(known)} of {len(y)}"
+            f"and {len(thresholds)} of {len(y)}"
         )
-    return known, judged
+    return {"scale": scale, "calibrate": thresholds, "judge": judged}
 
 
 def _logits(model: nn.Module, x: Tensor, asked: Asked, name: str) -> Array:
@@ -244,7 +264,7 @@ def _sets(
     lowest = min(found.guarantee(asked.confidence), key=lambda interval: interval.low)
     sizes = sets.sum(1)
     return JudgedSets(
-        score=asked.score, groups=asked.groups, alpha=asked.alpha, calibration=_rows(found),
+        score=asked.score, groups=asked.groups, alpha=asked.alpha, calibration=sum(found.counts),
         coverage=Estimate.of(worth.coverage), size=Estimate.of(worth.size),
         singletons=Estimate.of(worth.singletons), empty=Estimate.of(worth.empty),
         promise=Estimate.of(lowest),
@@ -256,10 +276,6 @@ def _sets(
             for k, covered in worth.by_class.items()
         ],
     )  # fmt: skip
-
-
-def _rows(found: Conformal) -> int:
-    return sum(found.counts)
 
 
 def _listed(values: Array) -> list[float]:

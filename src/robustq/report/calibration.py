@@ -106,7 +106,8 @@ def told(found: Calibration) -> str:
         "temperature": f"temperature {1 / found.slope[0]:.3g}",
         "vector": "a slope and a shift for each class",
     }[found.method]
-    return f"{what}{where}{how}; calibrated on {found.calibration} test inputs, judged on the other {found.judged}"
+    scaled = f"scaled by {found.scaled} test inputs, " if found.scaled else ""
+    return f"{what}{where}{how}; {scaled}thresholds by {found.calibration}, judged on the other {found.judged}"
 
 
 def calibration_table(found: Calibration) -> RenderableType:
