@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from robustq.attacks import PGD, run_attack
 from robustq.attacks.nearest.deepfool import DeepFool
-from robustq.contracts import Attack, Predictive, Threat
+from robustq.contracts import Attack, Predictive, QuantumClassifier, Threat
 from robustq.data import load, prepare
 from robustq.defences.detection.mahalanobis import class_gaussians
 from robustq.models import Training
@@ -34,6 +34,7 @@ from robustq.stats import (
     errors_removed,
     expected_calibration_error,
     false_alarms,
+    mean,
     negative_log_likelihood,
 )
 from robustq.threats import L2, Linf
@@ -42,7 +43,6 @@ from robustq.uncertainty import (
     Ensemble,
     Laplace,
     MeanField,
-    Members,
     Method,
     Point,
     Scaling,
@@ -55,7 +55,7 @@ from studies.published_attacks import Data, markdown
 PIXELS, SEEDS = 64, (10, 11, 12, 13, 14)
 Table = list[dict[str, str]]
 Array = NDArray[np.float64]
-# The evidence is tempered where so few images are all there are; both are shown.
+# No method holds rows back from training but those that scale.
 METHODS: Mapping[str, Method] = {
     "point": Point(),
     "temperature scaling": Scaling(),
@@ -83,15 +83,15 @@ def images(seed: int, epochs: int) -> Trainer:
         start = torch_generator(seed, "init", k)
         return qnn(PIXELS, 4, generator=start, encoding="amplitude", layers=10)
 
-    plan = Training(epochs, batch_size=64, lr=0.02, validation=0.1, patience=0)
+    plan = Training(epochs, batch_size=64, lr=0.02, validation=0.0, patience=0)
     return Trainer(build, plan)
 
 
 def chances(model: nn.Module, x: Tensor) -> Array:
     """Probabilities ``(rows, classes)``, exact."""
-    assert isinstance(model, Members) or hasattr(model, "freeze")
+    assert isinstance(model, QuantumClassifier)
     with torch.no_grad():
-        found: Array = model.freeze(uses=len(x))(x).double().softmax(1).numpy()  # type: ignore[operator]
+        found: Array = model.freeze(uses=len(x))(x).double().softmax(1).numpy()
     return found
 
 
@@ -102,11 +102,11 @@ def over_seeds(
 ) -> Interval:
     """A statistic's mean over seeds, resampled over seeds and inputs."""
 
-    def mean(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
+    def average(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
         return float(np.mean([statistic(found[s][inputs], labels[inputs]) for s in seeds]))
 
     draws = numpy_generator(0, "bootstrap")
-    return bootstrap(mean, len(found), len(labels), draws, resamples=200)
+    return bootstrap(average, len(found), len(labels), draws, resamples=200)
 
 
 def told(found: Interval, scale: float = 1.0, digits: int = 4) -> str:
@@ -115,7 +115,7 @@ def told(found: Interval, scale: float = 1.0, digits: int = 4) -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def calibration(seeds: Sequence[int] = SEEDS, train: int = 1000, epochs: int = 40) -> Table:
+def calibration(seeds: Sequence[int] = SEEDS, train: int = 600, epochs: int = 60) -> Table:
     """Every method on the same images and starts; a line a method."""
     data, lines = mnist_four(train), []
     labels = data.y_test.numpy()
@@ -135,7 +135,6 @@ def calibration(seeds: Sequence[int] = SEEDS, train: int = 1000, epochs: int = 4
             {"method": name, "ECE": told(error), "each seed": each, "adaptive": f"{equal:.4f}",
              "accuracy": f"{100 * right:.2f}", "confidence": f"{100 * sure:.2f}", "NLL": f"{lost:.4f}"}
         )  # fmt: skip
-        print(lines[-1], flush=True)
     return lines
 
 
@@ -193,43 +192,54 @@ THREATS: Mapping[str, tuple[Attack, Threat]] = {
 }
 
 
-def detection(seed: int = 10, rows: int = 400) -> Table:
+def detection(seed: int = 10, rows: int = 200) -> Table:
     """AUROC of clean images against attacked ones, of an adversary who does not know the score and one who does.
 
     The first attacks the ensemble's answer; the second attacks the ensemble with the score's alarm in place, from
-    the median of clean inputs down, and from the clean 95 % quantile. The worse of these and of the first is shown.
+    the median of clean inputs down, and from the clean 95 % quantile; the lower AUROC of the two is shown, with the
+    share of images that are answered wrongly, which an alarm in the way makes smaller.
     """
-    data = mnist_four(1000)
+    data = mnist_four(600)
     model = Ensemble(5).fit(
-        images(seed, 40), data.x, data.y, generator=torch_generator(seed, "fit")
+        images(seed, 60), data.x, data.y, generator=torch_generator(seed, "fit")
     )
     frozen = model.freeze()
     x, y = data.x_test[:: len(data.x_test) // rows], data.y_test[:: len(data.y_test) // rows]
     lines = []
     for title, (attack, threat) in THREATS.items():
         blind = run_attack(attack, model, x, y, threat, generator=torch_generator(seed, title))
+        unaware = blind.nearest if isinstance(attack, DeepFool) else blind.x_adv
         for name, doubt in doubts(data).items():
             clean = asked(frozen, doubt, x)
-            found = {"blind": blind.nearest if "Fool" in title else blind.x_adv}
-            strong = PGD(steps=100, restarts=2)
-            for place in (0.5, 0.95):
-                guarded = Alarmed(
-                    frozen, doubt, float(np.quantile(clean, place)), float(clean.std())
+            first = judged(frozen, doubt, clean, unaware, y)
+            aware = [
+                judged(
+                    frozen, doubt, clean, pressed(frozen, doubt, clean, place, (x, y), threat), y
                 )
-                result = run_attack(
-                    strong, guarded, x, y, threat, generator=torch_generator(seed, name)
-                )
-                found[f"{place}"] = result.x_adv
-            told_of = {key: judged(frozen, doubt, clean, adv, y) for key, adv in found.items()}
-            worst = min((told_of[k] for k in told_of if k != "blind"), key=lambda r: r[0].value)
-            fooled = f"{100 * told_of['blind'][2]:.0f} %, {100 * worst[2]:.0f} %"
+                for place in (0.5, 0.95)
+            ]
+            second = min(aware, key=lambda found: found[0].value)
             lines.append(
-                {"attack": title, "score": name, "AUROC": told(told_of["blind"][0], digits=3),
-                 "adaptive AUROC": told(worst[0], digits=3), "FPR at 95 % TPR": f"{told_of['blind'][1]:.3f}",
-                 "adaptive": f"{worst[1]:.3f}", "wrong answers, adaptive": fooled}
+                {"attack": title, "score": name, "AUROC": told(first[0], digits=3),
+                 "FPR at 95 % TPR": f"{first[1]:.3f}", "wrong": f"{100 * first[2]:.0f} %",
+                 "adaptive AUROC": told(second[0], digits=3), "adaptive FPR": f"{second[1]:.3f}",
+                 "adaptive, wrong": f"{100 * second[2]:.0f} %"}
             )  # fmt: skip
-            print(lines[-1], flush=True)
     return lines
+
+
+def pressed(
+    model: Predictive,
+    doubt: Doubt,
+    clean: Array,
+    place: float,
+    rows: tuple[Tensor, Tensor],
+    threat: Threat,
+) -> Tensor:
+    """Inputs that are answered wrongly with as little doubt as the adversary can reach."""
+    guarded = Alarmed(model, doubt, float(np.quantile(clean, place)), float(clean.std()))
+    draws = torch_generator(0, "adaptive")
+    return run_attack(PGD(steps=60, restarts=1), guarded, *rows, threat, generator=draws).x_adv
 
 
 def asked(model: Predictive, doubt: Doubt, x: Tensor) -> Array:
@@ -262,7 +272,7 @@ def connections(seed: int) -> Trainer:
     return Trainer(build, Training(10, batch_size=64, lr=0.02, validation=0.1, patience=0))
 
 
-def abstention(seeds: Sequence[int] = SEEDS, train: int = 6000, size: int = 5) -> Table:
+def abstention(seeds: Sequence[int] = SEEDS, train: int = 6000, size: int = 3) -> Table:
     """NSL-KDD's official test set: errors removed by not answering the least sure tenth.
 
     The level of the alarm is the one that lets so many false alarms happen on training rows held back. Rows of
@@ -294,12 +304,11 @@ def abstention(seeds: Sequence[int] = SEEDS, train: int = 6000, size: int = 5) -
             for name, doubt in table.items():
                 pair = (float(wrong.mean()), errors_removed(doubt, wrong, 0.1))
                 outcomes.setdefault((title, name), []).append(pair)
-        print(seed, {k: v[-1] for k, v in outcomes.items()}, flush=True)
     return [removed(*key, found) for key, found in outcomes.items()]
 
 
 def nearest(data: Data, answer: Tensor) -> Array:
-    """Mahalanobis distance of each test row to the class that is answered, under that class's covariance."""
+    """Squared Mahalanobis distance of each test row to the class answered, under that class's covariance."""
     from sklearn.covariance import LedoitWolf
 
     x, rows = data.x_test.double().numpy(), []
@@ -312,8 +321,6 @@ def nearest(data: Data, answer: Tensor) -> Array:
 
 def removed(level: str, score: str, found: list[tuple[float, float]]) -> dict[str, str]:
     """One line: error rate, share of the errors removed with its interval over seeds, the most there is."""
-    from robustq.stats import mean
-
     errors, gone = (np.array(part) for part in zip(*found, strict=True))
     return {
         "alarm": level, "score": score, "error": f"{100 * errors.mean():.1f}",
