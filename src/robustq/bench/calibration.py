@@ -93,6 +93,7 @@ class Asked:
         shots: of each answer; None for exact ones.
         noise: a calibrated device, or None.
         seed: root of all randomness.
+        resamples: of the intervals that are made by resampling.
         confidence: of the intervals.
     """
 
@@ -105,6 +106,7 @@ class Asked:
     shots: int | None = None
     noise: Any = None
     seed: int = 0
+    resamples: int = 200
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
@@ -162,7 +164,7 @@ def _record(
 ) -> dict[str, Any]:
     """What is measured on the judged inputs."""
     stream = numpy_generator(asked.seed, "bootstrap")
-    plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes)
+    plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes, asked.resamples)
     return {
         "method": asked.method, "shots": asked.shots, "calibration": sum(found.counts), "judged": len(labels),
         "confidence": asked.confidence,
@@ -232,7 +234,7 @@ def _quality(
     def resampled(statistic: Any) -> Estimate:
         found = stats.bootstrap(
             lambda _, i: statistic(probabilities[i], labels[i]), 1, len(labels), stream,
-            resamples=200, confidence=asked.confidence,
+            resamples=asked.resamples, confidence=asked.confidence,
         )  # fmt: skip
         return Estimate.of(found)
 

@@ -114,6 +114,7 @@ class Plan:
     repeats: int
     confidence: float
     classes: tuple[str, ...]
+    resamples: int = 200
 
 
 def uncertainty_of(answers: Answers, plan: Plan, generator: np.random.Generator) -> Uncertainty:
@@ -146,7 +147,7 @@ def abstention_of(
     def resampled(statistic: Any) -> Estimate:
         found = stats.bootstrap(
             lambda s, i: float(np.mean([statistic(doubt[k][i], wrong[k][i]) for k in s])),
-            seeds, inputs, generator, resamples=200, confidence=plan.confidence,
+            seeds, inputs, generator, resamples=plan.resamples, confidence=plan.confidence,
         )  # fmt: skip
         return Estimate.of(found)
 
@@ -254,7 +255,7 @@ def _together(answers: Answers, plan: Plan, generator: np.random.Generator) -> E
     mean = mean / mean.sum(1, keepdims=True)
     found = stats.bootstrap(
         lambda _, i: stats.expected_calibration_error(mean[i], answers.labels[i]),
-        1, len(mean), generator, resamples=200, confidence=plan.confidence,
+        1, len(mean), generator, resamples=plan.resamples, confidence=plan.confidence,
     )  # fmt: skip
     return Estimate.of(found).model_copy(update={"seeds": len(answers.probabilities)})
 

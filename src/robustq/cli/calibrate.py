@@ -51,8 +51,9 @@ def calibrate(
         )
     check_fits(kept.model, noise)
     asked = Asked(
-        method, score, groups, alpha, rows, share, shots, noise, seed, kept.spec.confidence
-    )
+        method=method, score=score, groups=groups, alpha=alpha, rows=rows, share=share, shots=shots, noise=noise,
+        seed=seed, confidence=kept.spec.confidence,
+    )  # fmt: skip
     found = calibrated(kept.model, *kept.test, tuple(kept.data.classes), asked)
     result = Calibration(
         title=kept.data.name, model=str(model), device=None if noise is None else noise.name,
