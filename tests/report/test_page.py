@@ -202,7 +202,7 @@ def test_page_in_a_browser(page, results, width, tmp_path):
         browser.close()
     assert problems == []
     assert all(url.startswith(("file:", "data:")) for url in requests)
-    assert plots == drawn == 7
+    assert plots == drawn == 10
     assert overflow <= 0
     assert smallest >= 12
     assert pictures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def abstention_of(
             lambda s, i: float(np.mean([statistic(doubt[k][i], wrong[k][i]) for k in s])),
             seeds, inputs, generator, resamples=plan.resamples, confidence=plan.confidence,
         )  # fmt: skip
-        return Estimate.of(found)
+        return Estimate.of(replace(found, high=min(1.0, found.high)))  # both are shares
 
     return Abstention(
         curve=[

@@ -17,9 +17,7 @@ PARTS = (("data", "#0072B2"), ("model", "#E69F00"), ("shots", "#009E73"), ("nois
 
 def risk_coverage(rows: Sequence[tuple[str, Abstention]]) -> go.Figure:
     """Error rate among the answers that are given, over how many are given."""
-    figure = empty(
-        "Share of inputs answered, the surest first", "Share of these answers that is wrong"
-    )
+    figure = empty("Share of inputs answered, the surest first", "Wrong among the answers")
     for (label, found), colour in zip(rows, cycle(len(rows)), strict=True):
         figure.add_scatter(
             x=[p.coverage for p in found.curve], y=[p.risk for p in found.curve], name=label,

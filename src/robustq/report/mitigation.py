@@ -29,7 +29,7 @@ def render_mitigation(found: Mitigations) -> str:
         loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(percent=percent, interval=interval, gain=gain)
+    environment.filters.update(percent=percent, interval=interval)
     return environment.get_template("mitigation.html.j2").render(
         m=found, figure=script_safe(errors(found.rows).to_json()), plotly=get_plotlyjs()
     )

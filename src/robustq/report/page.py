@@ -15,7 +15,7 @@ from robustq.report.audit import states, tally, told
 from robustq.report.examples import shown
 from robustq.report.figures import figures
 from robustq.report.mitigation import told as changed
-from robustq.report.words import gain, interval, percent, script_safe
+from robustq.report.words import interval, percent, script_safe
 
 TITLES = {
     "robustness": ("Accuracy under attack", "Share of test inputs that are classified correctly and "
@@ -61,7 +61,7 @@ def render(results: Results) -> str:
     )  # fmt: skip
     environment.filters["percent"] = percent
     environment.filters["interval"] = interval
-    environment.filters.update(gain=gain, told=changed)
+    environment.filters["told"] = changed
     words = {
         "confidence": f"{100 * results.confidence:g} %",
         "shots": str(results.shots),
