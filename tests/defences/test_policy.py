@@ -149,3 +149,33 @@ def test_signals_have_to_be_finite_numbers():
     for bad in (lambda x, logits: logits, lambda x, logits: torch.full((len(x),), torch.nan)):
         with pytest.raises(ModelError, match="signal 'bad': expected a finite number"):
             Policy((rule,)).respond(LOGITS, identity, {"bad": bad})
+
+
+def test_a_posterior_and_a_conformal_set_are_signals(generator):
+    """What members disagree about is not answered; nor is what a set does not decide."""
+    from robustq.defences.response.signals import doubt, set_size
+    from robustq.uncertainty import SCORES, Panel
+    from robustq.uncertainty.conformal import LeastAmbiguous, calibrate
+
+    panel = Panel((lambda x: 3 * x, lambda x: 3 * x.flip(1)))
+    x = torch.tensor([[4.0, 4.0], [4.0, -4.0], [0.1, 0.0]])
+    for score in SCORES:
+        values = doubt(panel, score)(x, x)
+        assert torch.equal(values, SCORES[score](panel.members(x)))
+    policy = Policy((Rule("doubt", "above", 0.3, "abstain"),))
+    found = policy.respond(x, lambda x: x, {"doubt": doubt(panel, "mutual-information")})
+    assert found.where("abstain").tolist() == [False, True, False]
+    with pytest.raises(SpecError, match="did you mean 'entropy'"):
+        doubt(panel, "entropi")
+
+    rows = torch.rand(200, 2, generator=generator).double()
+    chances = (rows / rows.sum(1, keepdim=True)).numpy()
+    conformal = calibrate(
+        chances, (chances[:, 1] > 0.5).astype(int), alpha=0.1, score=LeastAmbiguous()
+    )
+    sure = Policy((Rule("classes", "above", 1, "abstain"), Rule("classes", "below", 1, "alarm")))
+    logits = torch.tensor([[5.0, 0.0], [0.0, 0.0]])
+    answered = sure.respond(logits, lambda x: x, {"classes": set_size(conformal)})
+    assert answered.labels.tolist()[0] == 0
+    held = conformal.sets(logits.double().softmax(1).numpy()).sum(1)
+    assert (answered.labels >= 0).tolist() == (held == 1).tolist()
