@@ -109,7 +109,7 @@ class Distilled:
         found = self._of(state)
         if shots is None:
             return found
-        ups = ((1 + found.detach().double()) / 2).clamp(0, 1)
+        ups = ((1 + found.detach().double().cpu()) / 2).clamp(0, 1)
         drawn = torch.binomial(torch.full_like(ups, float(shots)), ups, generator=generator)
         return (2 * drawn / shots - 1).to(found)
 

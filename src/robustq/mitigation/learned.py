@@ -60,15 +60,17 @@ class Learned:
     def plan(self, problem: Problem) -> Plan:
         """One run, and the regressor."""
         found = training(problem, self.circuits, self.kept)
-        features = torch.cat([found.noisy, *turns(found.angles)], 1).double().numpy()
+        features = torch.cat([found.noisy, *turns(found.angles)], 1).double().cpu().numpy()
         seed = int(torch.randint(2**31, (1,), generator=problem.generator))
-        model = fitted(self.regressor, features, (found.ideal - found.noisy).double().numpy(), seed)
+        model = fitted(
+            self.regressor, features, (found.ideal - found.noisy).double().cpu().numpy(), seed
+        )
         run = problem.run
 
         def combine(parts: Sequence[Tensor]) -> Tensor:
             (seen,) = parts
             noisy = seen[:, : len(run.observables)]
-            missing = torch.as_tensor(predict(model, seen.detach().double().numpy()))
+            missing = torch.as_tensor(predict(model, seen.detach().double().cpu().numpy()))
             return noisy + missing.to(noisy)
 
         plan = Featured(run, problem.parameters.detach())

@@ -55,7 +55,7 @@ def training(problem: Problem, circuits: int, kept: float) -> Training:
     run, generator = problem.run, problem.generator
     whole = slotted(run.circuit)
     rows = torch.randint(len(problem.inputs), (circuits,), generator=generator)
-    inputs = problem.inputs[rows]
+    inputs = problem.inputs[rows.to(problem.inputs.device)]
     true = angles(run.circuit, inputs, problem.parameters)
     rounded = near_clifford(true, steps(run.circuit), kept, generator)
     slots = torch.cat([inputs[:, : run.circuit.amplitudes], rounded], 1)
@@ -110,8 +110,8 @@ def near_clifford(true: Tensor, step: Tensor, kept: float, generator: torch.Gene
     """
     if not 0 <= kept <= 1:
         raise CircuitError(f"near-Clifford circuits: expected a share kept in [0, 1], got {kept}")
-    order = torch.rand(true.shape, generator=generator).argsort(1).argsort(1)
-    chance = torch.rand(true.shape, generator=generator, dtype=true.dtype)
+    order = torch.rand(true.shape, generator=generator).argsort(1).argsort(1).to(true.device)
+    chance = torch.rand(true.shape, generator=generator, dtype=true.dtype).to(true.device)
     step = step.to(true)
     rounded = step * torch.floor(true / step + chance)
     return torch.where(order < round(kept * true.shape[1]), true, rounded)

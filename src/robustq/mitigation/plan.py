@@ -137,7 +137,7 @@ class Run:
             return replace(self, read=words, cost=1.0).values(inputs, parameters).detach()
 
         drawn = signed_means(exact, self.seen, self.cost, shots, generator)
-        return drawn.to(inputs.dtype)
+        return drawn.to(inputs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,7 +147,9 @@ class Counted:
                 noise=self.run.noise, shots=shots, generator=generator,
             )  # fmt: skip
         correct = METHODS[self.method]
-        rows = np.array([correct(row / row.sum(), self.readouts) for row in drawn.double().numpy()])
+        rows = np.array(
+            [correct(row / row.sum(), self.readouts) for row in drawn.double().cpu().numpy()]
+        )
         return torch.as_tensor(rows @ self._diagonals()).to(inputs)
 
     def frozen(self, parameters: Tensor) -> Function:

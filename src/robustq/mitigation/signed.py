@@ -39,7 +39,7 @@ def signed_means(
         raise CircuitError(f"expected shots >= 1 and a generator, got {shots} and {generator}")
     sums = [as_pauli_sum(o) for o in observables]
     words = sorted({word for total in sums for _, word in total.terms if word})
-    means = exact(tuple(PauliSum(((1.0, word),)) for word in words)).double()
+    means = exact(tuple(PauliSum(((1.0, word),)) for word in words)).double().cpu()
     ups = ((1 + means / cost) / 2).clamp(0, 1)
     drawn = torch.binomial(torch.full_like(ups, float(shots)), ups, generator=generator)
     seen = cost * (2 * drawn / shots - 1)
