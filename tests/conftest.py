@@ -35,7 +35,9 @@ def data_dir():
 def codesign_run(tmp_path_factory):
     """A small co-design search, made once for the tests of the search and of its command."""
     from codesign_specs import small
+    from in_place import in_place
     from robustq import bench
 
     folder = tmp_path_factory.mktemp("codesign") / "first"
-    return folder, bench.codesign(bench.parse(small()), folder, workers=1)
+    with in_place():
+        return folder, bench.codesign(bench.parse(small()), folder)

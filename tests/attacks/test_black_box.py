@@ -14,6 +14,8 @@ from robustq.errors import ModelError, SpecError, ThreatError
 from robustq.models import QuantumNet, Training, fit
 from robustq.threats import L0, L1, L2, Access, Fidelity, Linf
 
+pytestmark = pytest.mark.xdist_group("black-box")
+
 BOXES = {"none": None, "unit": (0.0, 1.0), "angles": (-math.pi, math.pi)}
 BASE = (1.3, -0.7, 0.4)
 ATTACKS = {

@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from in_place import in_place
 from robustq import bench
 from robustq.audit import Count, Evidence, Pair, judge
 from robustq.bench.audited import _seen, audited
 from robustq.bench.entrants import entrants
 from robustq.bench.unit import read_stage, run_unit
 from robustq.models import load, training
+
+pytestmark = pytest.mark.xdist_group("audited")
 
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["setosa", "versicolor"]},
@@ -32,7 +35,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("audited") / "run"
-    return folder, bench.assess(bench.parse(SMALL), folder, workers=1)
+    with in_place():
+        return folder, bench.assess(bench.parse(SMALL), folder)
 
 
 @pytest.fixture(scope="module")

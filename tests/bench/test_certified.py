@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from in_place import in_place
 from robustq import bench
 from robustq.attacks import PGD
 from robustq.audit import Count, Pair
@@ -17,6 +18,8 @@ from robustq.contracts import Certificate
 from robustq.errors import CertificateError, RunError, SpecError
 from robustq.models.catalogue import qnn
 from robustq.threats import L2
+
+pytestmark = pytest.mark.xdist_group("certified")
 
 AMPLITUDE = {
     "data": {"name": "breast-cancer", "reduction": "none", "train_size": 80, "test_size": 40},
@@ -33,7 +36,8 @@ AMPLITUDE = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return bench.assess(bench.parse(AMPLITUDE), tmp_path_factory.mktemp("run") / "r")
+    with in_place():
+        return bench.assess(bench.parse(AMPLITUDE), tmp_path_factory.mktemp("run") / "r")
 
 
 def test_certified_is_below_possible_and_attacked(results):

@@ -34,6 +34,8 @@ from robustq.defences.saved import load
 from robustq.errors import DataError, RunError, SpecError
 from robustq.seeding import torch_generator
 
+pytestmark = pytest.mark.xdist_group("codesign")
+
 
 def completed(content):
     spec = bench.parse(content)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from in_place import in_place
 from robustq import bench, stats
 from robustq.attacks import QuantumAutoAttack, run_attack
 from robustq.bench.defence_rows import sentences
@@ -21,6 +22,8 @@ from robustq.defences import Fronted
 from robustq.defences.saved import load
 from robustq.errors import RunError, SpecError
 from robustq.report import defence_table, render_defences
+
+pytestmark = pytest.mark.xdist_group("defend")
 
 SMALL = {
     "title": "A <script>alert(1)</script> title",
@@ -39,7 +42,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "first"
-    return folder, bench.defend(bench.parse(SMALL), folder, workers=2)
+    with in_place():
+        return folder, bench.defend(bench.parse(SMALL), folder)
 
 
 def test_rows_are_those_of_the_specification(run):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from in_place import in_place
 from robustq import bench
 from robustq.bench.mitigation_table import mitigation_rows
 from robustq.bench.unit import read_stage
@@ -18,6 +19,8 @@ from robustq.models import load
 from robustq.noise import Device
 from robustq.report import render
 from robustq.report.mitigation import told
+
+pytestmark = pytest.mark.xdist_group("mitigated")
 
 NAMES = ["readout", "readout+zne", "readout+pec", "symmetry"]
 SMALL = {
@@ -40,7 +43,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mitigated") / "run"
-    return folder, bench.assess(bench.parse(SMALL), folder, workers=1)
+    with in_place():
+        return folder, bench.assess(bench.parse(SMALL), folder)
 
 
 def test_every_technique_has_a_row_and_the_classical_model_none(run):

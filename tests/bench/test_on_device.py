@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from in_place import in_place
 from robustq import bench
 from robustq.attacks import PGD, run_attack
 from robustq.bench.device import attack_on, drifted
@@ -14,12 +15,14 @@ from robustq.models import load
 from robustq.noise import Device
 from robustq.seeding import torch_generator
 
+pytestmark = pytest.mark.xdist_group("on-device")
+
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},
     "seeds": 2,
     "model": {"options": {"layers": 1}},
     "training": {"epochs": 8, "lr": 0.1},
-    "threat": {"eps": [0.05, 0.2]},
+    "threat": {"eps": [0.05, 0.2], "reference": 0.2},
     "attack": {"options": {"steps": 4, "restarts": 2}},
     "defence": {"name": "none"},
     "noise": {
@@ -34,7 +37,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("device") / "run"
-    return folder, bench.assess(bench.parse(SMALL), folder, workers=1)
+    with in_place():
+        return folder, bench.assess(bench.parse(SMALL), folder)
 
 
 def test_results_describe_the_device(run):
@@ -130,11 +134,13 @@ def test_a_device_too_small_is_refused_before_anything_runs(model, tmp_path):
 
 
 def test_hybrids_and_amplitudes_run_on_a_device(tmp_path):
-    brief = SMALL | {"seeds": 1, "threat": {"eps": [0.05]}}
-    hybrid = bench.assess(
-        bench.parse(brief | {"model": {"name": "hybrid"}}), tmp_path / "hybrid", workers=1
-    )
+    brief = SMALL | {"seeds": 1, "threat": {"eps": [0.2], "reference": 0.2}}
+    with in_place():
+        hybrid = bench.assess(
+            bench.parse(brief | {"model": {"name": "hybrid"}}), tmp_path / "hybrid"
+        )
     assert hybrid.entrants[0].on_device.robust[0].robust.inputs == 20
     image = {"data": {"name": "digits", "features": 16, "train_size": 40, "test_size": 20}}
-    amplitude = bench.assess(bench.parse(brief | image), tmp_path / "image", workers=1)
+    with in_place():
+        amplitude = bench.assess(bench.parse(brief | image), tmp_path / "image")
     assert len(amplitude.device.layout) == 4

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from in_place import in_place
 from robustq import bench, stats
 from robustq.attacks import run_attack
 from robustq.bench.stages import bits
@@ -18,6 +19,8 @@ from robustq.models import load
 from robustq.models.catalogue import MODELS
 from robustq.report import render_transfer, transfer_table
 from robustq.seeding import torch_generator
+
+pytestmark = pytest.mark.xdist_group("transfer-matrix")
 
 SMALL = {
     "title": "A <script>alert(1)</script> title",
@@ -35,7 +38,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "first"
-    return folder, bench.transfer(bench.parse(SMALL), folder, workers=1)
+    with in_place():
+        return folder, bench.transfer(bench.parse(SMALL), folder)
 
 
 def test_every_source_meets_every_target(run):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from in_place import in_place
 from robustq import bench
 from robustq.bench.uncertainty_table import (
     Answers,
@@ -14,6 +15,8 @@ from robustq.bench.uncertainty_table import (
 )
 from robustq.bench.unit import read_stage
 from robustq.errors import DataError, SpecError
+
+pytestmark = pytest.mark.xdist_group("uncertainty-table")
 
 PLAN = Plan(alpha=0.1, share=0.1, repeats=10, confidence=0.95, classes=("a", "b"))
 
@@ -100,7 +103,8 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("doubt") / "run"
-    return folder, bench.assess(bench.parse(SMALL), folder, workers=1)
+    with in_place():
+        return folder, bench.assess(bench.parse(SMALL), folder)
 
 
 def test_every_entrant_of_an_assessment_has_them(run):

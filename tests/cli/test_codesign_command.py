@@ -10,16 +10,17 @@ import time
 
 import pytest
 
+import commands
 from codesign_specs import small
+from in_place import in_place
+
+pytestmark = pytest.mark.xdist_group("codesign")
 
 COMMAND = [sys.executable, "-m", "robustq", "codesign"]
 
 
 def robustq(*arguments, cwd):
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, check=False, timeout=300,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    return commands.robustq("codesign", *arguments, cwd=cwd, COLUMNS="200")
 
 
 def toml(content, prefix=""):
@@ -83,7 +84,8 @@ def test_a_killed_search_loses_at_most_what_was_running(folder, codesign_run):
     assert not (folder / "killed/codesign.json").exists()
     # the finals are the slow part and come after the search: those of the whole run are put there
     (folder / "killed/finals").symlink_to(codesign_run[0] / "finals")
-    again = robustq(*arguments, cwd=folder)
+    with in_place():
+        again = robustq(*arguments, cwd=folder)
     assert again.returncode == 0, again.stderr
     assert "architectures tried" in again.stdout
     assert "results: killed/codesign.json" in again.stderr

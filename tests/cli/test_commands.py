@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a real process, its output, its exit code."""
+"""The command line as a user meets it: its output, its exit code; in real processes where those matter."""
 
 import json
 import os
@@ -9,10 +9,14 @@ import time
 
 import pytest
 
+from commands import robustq
+from in_place import in_place
 from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.certificates import CertificateSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
+
+pytestmark = pytest.mark.xdist_group("commands")
 
 SPEC = """
 seeds = 1
@@ -25,7 +29,8 @@ layers = 1
 [training]
 epochs = 3
 [threat]
-eps = [0.05]
+eps = [0.2]
+reference = 0.2
 [attack.options]
 steps = 3
 restarts = 1
@@ -39,10 +44,11 @@ names = ["logistic"]
 """
 
 
-def robustq(*arguments, cwd=None, **environment):
+def process(*arguments, cwd=None):
+    """The same as :func:`robustq` in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "robustq", *arguments], capture_output=True, text=True, cwd=cwd,
-        env={**os.environ, "COLUMNS": "160", **environment}, timeout=300, check=False,
+        env={**os.environ, "COLUMNS": "160"}, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -51,7 +57,7 @@ def folder(tmp_path_factory):
     """A run and a model, made once by the commands themselves."""
     path = tmp_path_factory.mktemp("cli")
     (path / "spec.toml").write_text(SPEC)
-    run = robustq("assess", "spec.toml", "--out", "run", "--json", cwd=path)
+    run = process("assess", "spec.toml", "--out", "run", "--json", "--workers", "1", cwd=path)
     assert run.returncode == 0, run.stderr
     (path / "printed.json").write_text(run.stdout)
     trained = robustq("train", "spec.toml", "--out", "model", "--json", cwd=path)
@@ -121,10 +127,17 @@ def test_audit_of_a_run_from_before_the_audit(folder):
 
 
 def test_transfer_prints_what_it_writes(folder):
-    done = robustq(
-        "transfer", "spec.toml", "--models", "qnn,logistic", "--workers", "1", "--out", "matrix",
-        "--json", cwd=folder,
-    )  # fmt: skip
+    with in_place():
+        done = robustq(
+            "transfer",
+            "spec.toml",
+            "--models",
+            "qnn,logistic",
+            "--out",
+            "matrix",
+            "--json",
+            cwd=folder,
+        )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((folder / "matrix/transfer.json").read_text())
     assert "Whose adversarial inputs fool whom" in (folder / "matrix/transfer.html").read_text()
@@ -156,17 +169,10 @@ def test_attack_a_saved_model(folder):
 
 def test_assess_on_a_device_and_show_it(folder):
     Device.bundled("manila").drifted("t1-drop").save(folder / "today.json")
-    done = robustq(
-        "assess",
-        "spec.toml",
-        "--device",
-        "today.json",
-        "--out",
-        "on-device",
-        "--workers",
-        "1",
-        cwd=folder,
-    )
+    with in_place():
+        done = robustq(
+            "assess", "spec.toml", "--device", "today.json", "--out", "on-device", cwd=folder
+        )
     assert done.returncode == 0, done.stderr
     assert "On manila, calibrated 2024-05-27" in done.stdout
     assert 'id="device"' in (folder / "on-device/report.html").read_text()
@@ -239,7 +245,8 @@ def test_poison_the_training_data(folder):
 def test_doctor_and_version():
     found = json.loads(robustq("doctor", "--json").stdout)
     assert {"robustq", "torch", "engine", "threads", "gpu"} <= set(found)
-    assert robustq("--version").stdout.strip() == found["robustq"]
+    version = robustq("--version")
+    assert (version.returncode, version.stdout.strip()) == (0, found["robustq"])
 
 
 @pytest.mark.parametrize(
@@ -330,6 +337,14 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert message in " ".join(wrong.stderr.split())
     assert wrong.stdout == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_process_answers_as_main_does(tmp_path):
+    """One of the refusals above in a process of its own: the same line, the same exit code, no more."""
+    asked = ("assess", "--data", "iris", "--classes", "setosa,tulip")
+    told, expected = process(*asked, cwd=tmp_path), robustq(*asked, cwd=tmp_path)
+    assert (told.returncode, told.stdout, told.stderr) == (2, "", expected.stderr)
+    assert len(told.stderr.strip().splitlines()) == 1
 
 
 # Downloads fail at once instead of being tried: a proxy nobody listens at.

@@ -6,12 +6,15 @@ import shutil
 
 import pytest
 
+from in_place import in_place
 from robustq import bench
 from robustq.audit import AUDITS, Evidence
 from robustq.bench import read_results
 from robustq.bench.results import RaisedFlag
 from robustq.report import render, summary, write_report
 from robustq.report.pictures import difference_png, grey_png
+
+pytestmark = pytest.mark.xdist_group("page")
 
 SPEC = {
     "title": "A <script>alert(1)</script> title",
@@ -29,7 +32,8 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return bench.assess(bench.parse(SPEC), tmp_path_factory.mktemp("run") / "r")
+    with in_place():
+        return bench.assess(bench.parse(SPEC), tmp_path_factory.mktemp("run") / "r")
 
 
 @pytest.fixture(scope="module")
