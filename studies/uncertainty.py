@@ -1,6 +1,6 @@
 """What a quantum classifier's doubt is worth: calibration, detection of attacks, abstention.
 
-    python -m studies.uncertainty [--part calibration] [--part detection] [--part abstention] [--part choice]
+    python -m studies.uncertainty [--part calibration] [--part abstention] ...
 
 trains the models, prints the tables and writes them into docs/uncertainty.md. ``EXPLORED`` is what was looked at
 while methods were chosen, so its figures are too good; ``CONFIRMED`` was fixed before it was run, on digits or
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -504,17 +504,16 @@ def removed(level: str, score: str, found: list[tuple[float, float]]) -> dict[st
     }  # fmt: skip
 
 
-def twice(measure: Callable[[Plan], Iterator[tuple[str, Table]]]) -> Iterator[tuple[str, Table]]:
-    """What confirms, then what was explored before."""
-    for plan in (CONFIRMED, EXPLORED):
-        yield from measure(plan)
-
-
-PARTS: Mapping[str, Callable[[], Iterator[tuple[str, Table]]]] = {
-    "calibration": partial(twice, calibration),
-    "detection": partial(twice, detection),
-    "abstention": partial(twice, abstention),
+Tables = Iterator[tuple[str, Table]]
+PARTS: Mapping[str, Callable[[], Tables]] = {
+    "calibration": lambda: calibration(replace(CONFIRMED, digits=CONFIRMED.digits[:1])),
+    "abstention": lambda: abstention(CONFIRMED),
     "choice": chosen,
+    "detection": lambda: detection(CONFIRMED),
+    "calibration-again": lambda: calibration(replace(CONFIRMED, digits=CONFIRMED.digits[1:])),
+    "calibration-explored": lambda: calibration(EXPLORED),
+    "abstention-explored": lambda: abstention(EXPLORED),
+    "detection-explored": lambda: detection(EXPLORED),
 }
 
 
@@ -528,8 +527,9 @@ def main() -> None:
         for title, lines in PARTS[part]():
             tables.append(markdown(title, lines))
             Console().print(tables[-1], markup=False, soft_wrap=True)
-        text = inject(PAGE.read_text(encoding="utf-8"), "\n\n".join(tables), f"uncertainty-{part}")
-        write_atomically(PAGE, text.encode())
+            text = "\n\n".join(tables)
+            page = inject(PAGE.read_text(encoding="utf-8"), text, f"uncertainty-{part}")
+            write_atomically(PAGE, page.encode())
 
 
 if __name__ == "__main__":
