@@ -133,7 +133,10 @@ FAMILIES = {
     "probe": 2,
     "r2l": 3,
 }  # labels; of the fourth, u2r, there are 11 rows to train on
-VALIDATION, FRESH = (40, 41, 42), tuple(range(30, 35))
+VALIDATION, FRESH = (40, 41), tuple(range(30, 35))
+CANDIDATES = (
+    *EXPLORED.scores, "neighbours", "energy + Mahalanobis", "energy + neighbours", "confidence + neighbours",
+)  # fmt: skip
 
 
 def mnist_four(digits: Digits, train: int = TRAIN) -> Data:
@@ -409,6 +412,35 @@ def abstention(plan: Plan) -> Iterator[tuple[str, Table]]:
     yield f"{title} ({plan.status})", [removed(*key, found) for key, found in outcomes.items()]
 
 
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Rows as an ensemble answers them: members' logits, and logarithmic distances to each class ``(rows, 2)``."""
+
+    members: Tensor
+    apart: Mapping[str, Array]
+
+    @property
+    def answer(self) -> NDArray[np.int64]:
+        """The class answered, ``(rows,)``."""
+        found: NDArray[np.int64] = mixture(self.members).argmax(1).numpy()
+        return found
+
+    def doubt(self, name: str) -> Array:
+        """A score of the logits, or the distance to the class that is answered."""
+        if name in SCORES:
+            found: Array = SCORES[name](self.members).double().numpy()
+            return found
+        return self.apart[name][np.arange(len(self.answer)), self.answer]
+
+
+def combined(name: str, known: Answered, asked: Answered) -> Array:
+    """One score, or the sum of several that are standardised on ``known`` rows."""
+    if "+" not in name:
+        return asked.doubt(name)
+    parts = [(known.doubt(part), asked.doubt(part)) for part in name.split(" + ")]
+    return np.sum([(new - old.mean()) / old.std() for old, new in parts], 0)
+
+
 def withheld(
     data: Data, plan: Plan, seed: int, size: int = 3
 ) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
@@ -416,23 +448,21 @@ def withheld(
     draws = torch_generator(seed, "fit")
     kept, held = hold_back(data.y, 0.2, draws)
     trainer = connections(seed)
-    posterior = Ensemble(size).fit(trainer, data.x[kept], data.y[kept], generator=draws)
-    with torch.no_grad():
-        benign = data.x[held][data.y[held] == 0]
-        lead = posterior.freeze()(benign).diff(dim=1)[:, 0].double().numpy()
-        found = posterior.freeze().members(data.x_test)
+    model = Ensemble(size).fit(trainer, data.x[kept], data.y[kept], generator=draws).freeze()
+    y, found, apart = data.y[held], [], []
+    for x in (data.x[held], data.x_test):
+        with torch.no_grad():
+            found.append(model.members(x))
+        apart.append(distances(data, kept, x))
+    lead = mixture(found[0])[y == 0].diff(dim=1)[:, 0].double().numpy()
     for rate in plan.alarms:
         level = 0.0 if rate is None else float(np.quantile(lead, 1 - rate))
-        shifted = found - torch.tensor([0.0, level])
-        answer = mixture(shifted).argmax(1)
-        wrong = (answer != data.y_test).numpy()
+        shift = torch.tensor([0.0, level])
+        known, asked = (Answered(m - shift, far) for m, far in zip(found, apart, strict=True))
+        wrong = asked.answer != data.y_test.numpy()
         for name in plan.scores:
-            by = SCORES.get(name)
-            doubt = nearest(data, answer) if by is None else by(shifted).double().numpy()
-            yield (
-                (alarm_named(rate), name),
-                (float(wrong.mean()), errors_removed(doubt, wrong, 0.1)),
-            )
+            gone = errors_removed(combined(name, known, asked), wrong, 0.1)
+            yield (alarm_named(rate), name), (float(wrong.mean()), gone)
 
 
 Outcome = tuple[str, str, str, float, float]  # family, alarm, score, error rate, share removed
@@ -458,7 +488,7 @@ def left_out(plan: Plan) -> Iterator[Outcome]:
 
 def chosen() -> Iterator[tuple[str, Table]]:
     """What the explored alarms and scores do where a family was left out, and the best of them on new seeds."""
-    found, lines = list(left_out(EXPLORED)), []
+    found, lines = list(left_out(replace(EXPLORED, scores=CANDIDATES))), []
     for alarm, score in dict.fromkeys((one[1], one[2]) for one in found):
         mine = [one for one in found if one[1:3] == (alarm, score)]
         each = {n: 100 * float(np.mean([one[4] for one in mine if one[0] == n])) for n in FAMILIES}
@@ -481,16 +511,18 @@ def alarm_named(rate: float | None) -> str:
     return "even odds" if rate is None else f"{100 * rate:.0f} % false alarms"
 
 
-def nearest(data: Data, answer: Tensor) -> Array:
-    """Squared Mahalanobis distance of each test row to the class answered, under that class's covariance."""
+def distances(data: Data, kept: Tensor, x: Tensor) -> dict[str, Array]:
+    """Logarithms of Mahalanobis' distance, and of that to the fifth nearest row trained on; ``(rows, 2)`` each."""
     from sklearn.covariance import LedoitWolf
+    from sklearn.neighbors import NearestNeighbors
 
-    x, rows = data.x_test.double().numpy(), []
+    asked, gaussian, fifth = x.double().numpy(), [], []
     for c in (0, 1):
-        fitted = LedoitWolf().fit(data.x[data.y == c].double().numpy())
-        rows.append(fitted.mahalanobis(x))
-    found: Array = np.stack(rows, 1)[np.arange(len(x)), answer.numpy()]
-    return found
+        gaussian.append(LedoitWolf().fit(data.x[data.y == c].double().numpy()).mahalanobis(asked))
+        near = NearestNeighbors(n_neighbors=5).fit(data.x[kept][data.y[kept] == c].double().numpy())
+        fifth.append(near.kneighbors(asked)[0][:, -1])
+    pairs = {"Mahalanobis": gaussian, "neighbours": fifth}
+    return {name: np.log(np.stack(far, 1) + 1e-12) for name, far in pairs.items()}
 
 
 def removed(level: str, score: str, found: list[tuple[float, float]]) -> dict[str, str]:
