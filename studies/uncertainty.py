@@ -437,8 +437,11 @@ def combined(name: str, known: Answered, asked: Answered) -> Array:
     """One score, or the sum of several that are standardised on ``known`` rows."""
     if "+" not in name:
         return asked.doubt(name)
-    parts = [(known.doubt(part), asked.doubt(part)) for part in name.split(" + ")]
-    return np.sum([(new - old.mean()) / old.std() for old, new in parts], 0)
+    total = np.zeros(len(asked.answer))
+    for part in name.split(" + "):
+        old = known.doubt(part)
+        total += (asked.doubt(part) - old.mean()) / old.std()
+    return total
 
 
 def withheld(
