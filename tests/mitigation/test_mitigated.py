@@ -27,6 +27,12 @@ from trained_models import trained
 MANILA = Device.bundled("manila")
 NAMES = [name for name in MITIGATIONS if name != "symmetry"] + [n for n in USUAL if "+" in n]
 
+OPTIONS = {
+    "forest": {"circuits": 60},
+    "mlp": {"circuits": 60},
+    "partial-correction": {"logical": 1e-3},
+}
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -43,7 +49,7 @@ def _net(model, technique, **options):
 def test_every_technique_answers_trains_freezes_and_draws(name, model, generator):
     """Frozen or not it is the same function; its gradients are those of differences; shots scatter around it."""
     x = model[1][:6].clone().requires_grad_()
-    net = _net(model, build(name, {"forest": {"circuits": 60}, "mlp": {"circuits": 60}}))
+    net = _net(model, build(name, OPTIONS))
     assert isinstance(net, Classifier)
     assert isinstance(net, QuantumClassifier)
     logits = net(x)

@@ -47,7 +47,7 @@ def mitigated(
             advance(name, done, len(techniques))
         rows.append({"name": name, "technique": str(technique)})
         try:
-            net = _net(model, fit, technique, data, spec, (seed, "mitigation", name))
+            net = _net(model, fit, device, technique, data, spec, (seed, "mitigation", name))
         except RobustQError as failure:
             rows[-1]["refused"] = str(failure)
             continue
@@ -60,6 +60,7 @@ def mitigated(
 def _net(
     model: Quantum,
     fit: Mapped,
+    device: Device,
     technique: Technique,
     data: Dataset,
     spec: Spec,
@@ -68,7 +69,13 @@ def _net(
     inputs = data.tensors("train")[0][:LEARNT_FROM]
     stream = torch_generator(spec.seed, *path, "learn")
     return MitigatedNet(
-        model, fit, technique, inputs=inputs, generator=stream, shots=spec.noise.shots
+        model,
+        fit,
+        technique,
+        inputs=inputs,
+        generator=stream,
+        shots=spec.noise.shots,
+        device=device,
     )
 
 

@@ -1,6 +1,7 @@
 """Error mitigation: what one would have read without noise, estimated from what one can run."""
 
 from robustq.mitigation.cdr import CDR
+from robustq.mitigation.correction.technique import PartialCorrection
 from robustq.mitigation.distillation import VirtualDistillation
 from robustq.mitigation.learned import Learned
 from robustq.mitigation.mitigated import MitigatedNet
@@ -9,14 +10,18 @@ from robustq.mitigation.plan import Plan, Problem, Run, Technique, Unmitigated
 from robustq.mitigation.readout import ReadoutHistogram, ReadoutInversion
 from robustq.mitigation.stack import Stack
 from robustq.mitigation.symmetry import SymmetryVerification
+from robustq.mitigation.waiting import Decoupling, Idle
 from robustq.mitigation.zne import ZNE
 
 __all__ = [
     "CDR",
     "PEC",
     "ZNE",
+    "Decoupling",
+    "Idle",
     "Learned",
     "MitigatedNet",
+    "PartialCorrection",
     "Plan",
     "Problem",
     "ReadoutHistogram",

@@ -1,17 +1,21 @@
 """The techniques of mitigation that a specification can name: one line each.
 
 Names joined by ``+`` are stacked: ``readout+zne`` inverts read-out error, then extrapolates. ``needs`` says what a
-technique must know or have: *calibration* (the noise's numbers), *training* (circuits run to learn), *copies*.
+technique must know or have: *calibration* (the noise's numbers), *durations*, *training* (circuits run to learn),
+*copies*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from robustq.catalogue import Entry, resolve
+from robustq.errors import SpecError
 from robustq.mitigation.cdr import CDR
+from robustq.mitigation.correction.technique import PartialCorrection
 from robustq.mitigation.distillation import VirtualDistillation
 from robustq.mitigation.learned import Learned
 from robustq.mitigation.pec import PEC
@@ -19,6 +23,7 @@ from robustq.mitigation.plan import Technique, Unmitigated
 from robustq.mitigation.readout import ReadoutHistogram, ReadoutInversion
 from robustq.mitigation.stack import Stack
 from robustq.mitigation.symmetry import SymmetryVerification
+from robustq.mitigation.waiting import Decoupling, Idle
 from robustq.mitigation.zne import ZNE
 
 MITIGATIONS: Mapping[str, Entry] = {
@@ -48,6 +53,12 @@ MITIGATIONS: Mapping[str, Entry] = {
                         "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)", {"needs": "training"}),
     "symmetry": Entry(SymmetryVerification, "what left the symmetry's sector is taken out",
                       "Bonet-Monroig et al., PRA 98, 062339 (2018)", {"needs": "a symmetry"}),
+    "idle": Entry(Idle, "waits modelled, nothing done in them: what decoupling is compared with", "-",
+                  {"needs": "durations"}),
+    "decoupling": Entry(Decoupling, "pulses in modelled waits; compare with idle, not with none",
+                        "Viola, Knill & Lloyd, PRL 82, 2417 (1999)", {"needs": "durations"}),
+    "partial-correction": Entry(PartialCorrection, "two-qubit Clifford gates error-corrected, at a rate given",
+                                "Kang et al., arXiv:2507.18954", {"needs": "a logical rate, patches"}),
 }  # fmt: skip
 
 USUAL = (
@@ -68,12 +79,17 @@ def build(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> 
         options: for each single name, what its builder takes.
 
     Raises:
-        SpecError: on an unknown name, or on an order that cannot be.
+        SpecError: on an unknown name, an option that is missing, or an order that cannot be.
 
     >>> print(build("readout+zne", {"zne": {"scales": [1.0, 2.0]}}))
     read-out inversion + zne, local, richardson at 1, 2
     """
     first, _, rest = name.partition("+")
     given = dict((options or {}).get(first, {}))
-    technique: Technique = resolve("mitigation", first, MITIGATIONS).make(**given)
+    entry = resolve("mitigation", first, MITIGATIONS)
+    wanted = signature(entry.make).parameters.values()
+    missing = [p.name for p in wanted if p.default is p.empty and p.name not in given]
+    if missing:
+        raise SpecError(f"mitigation {first!r}: expected the option {missing[0]!r}, got none")
+    technique: Technique = entry.make(**given)
     return Stack(technique, build(rest, options)) if rest else technique

@@ -29,6 +29,7 @@ class MitigatedNet(nn.Module):
         inputs: inputs like those to come, ``(rows, features)``, for techniques that learn.
         generator: the technique's randomness.
         shots: in the circuits that are run to learn; None for exact expectations.
+        device: of a fit, for techniques that need its clock (decoupling).
 
     Raises:
         RobustQError: if the technique does not apply.
@@ -53,6 +54,7 @@ class MitigatedNet(nn.Module):
         inputs: Tensor,
         generator: torch.Generator,
         shots: int | None = None,
+        device: Device | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(model, TamperableClassifier):
@@ -61,11 +63,15 @@ class MitigatedNet(nn.Module):
             )
         self.model: Any = model
         self.technique = technique
+        if isinstance(noise, Device):
+            device = noise
+            noise = mapped(model.circuit, model.observables, device)
         with torch.no_grad():
             seen = model.encoder_inputs(inputs)
             problem = Problem(
-                run_of(model, noise), model.angles.detach().to(seen.dtype), seen, generator, shots
-            )
+                run_of(model, noise), model.angles.detach().to(seen.dtype), seen, generator, shots,
+                fit=noise if isinstance(noise, Mapped) else None, device=device,
+            )  # fmt: skip
             self.plan: Plan = technique.plan(problem)
 
     def forward(self, x: Tensor) -> Tensor:

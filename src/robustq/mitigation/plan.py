@@ -19,7 +19,7 @@ from robustq import engine
 from robustq.circuits import Circuit, Observable
 from robustq.errors import DataError
 from robustq.mitigation.signed import signed_means
-from robustq.noise import Mapped, NoiseModel
+from robustq.noise import Device, Mapped, NoiseModel
 
 NOISELESS = NoiseModel()
 
@@ -151,6 +151,8 @@ class Problem:
             learn; its own features.
         generator: all of a technique's randomness.
         shots: in every circuit that is run to learn; None for exact expectations.
+        fit: the circuit as it was fitted, before any technique changed it, for those that need a clock.
+        device: what it was fitted to, likewise.
     """
 
     run: Run
@@ -158,6 +160,8 @@ class Problem:
     inputs: Tensor
     generator: torch.Generator
     shots: int | None = None
+    fit: Mapped | None = None
+    device: Device | None = None
 
 
 @dataclass(frozen=True, eq=False)
