@@ -82,7 +82,7 @@ class Setting:
     batch: int = 64
     memory_shots: int = 100_000
     shots: int = 1000
-    trained: tuple[float, ...] = (0.01, 0.03)
+    trained: tuple[float, ...] = (0.003, 0.01, 0.03)
 
 
 @dataclass(frozen=True)
@@ -250,9 +250,11 @@ def noiseless_lines(setting: Setting, code: Sampled) -> Iterator[dict[str, str]]
 
 def noisy_lines(setting: Setting, code: Sampled) -> Iterator[dict[str, str]]:
     """Models trained under the noise that they are then judged under."""
-    for name in (NONE, IDEAL):
+    for name in (NONE, PARTIAL, IDEAL):
         for p in setting.trained:
-            noise = schemes(code, p)[name]
+            noise = schemes(code, p).get(name)
+            if noise is None:
+                continue
             found = [
                 judged(setting, trained(setting, noise, seed), noise, seed)
                 for seed in setting.seeds
