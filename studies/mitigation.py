@@ -361,19 +361,20 @@ def cancellation_lines() -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Data and the device that its models run on."""
+    """Data, the device that its models run on, and for how long they are trained."""
 
     data: str
     device: str
+    epochs: int
 
     def spec(self) -> bench.Spec:
         """Small models, every usual technique, waits with and without decoupling."""
         asked = bench.parse({
             "data": {"name": self.data, "features": 4},
             "model": {"options": {"layers": 2}},
-            "training": {"epochs": 15},
+            "training": {"epochs": self.epochs},
             "noise": {"device": self.device, "drift": []},
-            "mitigation": {"names": [*USUAL, "idle", "decoupling"], "inputs": 60},
+            "mitigation": {"names": [*USUAL, "idle", "decoupling"], "inputs": 100},
             "certificate": {"name": "vacuous"},
             "defence": {"name": "none"},
         })  # fmt: skip
@@ -381,11 +382,11 @@ class Classifier:
 
 
 CLASSIFIERS = (
-    Classifier("breast-cancer", "manila"),
-    Classifier("breast-cancer", "melbourne"),
-    Classifier("iris", "guadalupe"),
+    Classifier("breast-cancer", "manila", 15),
+    Classifier("breast-cancer", "melbourne", 15),
+    Classifier("iris", "guadalupe", 80),
 )
-SEEDS = 5
+SEEDS = 10  # fewer leave intervals that say nothing
 
 
 def raw(asked: Classifier) -> list[dict[str, Any]]:
