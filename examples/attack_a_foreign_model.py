@@ -47,13 +47,15 @@ def main() -> None:
         model = build()
         train(model, x[:400], y[:400])
         result = run_attack(
-            QuantumAutoAttack(), model.eval(), x[400:], y[400:], Linf(0.05, box=(0.0, 1.0)),
+            QuantumAutoAttack(),
+            model.eval(),
+            x[400:],
+            y[400:],
+            Linf(0.05, box=(0.0, 1.0)),
             generator=torch.Generator().manual_seed(0),
-        )  # fmt: skip
-        clean, robust = result.correct.float().mean(), result.robust.float().mean()
-        print(
-            f"{build.__name__}: clean {clean:.1%}, robust {robust:.1%} ({result.queries} queries)"
         )
+        clean, robust = result.correct.float().mean(), result.robust.float().mean()
+        print(f"{build.__name__}: clean {clean:.1%}, robust {robust:.1%} ({result.queries} queries)")
 
 
 if __name__ == "__main__":

@@ -21,16 +21,10 @@ def main() -> None:
     print(to_text(circuit))
 
     for defence in (None, AdversarialTraining(PGD(steps=5, restarts=1), threat)):
-        model = robustq.models.QuantumNet(
-            circuit, per_qubit_z(2, 6), generator=torch_generator(0, "init")
-        )
+        model = robustq.models.QuantumNet(circuit, per_qubit_z(2, 6), generator=torch_generator(0, "init"))
         plan = robustq.Training(epochs=15)
-        robustq.fit(
-            model, x, y, generator=torch_generator(0, "fit"), training=plan, defence=defence
-        )
-        result = robustq.run_attack(
-            PGD(), model, x_test, y_test, threat, generator=torch_generator(0, "attack")
-        )
+        robustq.fit(model, x, y, generator=torch_generator(0, "fit"), training=plan, defence=defence)
+        result = robustq.run_attack(PGD(), model, x_test, y_test, threat, generator=torch_generator(0, "attack"))
         noisy = model.freeze(NoiseModel.uniform(gate_error=0.01, readout_error=0.02))
         print(
             f"{defence or 'undefended'}: clean {result.correct.double().mean():.3f}, "

@@ -116,9 +116,7 @@ def _others(table: Mapping[str, Any]) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m perf",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m perf", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("subject", choices=[*SUBJECTS, "all", "page", *ATTACKS, CERTIFICATES])
     parser.add_argument("--qubits", type=_positive, help="one size instead of the subject's own")
@@ -131,12 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         choices=[*_others(PEERS), *_others(LIBRARIES)],
-        help=f"only these peers, of {', '.join(_others(PEERS))}, "
-        f"or for attacks of {', '.join(_others(LIBRARIES))}",
+        help=f"only these peers, of {', '.join(_others(PEERS))}, or for attacks of {', '.join(_others(LIBRARIES))}",
     )
-    parser.add_argument(
-        "--limit-s", type=float, default=240.0, help="seconds a contender may use on one workload"
-    )
+    parser.add_argument("--limit-s", type=float, default=240.0, help="seconds a contender may use on one workload")
     parser.add_argument("--json", metavar="FILE", help="write results as JSON; - prints them")
     parser.add_argument("--page", type=Path, help="instead of the page of the documentation")
     return parser

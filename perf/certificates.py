@@ -160,9 +160,7 @@ def measure(name: str, qubits: int, inputs: int, repeats: int) -> Row:
         start = time.perf_counter()
         model = subject.frozen(net)
         ready = time.perf_counter() - start
-        found = certify(
-            certifier, model, x, y, subject.threat, generator=torch.Generator(), chunk=inputs
-        )
+        found = certify(certifier, model, x, y, subject.threat, generator=torch.Generator(), chunk=inputs)
         return 1000 * (ready + found.preparation), found
 
     before, start = memory_mib("VmRSS"), time.perf_counter()
@@ -203,9 +201,7 @@ def run(options: Options, *, store: str | None, picture: Path | None) -> str:
     if drawn:
         (picture or FIGURE).write_text(figure(drawn), encoding="utf-8")
     if picture is None:
-        PAGE.write_text(
-            inject(PAGE.read_text(encoding="utf-8"), text, "certificates"), encoding="utf-8"
-        )
+        PAGE.write_text(inject(PAGE.read_text(encoding="utf-8"), text, "certificates"), encoding="utf-8")
     return text
 
 
@@ -214,11 +210,7 @@ def markdown(results: dict[str, Any]) -> str:
     rows: list[Row] = results["rows"]
     parts = [machine_line(results["machine"])]
     for name in dict.fromkeys(row["certificate"] for row in rows):
-        lines = [
-            {k: v for k, v in r.items() if k != "certificate"}
-            for r in rows
-            if r["certificate"] == name
-        ]
+        lines = [{k: v for k, v in r.items() if k != "certificate"} for r in rows if r["certificate"] == name]
         parts.append(f"### {name}\n\n{table(lines)}")
     return "\n\n".join(parts) + "\n"
 

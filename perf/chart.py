@@ -29,17 +29,14 @@ def figure(panels: Mapping[str, Series]) -> str:
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(names)}
     placed = [
-        f'<g transform="translate({WIDTH * (k % 2)},{HEIGHT * (k // 2)})">'
-        f"{panel(title, series, colours)}</g>"
+        f'<g transform="translate({WIDTH * (k % 2)},{HEIGHT * (k // 2)})">{panel(title, series, colours)}</g>'
         for k, (title, series) in enumerate(panels.items())
     ]
     size = f'width="{2 * WIDTH}" height="{HEIGHT * rows}"'
     view = f'viewBox="0 0 {2 * WIDTH} {HEIGHT * rows}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} font-family="sans-serif" '
-        'font-size="11"><rect width="100%" height="100%" fill="white"/>\n'
-        + "\n".join(placed)
-        + "\n</svg>\n"
+        'font-size="11"><rect width="100%" height="100%" fill="white"/>\n' + "\n".join(placed) + "\n</svg>\n"
     )
 
 
@@ -59,10 +56,7 @@ def panel(title: str, series: Series, colours: Mapping[str, str]) -> str:
     def down(t: float) -> float:
         return bottom - (bottom - TOP) * (math.log10(t) - low) / (high - low)
 
-    parts = [
-        _text(LEFT, 20, title, weight="bold"),
-        _text((LEFT + right) / 2 - 16, HEIGHT - 8, "qubits"),
-    ]
+    parts = [_text(LEFT, 20, title, weight="bold"), _text((LEFT + right) / 2 - 16, HEIGHT - 8, "qubits")]
     parts += [_text(across(n) - 3, bottom + 16, str(n)) for n in sizes]
     for power in range(low, high + 1):
         y = down(10.0**power)
@@ -81,8 +75,6 @@ def _line(places: Sequence[tuple[float, float]], colour: str) -> str:
     return f'<g stroke="{colour}" fill="{colour}"><path d="{path}" fill="none"/>{dots}</g>'
 
 
-def _text(
-    x: float, y: float, words: str, *, colour: str = "#24292f", weight: str = "normal"
-) -> str:
+def _text(x: float, y: float, words: str, *, colour: str = "#24292f", weight: str = "normal") -> str:
     style = f'fill="{colour}" font-weight="{weight}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(words)}</text>'

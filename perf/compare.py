@@ -129,9 +129,7 @@ def reference(work: Workload) -> Answer:
 
 def check(name: str, answer: Answer, expected: Answer) -> None:
     """Raise unless loss and gradients agree to 1e-3 of the largest entry."""
-    for what, mine, theirs in zip(
-        ("loss", "input gradient", "parameter gradient"), expected, answer, strict=True
-    ):
+    for what, mine, theirs in zip(("loss", "input gradient", "parameter gradient"), expected, answer, strict=True):
         if mine is None or theirs is None:
             continue
         a, b = np.asarray(mine), np.asarray(theirs)

@@ -25,12 +25,7 @@ def kernel(options: Options) -> list[Row]:
 
 
 def _row(work: Workload, repeats: int) -> Row:
-    head: Row = {
-        "subject": "kernel",
-        "qubits": work.qubits,
-        "layers": work.layers,
-        "batch": work.batch,
-    }
+    head: Row = {"subject": "kernel", "qubits": work.qubits, "layers": work.layers, "batch": work.batch}
     if find_spec(MODULE) is None:
         return head | {"note": f"{MODULE} is not there"}
     fidelity_kernel = import_module(MODULE).fidelity_kernel

@@ -16,9 +16,17 @@ import torch
 from robustq.engine import native
 
 DISTRIBUTIONS = (
-    "torch", "numpy", "pennylane", "pennylane-lightning", "jax", "jaxlib",
-    "tensorcircuit-ng", "qulacs", "qiskit", "qiskit-aer",
-)  # fmt: skip
+    "torch",
+    "numpy",
+    "pennylane",
+    "pennylane-lightning",
+    "jax",
+    "jaxlib",
+    "tensorcircuit-ng",
+    "qulacs",
+    "qiskit",
+    "qiskit-aer",
+)
 
 
 def machine(distributions: Sequence[str] = DISTRIBUTIONS) -> dict[str, Any]:

@@ -38,6 +38,4 @@ class Options:
     def contenders(self, *, noisy: bool) -> list[str]:
         """Ours and the chosen peers, those that can take part."""
         chosen = self.against or tuple(PEERS)
-        return [OURS] + [
-            name for name in chosen if name != OURS and (PEERS[name].noisy or not noisy)
-        ]
+        return [OURS] + [name for name in chosen if name != OURS and (PEERS[name].noisy or not noisy)]

@@ -34,9 +34,7 @@ def markdown(results: dict[str, Any]) -> str:
         parts.append("### Targets\n\n" + table(list(results["targets"])))
     for subject in dict.fromkeys(row["subject"] for row in rows):
         mine = [row for row in rows if row["subject"] == subject]
-        lines = (
-            [line for row in mine for line in _contenders(row)] if "contenders" in mine[0] else mine
-        )
+        lines = [line for row in mine for line in _contenders(row)] if "contenders" in mine[0] else mine
         shown = [{k: v for k, v in line.items() if k != "subject"} for line in lines]
         parts.append(f"### {subject.capitalize()}\n\n" + table(shown))
     return "\n\n".join(parts) + "\n"
@@ -88,9 +86,7 @@ def table(lines: Sequence[Row]) -> str:
         columns.append(columns.pop(columns.index("note")))
     head = " | ".join(column.replace("_", " ") for column in columns)
     body = [" | ".join(_cell(line.get(column)) for column in columns) for line in lines]
-    return "\n".join(
-        [f"| {head} |", "|---" * len(columns) + "|", *(f"| {line} |" for line in body)]
-    )
+    return "\n".join([f"| {head} |", "|---" * len(columns) + "|", *(f"| {line} |" for line in body)])
 
 
 def _cell(value: object) -> str:

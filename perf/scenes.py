@@ -111,9 +111,7 @@ class Subject:
 
 SUBJECTS: Mapping[str, Subject] = {
     "MNIST 3 or 5, QNN, amplitudes": Subject(_digits, _circuit, 0.01, linf=0.05, l2=0.5),
-    "Plus-Minus, QNN, amplitudes": Subject(
-        lambda: prepare(load("plus-minus")), _circuit, 0.01, linf=0.05, l2=0.5
-    ),
+    "Plus-Minus, QNN, amplitudes": Subject(lambda: prepare(load("plus-minus")), _circuit, 0.01, linf=0.05, l2=0.5),
     "breast cancer, QNN, angles": Subject(
         lambda: prepare(load("breast-cancer"), features=8), _circuit, 0.05, linf=0.05, l2=0.1
     ),

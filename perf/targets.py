@@ -10,11 +10,7 @@ from typing import Any
 from perf.compare import Row
 from perf.growth import AXES
 
-BETTER: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "<": operator.lt,
-}
+BETTER: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ TARGETS: Sequence[Target] = (
     Target("growth in batch, exponent", "growth", _axis("batch"), "exponent", "<=", 1.1),
     Target("growth per qubit from n = 8 to 14, fitted", "growth", _axis("qubits"), "factor", "<=", 2.3),
     Target("growth per qubit to n = 14, largest step", "growth", _axis("qubits"), "largest_step", "<=", 2.3),
-)  # fmt: skip
+)
 
 
 def judge(rows: Sequence[Row]) -> list[Row]:
@@ -81,8 +77,7 @@ def _judged(target: Target, rows: Sequence[Row]) -> Row:
     found = [
         row.get(target.field)
         for row in rows
-        if row["subject"] == target.subject
-        and all(row.get(name) == value for name, value in target.where.items())
+        if row["subject"] == target.subject and all(row.get(name) == value for name, value in target.where.items())
     ]
     measured = next((value for value in found if value is not None), None)
     return {

@@ -78,9 +78,7 @@ def classifier(seed: int = 0) -> QuantumNet:
     data = images()
     circuit = encodings.amplitude(SIDE**2)
     circuit = circuit.then(ansaetze.strongly_entangling(QUBITS, layers=LAYERS))
-    model = QuantumNet(
-        circuit, per_qubit_z(len(CLASSES), QUBITS), generator=torch_generator(seed, "init")
-    )
+    model = QuantumNet(circuit, per_qubit_z(len(CLASSES), QUBITS), generator=torch_generator(seed, "init"))
     plan = Training(epochs=6, batch_size=64, lr=0.03)
     fit(model, data.x, data.y, generator=torch_generator(seed, "fit"), training=plan)
     return model.eval().requires_grad_(False)
@@ -117,9 +115,13 @@ def fidelity_lines() -> Iterator[dict[str, str]]:
         }
     right = model(data.x_test).argmax(1) == data.y_test
     yield {
-        "target fidelity": "exact", "mean fidelity": "1", "images that reach it": "100.0 %",
-        "CNOTs an image": str(EXACT), "fewer than exact": "1x", "accuracy": percent(right),
-    }  # fmt: skip
+        "target fidelity": "exact",
+        "mean fidelity": "1",
+        "images that reach it": "100.0 %",
+        "CNOTs an image": str(EXACT),
+        "fewer than exact": "1x",
+        "accuracy": percent(right),
+    }
 
 
 def percent(flags: Tensor) -> str:
@@ -137,12 +139,7 @@ def transferred(eps: float) -> Tensor:
     data = images()
     attack = PGD(steps=3, restarts=1, loss="cross-entropy")
     found = run_attack(
-        attack,
-        convnet(),
-        data.x_test,
-        data.y_test,
-        Linf(eps, BOX),
-        generator=torch_generator(0, "cnn"),
+        attack, convnet(), data.x_test, data.y_test, Linf(eps, BOX), generator=torch_generator(0, "cnn")
     )
     return found.x_adv
 
@@ -160,24 +157,21 @@ def attack_lines(eps: float, rows: int = 60) -> Iterator[dict[str, str]]:
     data, moved = images(), transferred(eps)[:rows]
     x, y = data.x_test[:rows], data.y_test[:rows]
     # a search that does not stop at a flip: what is only just wrong there may be right here
-    problem = SearchProblem(
-        classifier().freeze(), x, y, Linf(eps, BOX), torch_generator(0, "exact")
-    )
+    problem = SearchProblem(classifier().freeze(), x, y, Linf(eps, BOX), torch_generator(0, "exact"))
     exact = problem.best(APGD(steps=60, restarts=2, loss="margin"))
     for name, layers in ENCODERS.items():
         model = guarded(layers)
         with torch.no_grad():
             line = {
-                "encoder": name, "clean": percent(model(x).argmax(1) == y),
+                "encoder": name,
+                "clean": percent(model(x).argmax(1) == y),
                 "transferred from a ConvNet": percent(model(moved).argmax(1) == y),
-            }  # fmt: skip
+            }
             on_exact = model(exact).argmax(1) == y
         line["found on the exact encoding"] = percent(on_exact)
         left = on_exact
         for attack_name, attack in ATTACKS.items():
-            found = run_attack(
-                attack, model, x, y, Linf(eps, BOX), generator=torch_generator(0, attack_name)
-            )
+            found = run_attack(attack, model, x, y, Linf(eps, BOX), generator=torch_generator(0, attack_name))
             line[attack_name] = percent(found.robust)
             left = left & found.robust
         yield {**line, "all of them": percent(left)}

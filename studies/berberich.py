@@ -68,8 +68,7 @@ def circuit(trained: bool) -> Circuit:
         for qubit in range(QUBITS):
             if trained:
                 angles = [
-                    theta(s) * x(0) + theta(s + 1) * x(1) + theta(s + 2)
-                    for s in range(slot, slot + 3 * SLOTS, SLOTS)
+                    theta(s) * x(0) + theta(s + 1) * x(1) + theta(s + 2) for s in range(slot, slot + 3 * SLOTS, SLOTS)
                 ]
                 operations.append(op("rot", qubit, angles=angles))
                 slot += 3 * SLOTS
@@ -156,17 +155,11 @@ def worst(model: QuantumNet, draw: int, count: int = ATTACKED) -> dict[str, floa
     """Accuracy under QuantumAutoAttack and certified, at the sizes of the noise."""
     inputs, labels = (part[:count] for part in points(1000, torch_generator(draw, "test")))
     found: dict[str, float] = {}
-    proved = certify(
-        Branching(), model, inputs, labels, Linf(max(NOISE), box=BOX), generator=torch.Generator()
-    )
-    bound = certify(
-        Lipschitz(), model, inputs, labels, Linf(max(NOISE), box=BOX), generator=torch.Generator()
-    )
+    proved = certify(Branching(), model, inputs, labels, Linf(max(NOISE), box=BOX), generator=torch.Generator())
+    bound = certify(Lipschitz(), model, inputs, labels, Linf(max(NOISE), box=BOX), generator=torch.Generator())
     for eps in NOISE[1:]:
         stream = torch_generator(draw, "attack", repr(eps))
-        attack = run_attack(
-            QuantumAutoAttack(), model, inputs, labels, Linf(eps, box=BOX), generator=stream
-        )
+        attack = run_attack(QuantumAutoAttack(), model, inputs, labels, Linf(eps, box=BOX), generator=stream)
         found[f"attacked at {eps}"] = float(attack.robust.double().mean())
         found[f"certified at {eps}"] = float(proved.certified(eps).double().mean())
         found[f"Lipschitz bound at {eps}"] = float(bound.certified(eps).double().mean())
@@ -181,17 +174,12 @@ def published_lines(draws: Sequence[int]) -> Iterator[dict[str, str]]:
         constants = [lipschitz(model) for model in models]
         known = "" if plan.lipschitz is None else f"{plan.lipschitz:.1f}"
         yield line(f"{name}, published", known, map(digits, plan.accuracy))
-        spread = [
-            f"{statistics.mean(c):.3f} ± {statistics.stdev(c):.3f}" for c in zip(*rows, strict=True)
-        ]
+        spread = [f"{statistics.mean(c):.3f} ± {statistics.stdev(c):.3f}" for c in zip(*rows, strict=True)]
         size = f"{statistics.mean(constants):.1f} ± {statistics.stdev(constants):.1f}"
         yield line(f"{name}, {len(draws)} draws of the data", size, spread)
         place = nearest(plan, rows)
         yield line(f"{name}, draw {place}", f"{constants[place]:.1f}", map(digits, rows[place]))
-    own = [
-        statistics.mean(column)
-        for column in zip(*(accuracies(side, d) for d in draws), strict=True)
-    ]
+    own = [statistics.mean(column) for column in zip(*(accuracies(side, d) for d in draws), strict=True)]
     yield line("the circle itself", "", map(digits, own))
 
 
@@ -239,11 +227,7 @@ def ideal(draws: Sequence[int]) -> dict[str, str]:
             near, far = (inputs.abs() - eps).clamp(min=0), inputs.abs() + eps
             kept.append(float((side(near) == side(far)).double().mean()))
         share = digits(statistics.mean(kept))
-        found |= {
-            f"attacked at {eps}": share,
-            f"certified at {eps}": share,
-            f"Lipschitz bound at {eps}": "",
-        }
+        found |= {f"attacked at {eps}": share, f"certified at {eps}": share, f"Lipschitz bound at {eps}": ""}
     return found
 
 
@@ -253,9 +237,7 @@ def main() -> None:
     console, parts = Console(width=150), []
     tables = {
         "Circle: accuracy on 1000 points": published_lines(range(DRAWS)),
-        f"Circle, not published: {ATTACKED} points, l-inf, means over {FEW} draws": worst_lines(
-            range(FEW)
-        ),
+        f"Circle, not published: {ATTACKED} points, l-inf, means over {FEW} draws": worst_lines(range(FEW)),
     }
     for title, lines in tables.items():
         found = list(lines)

@@ -37,11 +37,21 @@ INPUTS = 64
 LEVELS = torch.tensor([0.25, 0.5], dtype=torch.float64)  # of the certified radii: the budgets
 BOX = (0.0, 1.0)
 BRIEF: Mapping[str, dict[str, Any]] = {  # settings that keep a search short, restarts kept
-    "pgd": {"steps": 20, "restarts": 2}, "mim": {"steps": 20}, "apgd": {"steps": 25, "restarts": 2},
-    "fab": {"steps": 15}, "fmn": {"steps": 40}, "carlini-wagner": {"steps": 40, "searches": 3},
-    "ddn": {"steps": 40}, "deepfool": {}, "square": {"queries": 200}, "spsa": {"steps": 10}, "fgsm": {},
-    "exact-l2": {}, "uniform-noise": {}, "quantum-auto": {},
-}  # fmt: skip
+    "pgd": {"steps": 20, "restarts": 2},
+    "mim": {"steps": 20},
+    "apgd": {"steps": 25, "restarts": 2},
+    "fab": {"steps": 15},
+    "fmn": {"steps": 40},
+    "carlini-wagner": {"steps": 40, "searches": 3},
+    "ddn": {"steps": 40},
+    "deepfool": {},
+    "square": {"queries": 200},
+    "spsa": {"steps": 10},
+    "fgsm": {},
+    "exact-l2": {},
+    "uniform-noise": {},
+    "quantum-auto": {},
+}
 SELDOM = ("quantum-auto", "carlini-wagner", "spsa")  # every eighth model: they take long
 
 
@@ -73,17 +83,23 @@ def models(count: int, seed: int) -> Iterator[tuple[int, QuantumNet, int]]:
             continue
         features = {"dense": 2 * qubits, "amplitude": 2**qubits}.get(kind, qubits)
         made: Circuit = {
-            "angle": encodings.angle, "dense": encodings.dense_angle, "amplitude": encodings.amplitude,
+            "angle": encodings.angle,
+            "dense": encodings.dense_angle,
+            "amplitude": encodings.amplitude,
             "phase": _phase,
-        }[kind](features)  # fmt: skip
+        }[kind](features)
         if features > 9 and kind == "dense":
             made, features = encodings.angle(qubits), qubits
         shape = ansaetze.strongly_entangling if k % 2 else ansaetze.brickwork
         circuit = made.then(shape(qubits, layers=drawn(1, 3)))
         classes = drawn(2, min(5, qubits))
-        yield k, QuantumNet(
-            circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.0, noise=_noise(k, qubits)
-        ), features  # fmt: skip
+        yield (
+            k,
+            QuantumNet(
+                circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.0, noise=_noise(k, qubits)
+            ),
+            features,
+        )
 
 
 def _phase(features: int) -> Circuit:
@@ -145,9 +161,7 @@ def judge(tally: Tally, k: int, model: QuantumNet, features: int, seed: int) -> 
             rows = found.lower >= eps
             for attack_name, attack in attacks(name, often=k % 8 == 0):
                 try:
-                    result = run_attack(
-                        attack, target, points[rows], y[rows], threat(eps), generator=generator
-                    )
+                    result = run_attack(attack, target, points[rows], y[rows], threat(eps), generator=generator)
                 except ValueError as failure:  # an attack confined to other models
                     tally.refused[f"{attack_name} on {name}: {str(failure)[:60]}"] += 1
                     continue
@@ -163,15 +177,10 @@ def main() -> None:
     asked, tally, begun = parser.parse_args(), Tally(), time.perf_counter()
     for k, model, features in models(asked.models, asked.seed):
         judge(tally, k, model, features, asked.seed)
-        print(
-            f"model {k}: {sum(tally.tried.values())} attacked, {sum(tally.fell.values())} fell",
-            flush=True,
-        )
+        print(f"model {k}: {sum(tally.tried.values())} attacked, {sum(tally.fell.values())} fell", flush=True)
     for name, count in tally.tried.most_common():
         print(f"| {name} | {count} | {tally.fell[name]} |")
-    print(
-        f"certificates: {tally.certified} with a radius above zero, {tally.exact} known to a hundredth"
-    )
+    print(f"certificates: {tally.certified} with a radius above zero, {tally.exact} known to a hundredth")
     print(f"attacked inputs: {sum(tally.tried.values())}, fell: {sum(tally.fell.values())}")
     print(f"{time.perf_counter() - begun:.0f} s; not applicable: {dict(tally.refused)}")
 

@@ -55,11 +55,7 @@ def cases() -> Iterator[Case]:
             with tempfile.TemporaryDirectory() as folder:
                 model = trained(spec, data, entrant, 0, Path(folder))
             assert isinstance(model, QuantumClassifier)
-            yield Case(
-                f"{name}, {entrant.label}",
-                model.freeze(),
-                data.tensors("test")[0][:INPUTS].double(),
-            )
+            yield Case(f"{name}, {entrant.label}", model.freeze(), data.tensors("test")[0][:INPUTS].double())
 
 
 def measured(case: Case, eps: float) -> dict[str, object]:
@@ -80,12 +76,17 @@ def measured(case: Case, eps: float) -> dict[str, object]:
         if bool((proved & result.success).any()):
             raise CertificateError(f"{case.name}: {attack} flipped a proved input at eps {eps}")
     return {
-        "model": case.name, "eps": eps, "inputs": len(case.x), "proved": int(proved.sum()),
-        "refuted": int(refuted.sum()), "decided %": 100 * float((proved | refuted).double().mean()),
+        "model": case.name,
+        "eps": eps,
+        "inputs": len(case.x),
+        "proved": int(proved.sum()),
+        "refuted": int(refuted.sum()),
+        "decided %": 100 * float((proved | refuted).double().mean()),
         "refuted, missed by both attacks": int(missed.sum()),
         "together, ms an input": round(together / len(case.x), 3),
-        "alone, median ms": round(statistics.median(alone), 2), "alone, most ms": round(max(alone), 1),
-    }  # fmt: skip
+        "alone, median ms": round(statistics.median(alone), 2),
+        "alone, most ms": round(max(alone), 1),
+    }
 
 
 def _timed(prover: Prover, x: Tensor) -> tuple[Bounds, float]:
@@ -105,9 +106,7 @@ def main() -> None:
         for eps in BUDGETS:
             rows.append(measured(case, eps))
             print(rows[-1], flush=True)
-    PAGE.write_text(
-        inject(PAGE.read_text(encoding="utf-8"), table(rows), "verifier"), encoding="utf-8"
-    )
+    PAGE.write_text(inject(PAGE.read_text(encoding="utf-8"), table(rows), "verifier"), encoding="utf-8")
 
 
 if __name__ == "__main__":

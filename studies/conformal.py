@@ -153,9 +153,7 @@ def repeated(name: str, known: Rows, asked: Rows, score: Score, groups: str = "n
     """Calibrated on some answers, asked with others, over random splits."""
     own, generator, found = pool(name), numpy_generator(0, "draws", score.name), []
     for (a, b), before, after in zip(own.splits(len(known)), known, asked, strict=True):
-        made = calibrate(
-            before[a], own.y[a], alpha=ALPHA, score=score, groups=groups, generator=generator
-        )
+        made = calibrate(before[a], own.y[a], alpha=ALPHA, score=score, groups=groups, generator=generator)
         found.append((made.sets(after[b], generator), own.y[b]))
     return judged(found)
 
@@ -277,10 +275,7 @@ class Field:
         return np.stack(columns, 1)
 
     def over(
-        self,
-        made: Sequence[Conformal],
-        which: str,
-        sets: Callable[[Conformal, str], NDArray[np.bool_]],
+        self, made: Sequence[Conformal], which: str, sets: Callable[[Conformal, str], NDArray[np.bool_]]
     ) -> dict[str, str]:
         """Coverage and size of the test rows of all splits."""
         tests = zip(made, self.own.splits(len(made)), strict=True)

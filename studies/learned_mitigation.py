@@ -138,9 +138,7 @@ def shown(train: int, found: Mapping[str, Interval], circuits: str) -> list[str]
         "|---|---|---|",
     ]
     for name, row in sorted(found.items(), key=lambda pair: pair[1].value):
-        lines.append(
-            f"| {name} | {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] | {row.value / base:.2f} |"
-        )
+        lines.append(f"| {name} | {row.value:.3f} [{row.low:.3f}, {row.high:.3f}] | {row.value / base:.2f} |")
     return [*lines, ""]
 
 

@@ -32,17 +32,7 @@ from robustq.bench.mitigation_table import MitigationRow, mitigation_rows
 from robustq.circuits import Circuit, op, z
 from robustq.circuits.circuit import Operation
 from robustq.engine.transfer import operators_of
-from robustq.mitigation import (
-    CDR,
-    PEC,
-    ZNE,
-    Problem,
-    ReadoutInversion,
-    Run,
-    Stack,
-    Technique,
-    VirtualDistillation,
-)
+from robustq.mitigation import CDR, PEC, ZNE, Problem, ReadoutInversion, Run, Stack, Technique, VirtualDistillation
 from robustq.mitigation.catalogue import USUAL
 from robustq.mitigation.cdr import line
 from robustq.mitigation.near_clifford import Training, training
@@ -147,9 +137,7 @@ def readout(problem: Problem) -> Four:
 
 def zne(problem: Problem) -> Four:
     """Richardson at 1 and 3 leaves ``-3/2 E''(0)`` of ``E'(0) + E''(0)/2``, ``E`` over the channels' strength."""
-    first, second = derivatives(
-        lambda noise: error(problem, under(problem, noise).run), problem.run.noise
-    )
+    first, second = derivatives(lambda noise: error(problem, under(problem, noise).run), problem.run.noise)
     extrapolated = left(problem, Stack(INVERTED, ZNE()))
     return left(problem, INVERTED), extrapolated, first + second / 2, 1.5 * second
 
@@ -241,14 +229,12 @@ def distilled(problem: Problem) -> Four:
     """``sum l_i^2 <O>_i / sum l_i^2`` over eigenvalues and eigenvectors of the state."""
     quiet = under(problem, perfect_readout(problem.run.noise))
     before, run = error(quiet, quiet.run), quiet.run
-    state = engine.pauli_states(
-        run.circuit, inputs=quiet.inputs, parameters=quiet.parameters, noise=run.noise
-    )
+    state = engine.pauli_states(run.circuit, inputs=quiet.inputs, parameters=quiet.parameters, noise=run.noise)
     rho = operators_of(state, QUBITS)[0].numpy() / 2**QUBITS
     values, vectors = np.linalg.eigh(rho)
-    means = np.array([
-        np.einsum("bi,bc,ci->i", vectors.conj(), o.matrix(QUBITS), vectors).real for o in run.observables
-    ])  # fmt: skip
+    means = np.array(
+        [np.einsum("bi,bc,ci->i", vectors.conj(), o.matrix(QUBITS), vectors).real for o in run.observables]
+    )
     ideal = run.ideal(quiet.inputs, quiet.parameters)[0].numpy()
     spectrum = means @ values**2 / (values**2).sum() - ideal
     return before, left(quiet, VirtualDistillation()), before, spectrum
@@ -318,9 +304,7 @@ def cancelled(problem: Problem) -> Drawn:
     quiet = under(problem, perfect_readout(problem.run.noise))
     run = quiet.run
     stream = torch_generator(int(problem.generator.initial_seed()), "signed")
-    outcomes = signed_circuits(
-        run, quiet.inputs, quiet.parameters, circuits=SIGNED, generator=stream
-    ).numpy()
+    outcomes = signed_circuits(run, quiet.inputs, quiet.parameters, circuits=SIGNED, generator=stream).numpy()
     ideal = run.ideal(quiet.inputs, quiet.parameters)[0].numpy()
     noisy, price = ideal + error(quiet, run), cost(run.circuit, run.noise)
     deviation = outcomes.std(0, ddof=1) / SIGNED**0.5
@@ -341,10 +325,7 @@ def cancellation_lines() -> Iterator[dict[str, str]]:
         exact = max(float(np.abs(left(p, Stack(INVERTED, PEC()))).max()) for p in asked)
         found = [cancelled(p) for p in asked]
         bias, plain = (np.array([getattr(d, key) for d in found]) for key in ("bias", "plain"))
-        total = {
-            key: float(np.sum([getattr(d, key) for d in found]))
-            for key in ("variance", "stated", "shot")
-        }
+        total = {key: float(np.sum([getattr(d, key) for d in found])) for key in ("variance", "stated", "shot")}
         costs = np.array([d.cost for d in found])
         yield {
             "device": device,
@@ -369,15 +350,17 @@ class Classifier:
 
     def spec(self) -> bench.Spec:
         """Small models, every usual technique, waits with and without decoupling."""
-        asked = bench.parse({
-            "data": {"name": self.data, "features": 4},
-            "model": {"options": {"layers": 2}},
-            "training": {"epochs": self.epochs},
-            "noise": {"device": self.device, "drift": []},
-            "mitigation": {"names": [*USUAL, "idle", "decoupling"], "inputs": 100},
-            "certificate": {"name": "vacuous"},
-            "defence": {"name": "none"},
-        })  # fmt: skip
+        asked = bench.parse(
+            {
+                "data": {"name": self.data, "features": 4},
+                "model": {"options": {"layers": 2}},
+                "training": {"epochs": self.epochs},
+                "noise": {"device": self.device, "drift": []},
+                "mitigation": {"names": [*USUAL, "idle", "decoupling"], "inputs": 100},
+                "certificate": {"name": "vacuous"},
+                "defence": {"name": "none"},
+            }
+        )
         return bench.completed(asked, asked.raw())
 
 
@@ -414,22 +397,11 @@ def classifier_lines(asked: Classifier) -> Iterator[dict[str, str]]:
             yield {"technique": row.name} | dict(zip(COLUMNS, cells(row), strict=True))
 
 
-COLUMNS = (
-    "bias",
-    "error",
-    "variance",
-    "clean, %",
-    "change",
-    "robust, %",
-    "change of it",
-    "significant",
-)
+COLUMNS = ("bias", "error", "variance", "clean, %", "change", "robust, %", "change of it", "significant")
 CONFIDENCE = 0.95
 
 
-def against_idle(
-    rows: Sequence[MitigationRow], seeds: Sequence[Mapping[str, Any]]
-) -> list[MitigationRow]:
+def against_idle(rows: Sequence[MitigationRow], seeds: Sequence[Mapping[str, Any]]) -> list[MitigationRow]:
     """The rows, decoupling's changes taken against idle waits, at the same corrected confidence."""
     places = {row.name: k for k, row in enumerate(rows)}
     if rows[places["decoupling"]].refused:
@@ -457,10 +429,15 @@ def cells(row: MitigationRow) -> list[str]:
     gains = ["" if g is None else gain(g) for g in (row.accuracy_gain, row.robust_gain)]
     words = [word for word, yes in zip(("clean", "robust"), row.significant, strict=True) if yes]
     return [
-        f"{row.bias.value:.4f}", f"{row.error.value:.4f}", f"{row.overhead:.2f}",
-        f"{100 * row.accuracy.value:.1f}", gains[0], f"{100 * row.robust.value:.1f}", gains[1],
+        f"{row.bias.value:.4f}",
+        f"{row.error.value:.4f}",
+        f"{row.overhead:.2f}",
+        f"{100 * row.accuracy.value:.1f}",
+        gains[0],
+        f"{100 * row.robust.value:.1f}",
+        gains[1],
         "" if row.accuracy_gain is None else " and ".join(words) or "no",
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

@@ -159,9 +159,7 @@ def report(found: Outcomes, setting: Setting) -> str:
         markdown(f"Accuracy certified in l2, exact, in percent; {size}", radii(found)),
     ]
     if AT_L2 in found:
-        parts.append(
-            markdown("Certified radius less adversarial training, in points", gains(found))
-        )
+        parts.append(markdown("Certified radius less adversarial training, in points", gains(found)))
     return "\n\n".join(parts)
 
 

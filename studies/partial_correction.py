@@ -105,9 +105,7 @@ class Data:
 @lru_cache
 def images(setting: Setting) -> tuple[Data, Data]:
     """Training and test images of four digits."""
-    made = prepare(
-        mnist().only(DIGITS), reduction="none", train_size=setting.train, test_size=setting.test
-    )
+    made = prepare(mnist().only(DIGITS), reduction="none", train_size=setting.train, test_size=setting.test)
     return Data(*made.tensors("train")), Data(*made.tensors("test"))
 
 
@@ -148,9 +146,7 @@ def trained(setting: Setting, noise: NoiseModel, seed: int) -> Tensor:
 def judged(setting: Setting, angles: Tensor, noise: NoiseModel, seed: int) -> Outcome:
     """Exact expectations under the noise, then shots drawn from them."""
     data = images(setting)[1]
-    values = engine.expectations(
-        circuit(setting.layers), SEEN, inputs=data.x, parameters=angles, noise=noise
-    )
+    values = engine.expectations(circuit(setting.layers), SEEN, inputs=data.x, parameters=angles, noise=noise)
     odds = chances(values).clamp(min=0).double()
     odds = odds / odds.sum(1, keepdim=True)
     generator = torch_generator(seed, "partial correction", "shots")
@@ -178,9 +174,7 @@ class Sampled:
         """The distance from which a two-qubit gate errs a tenth as often as a physical one."""
         if p >= self.law.threshold:
             return "none"
-        distance = self.law.distance_for(
-            p, TARGET * p / 4
-        )  # four ways to fail: two patches, X or Z
+        distance = self.law.distance_for(p, TARGET * p / 4)  # four ways to fail: two patches, X or Z
         return f"{distance} ({patch_qubits(distance)} qubits a patch)"
 
 
@@ -211,19 +205,14 @@ def code_lines(code: Sampled) -> Iterator[dict[str, str]]:
         line = {"physical rate": f"{p:g}"}
         for d in DISTANCES:
             flips, phases = (code.memories[d, p, basis] for basis in "zx")
-            best, (low, high) = (
-                logical_rates(flips.rate, phases.rate),
-                logical_interval(flips, phases),
-            )
+            best, (low, high) = (logical_rates(flips.rate, phases.rate), logical_interval(flips, phases))
             line[f"d = {d}"] = f"{best.two:.2g} [{low.two:.2g}, {high.two:.2g}]"
         yield {**line, f"d for {TARGET:g} p, by the law": code.paying(p)}
 
 
 def line(name: str, p: float, outcomes: list[Outcome]) -> dict[str, str]:
     """One line of accuracies over seeds and test images."""
-    tables = [
-        np.stack([getattr(o, kind).numpy() for o in outcomes]) for kind in Outcome.__annotations__
-    ]
+    tables = [np.stack([getattr(o, kind).numpy() for o in outcomes]) for kind in Outcome.__annotations__]
     exact, shots = (proportion(table) for table in tables[:2])
     chance = mean(tables[2], bounds=(0.0, 1.0))
     return {
@@ -255,10 +244,7 @@ def noisy_lines(setting: Setting, code: Sampled) -> Iterator[dict[str, str]]:
             noise = schemes(code, p).get(name)
             if noise is None:
                 continue
-            found = [
-                judged(setting, trained(setting, noise, seed), noise, seed)
-                for seed in setting.seeds
-            ]
+            found = [judged(setting, trained(setting, noise, seed), noise, seed) for seed in setting.seeds]
             yield line(name, p, found)
 
 
@@ -277,17 +263,16 @@ def main() -> None:
     console.print(facts)
     tables = {
         "Depolarising rate of a logical two-qubit gate": code_lines(code),
-        f"Trained without noise ({len(setting.seeds)} seeds, {setting.test} test images)":
-            noiseless_lines(setting, code),
+        f"Trained without noise ({len(setting.seeds)} seeds, {setting.test} test images)": noiseless_lines(
+            setting, code
+        ),
         "Trained under the noise": noisy_lines(setting, code),
-    }  # fmt: skip
+    }
     for title, lines in tables.items():
         found = list(lines)
         console.print(shown(title, found))
         parts.append(markdown(title, found))
-    page = inject(
-        PAGE.read_text(encoding="utf-8"), "\n\n".join([facts, *parts]), "partial correction"
-    )
+    page = inject(PAGE.read_text(encoding="utf-8"), "\n\n".join([facts, *parts]), "partial correction")
     write_atomically(PAGE, page.encode())
 
 

@@ -146,11 +146,7 @@ WENDLINGER_2024 = Experiment(
         "ConvNet": Training(epochs=20, batch_size=50, lr=1e-3, validation=0.0),
     },
     eps=(0.02, 0.05, 0.1),
-    published={
-        ("QNN", BIM, 0.0): 1.0,
-        ("ConvNet", BIM, 0.0): 1.0,
-        ("ConvNet", BIM, 0.1): 0.54,
-    },
+    published={("QNN", BIM, 0.0): 1.0, ("ConvNet", BIM, 0.0): 1.0, ("ConvNet", BIM, 0.1): 0.54},
 )
 EXPERIMENTS = (LU_2020, LU_2020_GREY, WENDLINGER_2024)
 

@@ -45,18 +45,7 @@ from robustq.stats import (
     negative_log_likelihood,
 )
 from robustq.threats import L2, Linf
-from robustq.uncertainty import (
-    SCORES,
-    Ensemble,
-    Laplace,
-    MeanField,
-    Method,
-    Point,
-    Scaling,
-    Swag,
-    Trainer,
-    mixture,
-)
+from robustq.uncertainty import SCORES, Ensemble, Laplace, MeanField, Method, Point, Scaling, Swag, Trainer, mixture
 from studies.published_attacks import Data, markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "uncertainty.md"
@@ -129,15 +118,15 @@ CONFIRMED = Plan(
     scores=("energy", "confidence", "mutual-information", "Mahalanobis"),
 )
 
-FAMILIES = {
-    "dos": 1,
-    "probe": 2,
-    "r2l": 3,
-}  # labels; of the fourth, u2r, there are 11 rows to train on
+FAMILIES = {"dos": 1, "probe": 2, "r2l": 3}  # labels; of the fourth, u2r, there are 11 rows to train on
 VALIDATION, FRESH = (40, 41), (tuple(range(30, 35)), tuple(range(35, 40)))
 CANDIDATES = (
-    *EXPLORED.scores, "neighbours", "energy + Mahalanobis", "energy + neighbours", "confidence + neighbours",
-)  # fmt: skip
+    *EXPLORED.scores,
+    "neighbours",
+    "energy + Mahalanobis",
+    "energy + neighbours",
+    "confidence + neighbours",
+)
 
 
 def mnist_four(digits: Digits, train: int = TRAIN) -> Data:
@@ -215,9 +204,7 @@ def answers(method: Method, data: Data, seed: int) -> Array:
     return chances(method.fit(images(seed), data.x, data.y, generator=draws), data.x_test)
 
 
-def quality(
-    found: Sequence[Array], point: Sequence[Array], labels: NDArray[np.int64]
-) -> dict[str, str]:
+def quality(found: Sequence[Array], point: Sequence[Array], labels: NDArray[np.int64]) -> dict[str, str]:
     """One line: what the probabilities are worth, beside those of the point model."""
     less = apart(expected_calibration_error, found, point, labels)
 
@@ -499,9 +486,7 @@ def chosen() -> Iterator[tuple[str, Table]]:
         error = 100 * float(np.mean([one[3] for one in mine]))
         line = {"alarm": alarm, "score": score, "error": f"{error:.1f}"}
         average = float(np.mean(list(each.values())))
-        lines.append(
-            (average, line | {k: f"{v:.1f}" for k, v in (each | {"mean": average}).items()})
-        )
+        lines.append((average, line | {k: f"{v:.1f}" for k, v in (each | {"mean": average}).items()}))
     lines.sort(key=lambda pair: -pair[0])
     yield "Errors removed where a family of attacks was left out of training", [t for _, t in lines]
     best = lines[0][1]
@@ -535,11 +520,13 @@ def removed(level: str, score: str, found: list[tuple[float, float]]) -> dict[st
     """One line: error rate, share of the errors removed with its interval over seeds, the most there is."""
     errors, gone = (np.array(part) for part in zip(*found, strict=True))
     return {
-        "alarm": level, "score": score, "error": f"{100 * errors.mean():.1f}",
+        "alarm": level,
+        "score": score,
+        "error": f"{100 * errors.mean():.1f}",
         "removed": told(mean(gone[:, None], bounds=(0, 1)), 100, 1),
         "each seed": " ".join(f"{100 * g:.1f}" for g in gone),
         "most possible": f"{100 * np.minimum(1, 0.1 / errors).mean():.1f}",
-    }  # fmt: skip
+    }
 
 
 Tables = Iterator[tuple[str, Table]]
@@ -560,9 +547,7 @@ PRINTED: Mapping[str, Callable[[], Tables]] = {  # no page shows these
 def main() -> None:
     """Measure, print, and write the tables of ``PARTS`` into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--part", action="append", choices=[*PARTS, *PRINTED], help="PARTS if absent"
-    )
+    parser.add_argument("--part", action="append", choices=[*PARTS, *PRINTED], help="PARTS if absent")
     torch.set_num_threads(1)
     for part in parser.parse_args().part or PARTS:
         tables = []

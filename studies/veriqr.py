@@ -20,15 +20,7 @@ from perf.markers import inject
 from rich.console import Console
 from torch import Tensor
 
-from robustq.certify import (
-    ExactState,
-    Guan,
-    Hoelder,
-    HypothesisTesting,
-    SpectralBox,
-    certify,
-    tightness,
-)
+from robustq.certify import ExactState, Guan, Hoelder, HypothesisTesting, SpectralBox, certify, tightness
 from robustq.circuits import Projector, encodings
 from robustq.contracts import Certificate, Certifier
 from robustq.models import QuantumNet
@@ -200,8 +192,7 @@ def shares(found: Mapping[str, Measured]) -> Iterator[dict[str, str]]:
     """Median share of the exact radius (infidelity, complex states) that each bound proves, in percent."""
     for name, one in found.items():
         medians = {
-            method: float(tightness(one.certificates[method], one.certificates[EXACT]).median())
-            for method in BOUNDS
+            method: float(tightness(one.certificates[method], one.certificates[EXACT]).median()) for method in BOUNDS
         }
         yield {"model": name} | {method: f"{100 * m:.2f}" for method, m in medians.items()}
 

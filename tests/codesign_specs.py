@@ -45,37 +45,40 @@ def drawn() -> Any:
 
     def trial(number: int, clean: float, robust: float, gates: int, **more: Any) -> Trial:
         layers = gates // 3 + 1
-        values = {
-            "clean": share(clean),
-            "robust": share(robust),
-            "two-qubit-gates": share(gates, 0),
-        }
+        values = {"clean": share(clean), "robust": share(robust), "two-qubit-gates": share(gates, 0)}
         return Trial(
-            number=number, label=f"angle, brickwork x {layers}, parity", two_qubit_gates=gates,
-            parameters=Architecture(encoding="angle", ansatz="brickwork", layers=layers, readout="parity",
-                                    defence="none", eps=None),
+            number=number,
+            label=f"angle, brickwork x {layers}, parity",
+            two_qubit_gates=gates,
+            parameters=Architecture(
+                encoding="angle", ansatz="brickwork", layers=layers, readout="parity", defence="none", eps=None
+            ),
             **({"scores": values} | more),
-        )  # fmt: skip
+        )
 
     def finalist(number: int, ahead: float, fewer: int, **judged: Any) -> Finalist:
-        gaps = {n: share(0.0) for n in OBJECTIVES} | {
-            "robust": share(ahead), "two-qubit-gates": share(fewer, 0)
-        }  # fmt: skip
+        gaps = {n: share(0.0) for n in OBJECTIVES} | {"robust": share(ahead), "two-qubit-gates": share(fewer, 0)}
         scores = {n: share(0.6 + k / 100) for k, n in enumerate(OBJECTIVES)}
         scores["two-qubit-gates"] = share(6 - fewer, 0)
         gaps = gaps if number else {}
-        return Finalist(
-            number=number, label=f"finalist {number}", scores=scores, gaps=gaps, **judged
-        )
+        return Finalist(number=number, label=f"finalist {number}", scores=scores, gaps=gaps, **judged)
 
     return Front(
-        title=SMALL["title"], versions={"robustq": "0", "optuna": "5"},
+        title=SMALL["title"],
+        versions={"robustq": "0", "optuna": "5"},
         spec={"seed": 3, "codesign": {"population": 4}},
-        spec_sha256="0" * 64, threat="l-inf eps=0.05", attack="PGD", final_attack="QuantumAutoAttack v1",
-        data={"citation": "Fisher 1936", "licence": "CC", "content_sha256": "1" * 64}, confidence=0.95,
-        rows={"fitted": 56, "held": 24, "test": 20}, seeds={"search": 2, "final": 5},
-        goals=[Goal(name=n, label=g.label, summary=g.summary, higher=g.higher, chosen=n in chosen)
-               for n, g in OBJECTIVES.items()],
+        spec_sha256="0" * 64,
+        threat="l-inf eps=0.05",
+        attack="PGD",
+        final_attack="QuantumAutoAttack v1",
+        data={"citation": "Fisher 1936", "licence": "CC", "content_sha256": "1" * 64},
+        confidence=0.95,
+        rows={"fitted": 56, "held": 24, "test": 20},
+        seeds={"search": 2, "final": 5},
+        goals=[
+            Goal(name=n, label=g.label, summary=g.summary, higher=g.higher, chosen=n in chosen)
+            for n, g in OBJECTIVES.items()
+        ],
         trials=[
             trial(0, 0.9, 0.5, 6),
             trial(1, 0.9, 0.7, 2, front=True),
@@ -89,5 +92,7 @@ def drawn() -> Any:
             finalist(1, 0.2, 4, better=["robust", "two-qubit-gates"], worse=[]),
             finalist(2, 0.0, -2, better=[], worse=["two-qubit-gates"]),
         ],
-        left_out=3, contradictions=0, statement="1 of 2 finalists dominates the specification's own model.",
-    )  # fmt: skip
+        left_out=3,
+        contradictions=0,
+        statement="1 of 2 finalists dominates the specification's own model.",
+    )

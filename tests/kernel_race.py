@@ -35,9 +35,7 @@ def pure_plan(kernel):
     places = np.stack([state, state ^ (state >> 1 & 1)])
     steps = [[0, 0, 0, QUBITS, QUBITS], [1, 1, 1, 2 * QUBITS, QUBITS], [0, 1, 1, 0, QUBITS]]
     last = 1
-    return kernel.Plan(
-        QUBITS, PARAMETERS, FEATURES, *angles(QUBITS), QUBITS, ints(steps * 3, 5), places, last
-    )
+    return kernel.Plan(QUBITS, PARAMETERS, FEATURES, *angles(QUBITS), QUBITS, ints(steps * 3, 5), places, last)
 
 
 def reading(kernel):
@@ -45,7 +43,7 @@ def reading(kernel):
     index = np.arange(size, dtype=np.int32)[None] ^ 5
     return kernel.Reading(
         ROWS, rng.normal(size=(1, size)), np.ones(1, np.int32), index, np.ones((1, size)), np.zeros((1, size))
-    )  # fmt: skip
+    )
 
 
 def noisy_plan(kernel):
@@ -59,9 +57,17 @@ def noisy_plan(kernel):
     pieces = [piece for k in range(len(factors)) for piece in ([0, k], [1, -1])]
     ops = [[q0, q1, 2 * k, 2] for k, (q0, q1) in enumerate(factors[:, 2:4])]
     return kernel.TransferPlan(
-        NARROW, PARAMETERS, FEATURES, monomials, coefficients, factors, ints(pieces, 2), ints(ops, 4),
-        small.reshape(-1, 16), large.reshape(-1, 256),
-    )  # fmt: skip
+        NARROW,
+        PARAMETERS,
+        FEATURES,
+        monomials,
+        coefficients,
+        factors,
+        ints(pieces, 2),
+        ints(ops, 4),
+        small.reshape(-1, 16),
+        large.reshape(-1, 256),
+    )
 
 
 def jobs(kernel, dtype, seed):
@@ -80,9 +86,17 @@ def jobs(kernel, dtype, seed):
         out, grads = np.empty((batch, ROWS), dtype), (np.empty_like(theta), np.zeros_like(x))
         kernel.forward(pure, read, theta, x, np.zeros((batch, 0), dtype), kept, out, threads)
         kernel.backward(
-            pure, read, theta, x, np.zeros((batch, 0), dtype), kept, upstream, *grads,
-            np.zeros((batch, 0), dtype), threads,
-        )  # fmt: skip
+            pure,
+            read,
+            theta,
+            x,
+            np.zeros((batch, 0), dtype),
+            kept,
+            upstream,
+            *grads,
+            np.zeros((batch, 0), dtype),
+            threads,
+        )
         return np.concatenate([out.ravel(), *(g.ravel() for g in grads)])
 
     def noisy_values_and_gradients(threads):
@@ -99,18 +113,14 @@ def jobs(kernel, dtype, seed):
 def main():
     import _robustq_kernel as kernel
 
-    work = [
-        job for k, dtype in enumerate((np.float32, np.float64)) for job in jobs(kernel, dtype, k)
-    ]
+    work = [job for k, dtype in enumerate((np.float32, np.float64)) for job in jobs(kernel, dtype, k)]
     alone = [job(1) for job in work]
     assert all(np.isfinite(numbers).all() for numbers in alone)
     with ThreadPoolExecutor(THREADS) as pool:
         together = list(pool.map(lambda job: job(THREADS), work * 4))
     for expected, found in zip(alone * 4, together, strict=True):
         assert np.array_equal(expected, found)
-    print(
-        f"{len(together)} jobs of {THREADS} callers on {THREADS} threads each: the same to the bit"
-    )
+    print(f"{len(together)} jobs of {THREADS} callers on {THREADS} threads each: the same to the bit")
     return 0
 
 

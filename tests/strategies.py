@@ -45,9 +45,7 @@ def observables(draw, qubits):
         wires = draw(st.permutations(range(qubits)))[:width]
         states = draw(st.sets(st.integers(0, 2**width - 1), min_size=1))
         return Projector(tuple(format(s, f"0{width}b") for s in sorted(states)), tuple(wires))
-    words = draw(
-        st.lists(st.text("IXYZ", min_size=qubits, max_size=qubits), min_size=1, max_size=3)
-    )
+    words = draw(st.lists(st.text("IXYZ", min_size=qubits, max_size=qubits), min_size=1, max_size=3))
     terms = [draw(NUMBERS) * pauli(word, *range(qubits)) for word in words]
     total = terms[0]
     for term in terms[1:]:
@@ -76,9 +74,14 @@ def isometry(rng, qubits, operators):
 def channels():
     """One channel of every row of the table, none of them trivial."""
     rng = np.random.default_rng(5)
-    own = {"pauli": (0.1, 0.02, 0.05), "thermal-relaxation": (1e-4, 1.5e-4, 3e-5, 0.1),
-           "generalised-amplitude-damping": (0.2, 0.3), "over-rotation": ("y", 0.2),
-           "kraus": isometry(rng, 2, 3), "unitary": isometry(rng, 1, 1)}  # fmt: skip
+    own = {
+        "pauli": (0.1, 0.02, 0.05),
+        "thermal-relaxation": (1e-4, 1.5e-4, 3e-5, 0.1),
+        "generalised-amplitude-damping": (0.2, 0.3),
+        "over-rotation": ("y", 0.2),
+        "kraus": isometry(rng, 2, 3),
+        "unitary": isometry(rng, 1, 1),
+    }
     return [Channel(name, *own.get(name, (0.2,))) for name in CHANNELS]
 
 

@@ -19,17 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_import_is_light():
     """Heavy and optional packages are imported where they are used."""
-    heavy = (
-        "scipy",
-        "sklearn",
-        "plotly",
-        "matplotlib",
-        "jinja2",
-        "pooch",
-        "pennylane",
-        "rich",
-        "optuna",
-    )
+    heavy = ("scipy", "sklearn", "plotly", "matplotlib", "jinja2", "pooch", "pennylane", "rich", "optuna")
     code = f"import sys, robustq; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -73,18 +63,15 @@ def test_every_module_imports_and_has_a_docstring():
 def test_tools_find_nothing(name):
     arguments = ["--check"] if name == "pages.py" else []
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / name), *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, str(ROOT / "tools" / name), *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_examples_run(path):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-W", "error", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "robust" in done.stdout
 

@@ -53,14 +53,19 @@ def test_a_general_optimiser_finds_nothing_nearer(rng):
         if (values * c**2).sum() < 0:
             values = -values[::-1]
         found = nearest_zero(torch.tensor(values), torch.tensor(c)[None])
-        best = min(
-            minimize(
-                lambda z, c=c: ((z - c) ** 2).sum(), rng.normal(size=size), method="SLSQP",
-                constraints={"type": "eq", "fun": lambda z, v=values: (v * z**2).sum()},
-                options={"maxiter": 500, "ftol": 1e-14},
-            ).fun
-            for _ in range(20)
-        ) ** 0.5  # fmt: skip
+        best = (
+            min(
+                minimize(
+                    lambda z, c=c: ((z - c) ** 2).sum(),
+                    rng.normal(size=size),
+                    method="SLSQP",
+                    constraints={"type": "eq", "fun": lambda z, v=values: (v * z**2).sum()},
+                    options={"maxiter": 500, "ftol": 1e-14},
+                ).fun
+                for _ in range(20)
+            )
+            ** 0.5
+        )
         expected = 0.0 if (values * c**2).sum() <= 0 else best
         assert float(found.distance) == pytest.approx(expected, rel=1e-5, abs=1e-6)
 

@@ -73,33 +73,60 @@ def schema_page() -> str:
         space,
         spec,
         uncertainty_table,
-    )  # fmt: skip
+    )
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
-    tables = [spec.Spec, spec.DataSpec, spec.ModelSpec, spec.TrainingSpec, spec.ThreatSpec,
-              spec.AttackSpec, spec.DefenceSpec, spec.NoiseSpec, spec.MitigationSpec,
-              spec.UncertaintySpec, spec.BaselineSpec,
-              spec.TransferSpec, recipes.RecipeSpec, recipes.StepSpec, space.CodesignSpec]  # fmt: skip
+    tables = [
+        spec.Spec,
+        spec.DataSpec,
+        spec.ModelSpec,
+        spec.TrainingSpec,
+        spec.ThreatSpec,
+        spec.AttackSpec,
+        spec.DefenceSpec,
+        spec.NoiseSpec,
+        spec.MitigationSpec,
+        spec.UncertaintySpec,
+        spec.BaselineSpec,
+        spec.TransferSpec,
+        recipes.RecipeSpec,
+        recipes.StepSpec,
+        space.CodesignSpec,
+    ]
     parts += [_table(table) for table in tables]
     parts.append("## results.json\n")
-    records = [results.Results, results.EntrantResult, results.RobustPoint, results.NoisePoint,
-               results.DeviceRecord, results.OnDevice, results.DevicePoint, results.DriftPoint,
-               results.ReliabilityBin, results.EpochPoint, results.Comparison, results.Example,
-               results.Verdict, results.Caveat, results.RaisedFlag, mitigation_table.MitigationRow,
-               uncertainty_table.Uncertainty, uncertainty_table.Abstention, uncertainty_table.Sets,
-               uncertainty_table.ClassSets, uncertainty_table.Doubt,
-               estimates.Estimate]  # fmt: skip
+    records = [
+        results.Results,
+        results.EntrantResult,
+        results.RobustPoint,
+        results.NoisePoint,
+        results.DeviceRecord,
+        results.OnDevice,
+        results.DevicePoint,
+        results.DriftPoint,
+        results.ReliabilityBin,
+        results.EpochPoint,
+        results.Comparison,
+        results.Example,
+        results.Verdict,
+        results.Caveat,
+        results.RaisedFlag,
+        mitigation_table.MitigationRow,
+        uncertainty_table.Uncertainty,
+        uncertainty_table.Abstention,
+        uncertainty_table.Sets,
+        uncertainty_table.ClassSets,
+        uncertainty_table.Doubt,
+        estimates.Estimate,
+    ]
     parts += [_table(record) for record in records]
     parts.append("## defences.json\n")
-    records = [defence_table.DefenceTable, defence_table.DefendedRow, defence_table.DefendedPoint,
-               defence_table.Gain]  # fmt: skip
+    records = [defence_table.DefenceTable, defence_table.DefendedRow, defence_table.DefendedPoint, defence_table.Gain]
     parts += [_table(record) for record in records]
     parts.append("## mitigation.json\n")
     parts += [_table(mitigation_table.Mitigations)]
     parts.append("## calibration.json\n")
-    parts += [
-        _table(r) for r in (calibration.Calibration, calibration.Quality, calibration.JudgedSets)
-    ]
+    parts += [_table(r) for r in (calibration.Calibration, calibration.Quality, calibration.JudgedSets)]
     return "\n".join(parts)
 
 

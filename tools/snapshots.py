@@ -50,9 +50,7 @@ def snapshot(folder: Path, name: str, keep: int | None) -> Device:
     if keep is None:
         return whole
     best = min(regions(whole, keep), key=lambda region: _cost(whole, region))
-    note = (
-        f"{note}; {keep} of {len(qubits)} qubits, a connected region of low errors, grown greedily"
-    )
+    note = f"{note}; {keep} of {len(qubits)} qubits, a connected region of low errors, grown greedily"
     return Device(name, date, note, *_restricted(whole.qubits, whole.couplings, best))
 
 
@@ -66,15 +64,17 @@ def _rounded(value: float) -> float:
 
 def _qubit(raw: Mapping[str, Any], index: int, entries: Sequence[Mapping[str, Any]]) -> Qubit:
     seen = _values(entries)
-    pulse = next(_values(g["parameters"]) for g in raw["gates"]
-                 if g["gate"] == "sx" and g["qubits"] == [index])  # fmt: skip
+    pulse = next(_values(g["parameters"]) for g in raw["gates"] if g["gate"] == "sx" and g["qubits"] == [index])
     t1 = seen.get("T1", 0.0) or 1e-9  # a qubit without a T1 is out of order, and left out below
     return Qubit(
-        t1=t1, t2=min(seen.get("T2", t1) or t1, 2 * t1),
-        p01=seen["prob_meas1_prep0"], p10=seen["prob_meas0_prep1"],
+        t1=t1,
+        t2=min(seen.get("T2", t1) or t1, 2 * t1),
+        p01=seen["prob_meas1_prep0"],
+        p10=seen["prob_meas0_prep1"],
         readout_duration=seen["readout_length"],
-        gate_error=pulse["gate_error"], gate_duration=pulse["gate_length"],
-    )  # fmt: skip
+        gate_error=pulse["gate_error"],
+        gate_duration=pulse["gate_length"],
+    )
 
 
 def _couplings(raw: Mapping[str, Any]) -> Iterable[Coupling]:
@@ -113,9 +113,7 @@ def _restricted(
 ) -> tuple[tuple[Qubit, ...], tuple[Coupling, ...]]:
     index = {q: k for k, q in enumerate(kept)}
     inside = tuple(
-        replace(c, qubits=(index[c.qubits[0]], index[c.qubits[1]]))
-        for c in couplings
-        if set(c.qubits) <= set(kept)
+        replace(c, qubits=(index[c.qubits[0]], index[c.qubits[1]])) for c in couplings if set(c.qubits) <= set(kept)
     )
     return tuple(qubits[q] for q in kept), inside
 

@@ -25,9 +25,14 @@ def _auto_pgd(loss: str) -> Callable[[Any, Scene], Any]:
         from art.attacks.evasion import AutoProjectedGradientDescent
 
         return AutoProjectedGradientDescent(
-            classifier, eps_step=2 * scene.threat.eps, max_iter=100, nb_random_init=5,
-            loss_type=loss, verbose=False, **_budget(scene),
-        )  # fmt: skip
+            classifier,
+            eps_step=2 * scene.threat.eps,
+            max_iter=100,
+            nb_random_init=5,
+            loss_type=loss,
+            verbose=False,
+            **_budget(scene),
+        )
 
     return make
 
@@ -42,9 +47,13 @@ def _pgd(classifier: Any, scene: Scene) -> Any:
     from art.attacks.evasion import ProjectedGradientDescentPyTorch
 
     return ProjectedGradientDescentPyTorch(
-        classifier, eps_step=0.025 * scene.threat.eps, max_iter=100, num_random_init=5,
-        verbose=False, **_budget(scene),
-    )  # fmt: skip
+        classifier,
+        eps_step=0.025 * scene.threat.eps,
+        max_iter=100,
+        num_random_init=5,
+        verbose=False,
+        **_budget(scene),
+    )
 
 
 def _deep_fool(classifier: Any, scene: Scene) -> Any:
@@ -69,9 +78,7 @@ def _hop_skip_jump(classifier: Any, scene: Scene) -> Any:
 def _carlini(classifier: Any, scene: Scene) -> Any:
     from art.attacks.evasion import CarliniL2Method
 
-    return CarliniL2Method(
-        classifier, max_iter=100, binary_search_steps=9, batch_size=ROWS, verbose=False
-    )
+    return CarliniL2Method(classifier, max_iter=100, binary_search_steps=9, batch_size=ROWS, verbose=False)
 
 
 def _search(make: Callable[[Any, Scene], Any]) -> Callable[[Scene], Tensor]:
@@ -79,9 +86,13 @@ def _search(make: Callable[[Any, Scene], Any]) -> Callable[[Scene], Tensor]:
         from art.estimators.classification import PyTorchClassifier
 
         classifier = PyTorchClassifier(
-            scene.twin, loss=torch.nn.CrossEntropyLoss(), input_shape=scene.shape,
-            nb_classes=scene.classes, clip_values=(0.0, 1.0), device_type="cpu",
-        )  # fmt: skip
+            scene.twin,
+            loss=torch.nn.CrossEntropyLoss(),
+            input_shape=scene.shape,
+            nb_classes=scene.classes,
+            clip_values=(0.0, 1.0),
+            device_type="cpu",
+        )
         found = make(classifier, scene).generate(scene.images.numpy(), scene.y.numpy())
         return torch.as_tensor(found, dtype=scene.x.dtype)
 

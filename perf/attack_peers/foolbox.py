@@ -42,4 +42,4 @@ ATTACKS = {
         "DeepFool": _search("L2DeepFoolAttack", steps=100),
         "Brendel-Bethge 100": _search("L2BrendelBethgeAttack", steps=100),
     },
-}  # fmt: skip
+}

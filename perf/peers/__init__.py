@@ -9,15 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from perf.peers import (
-    aer,
-    lightning,
-    ours,
-    pennylane_jax,
-    pennylane_torch,
-    qulacs_loop,
-    tensorcircuit_jax,
-)
+from perf.peers import aer, lightning, ours, pennylane_jax, pennylane_torch, qulacs_loop, tensorcircuit_jax
 from perf.workload import Step, Workload
 
 OURS = "robustq"
@@ -54,8 +46,6 @@ PEERS: Mapping[str, Peer] = {
     "pennylane-jax-vmap": Peer(pennylane_jax.mapped, ("pennylane", "jax")),
     "tensorcircuit-jax": Peer(tensorcircuit_jax.make, ("tensorcircuit", "jax")),
     "qulacs": Peer(qulacs_loop.make, ("qulacs",), noisy=False),
-    "lightning": Peer(
-        lightning.make, ("pennylane", "pennylane_lightning"), noisy=False, samples=16
-    ),
+    "lightning": Peer(lightning.make, ("pennylane", "pennylane_lightning"), noisy=False, samples=16),
     "aer": Peer(aer.make, ("qiskit", "qiskit_aer"), noisy=False, forward_only=True),
 }

@@ -19,9 +19,7 @@ def make(work: Workload) -> Step:
     simulator = AerSimulator(method="statevector", precision="single")
 
     def step() -> Answer:
-        done = simulator.run(
-            circuit, parameter_binds=binds, shots=1, runtime_parameter_bind_enable=True
-        ).result()
+        done = simulator.run(circuit, parameter_binds=binds, shots=1, runtime_parameter_bind_enable=True).result()
         rows = [done.data(sample) for sample in range(work.batch)]
         scores = torch.tensor([[row[f"z{k}"] for k in range(CLASSES)] for row in rows])
         return torch.nn.functional.cross_entropy(scores, y), None, None

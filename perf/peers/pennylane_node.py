@@ -13,9 +13,7 @@ def node(work: Workload, interface: str) -> Callable[[Any, Any], Any]:
     import pennylane as qml
 
     device = qml.device("default.mixed" if work.noise else "default.qubit", wires=work.qubits)
-    made: Callable[[Any, Any], Any] = qml.QNode(
-        function(work), device, interface=interface, diff_method="backprop"
-    )
+    made: Callable[[Any, Any], Any] = qml.QNode(function(work), device, interface=interface, diff_method="backprop")
     return made
 
 

@@ -27,8 +27,7 @@ def make(work: Workload) -> Step:
 
     def step() -> Answer:
         losses, found = zip(
-            *(_sample(circuit, state, reads, row, label) for row, label in zip(x, y, strict=True)),
-            strict=True,
+            *(_sample(circuit, state, reads, row, label) for row, label in zip(x, y, strict=True)), strict=True
         )
         gradient = -np.array(found) / work.batch
         inputs, parameters = np.split(gradient, [work.qubits], axis=1)
@@ -37,9 +36,7 @@ def make(work: Workload) -> Step:
     return step
 
 
-def _sample(
-    circuit: Any, state: Any, reads: list[Any], x: torch.Tensor, label: torch.Tensor
-) -> tuple[float, Any]:
+def _sample(circuit: Any, state: Any, reads: list[Any], x: torch.Tensor, label: torch.Tensor) -> tuple[float, Any]:
     """Loss of one sample and its derivative in the circuit's own parameters."""
     for q, value in enumerate(x.tolist()):
         circuit.set_parameter(q, -value)

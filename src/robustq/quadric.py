@@ -16,9 +16,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-NEWTON = (
-    60  # at most; a bracket is kept, and halved (in its logarithm) where Newton's step leaves it
-)
+NEWTON = 60  # at most; a bracket is kept, and halved (in its logarithm) where Newton's step leaves it
 ROUNDING = 1e-13  # of the largest eigenvalue: what is less negative is not negative
 # Of the largest eigenvalue: by how much a form may be wrong. More than the simulation of a thousand gates
 # (each a few roundings) and an eigendecomposition of side 4096 (side x rounding) make of it.
@@ -45,9 +43,7 @@ class NearestZero:
     proved: Tensor
 
 
-def nearest_zero(
-    values: Tensor, coefficients: Tensor, slack: float = 0.0, size: float = 0.0
-) -> NearestZero:
+def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0, size: float = 0.0) -> NearestZero:
     """The nearest zero of ``sum values * |z|^2`` to each row of coefficients.
 
     Args:
@@ -164,9 +160,7 @@ class Cones:
             self._known[right, other] = values, vectors
         return self._known[right, other]
 
-    def _improve(
-        self, best: NearestFlip, rows: Tensor, x: Tensor, pair: tuple[int, int], slack: float
-    ) -> None:
+    def _improve(self, best: NearestFlip, rows: Tensor, x: Tensor, pair: tuple[int, int], slack: float) -> None:
         """Keep the nearest zero of the pair's form for the rows that it is nearer to than what they had."""
         values, vectors = self.spectrum(*pair)
         size = size_of(self.forms[list(pair)])
@@ -233,9 +227,7 @@ def _completed(values: Tensor, moved: Tensor, lowest: Tensor) -> Tensor:
     own = (moved.abs().square() * lowest).sum(1)
     wanted = (own + rest.clamp_min(0) / -values[0]).sqrt()
     first = int(lowest.nonzero()[0])
-    grown = torch.where(
-        (own > 0)[:, None] & lowest, moved * (wanted / own.clamp_min(1e-300).sqrt())[:, None], moved
-    )
+    grown = torch.where((own > 0)[:, None] & lowest, moved * (wanted / own.clamp_min(1e-300).sqrt())[:, None], moved)
     bare = own <= 0
     grown[:, first] = torch.where(bare, wanted.to(grown.dtype), grown[:, first])
     return grown

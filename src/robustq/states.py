@@ -68,12 +68,8 @@ class StateView:
 
         Shape ``(classes, 2 dimension, 2 dimension)``; real and imaginary parts take turns.
         """
-        real = torch.view_as_real(self.frozen.state_forms().mT.resolve_conj().contiguous()).to(
-            dtype
-        )
+        real = torch.view_as_real(self.frozen.state_forms().mT.resolve_conj().contiguous()).to(dtype)
         turned = torch.stack([-real[..., 1], real[..., 0]], -1)  # i M_k e_j
         classes, dimension = real.shape[:2]
-        both = torch.stack(
-            [real, turned], 2
-        )  # images of e_j and of i e_j, (classes, j, 2, dimension, 2)
+        both = torch.stack([real, turned], 2)  # images of e_j and of i e_j, (classes, j, 2, dimension, 2)
         return both.reshape(classes, 2 * dimension, 2 * dimension).mT

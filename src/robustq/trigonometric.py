@@ -101,10 +101,7 @@ def amplification(degrees: Sequence[int]) -> float:
 
 
 def interpolated(
-    function: Callable[[Tensor], Tensor],
-    frequencies: Tensor,
-    degrees: Sequence[int],
-    rounding: float,
+    function: Callable[[Tensor], Tensor], frequencies: Tensor, degrees: Sequence[int], rounding: float
 ) -> Trigonometric:
     """The polynomials of a function known to be one, from its values on a grid.
 
@@ -142,9 +139,7 @@ def check_size(degrees: Sequence[int]) -> None:
     """Refuse more coefficients than fit."""
     size = math.prod(2 * d + 1 for d in degrees)
     if size > LARGEST:
-        raise ModelError(
-            f"expected at most {LARGEST} frequencies, so that they can be listed, got {size:.3g}"
-        )
+        raise ModelError(f"expected at most {LARGEST} frequencies, so that they can be listed, got {size:.3g}")
 
 
 def _points(flat: Tensor, shape: Sequence[int], frequencies: Tensor) -> Tensor:
@@ -178,7 +173,6 @@ def common_frequency(uses: Sequence[Sequence[float]]) -> tuple[float, int]:
     if any(abs(m - round(m)) > SAME * m for m in multiples):
         shown = ", ".join(f"{lowest * m:.6g}" for m in sorted(multiples)[:4])
         raise ModelError(
-            f"expected frequencies that are multiples of the lowest, got {shown}: trained scales have "
-            "no common one"
+            f"expected frequencies that are multiples of the lowest, got {shown}: trained scales have no common one"
         )
     return lowest, sum(round(sizes[-1] / lowest) for sizes in uses)

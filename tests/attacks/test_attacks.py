@@ -32,8 +32,13 @@ REAL = [
     if not (ATTACKS[name].null or name in ELSEWHERE)
     if ATTACKS[name].facts["knowledge"] in ("white-box", "any") and name != "universal"
 ]
-FEW = {"square": {"queries": 50}, "spsa": {"steps": 2}, "transfer": {"queries": 4, "steps": 5},
-       "hopskipjump": {"steps": 2}, "universal": {"steps": 15, "restarts": 1}}  # fmt: skip
+FEW = {
+    "square": {"queries": 50},
+    "spsa": {"steps": 2},
+    "transfer": {"queries": 4, "steps": 5},
+    "hopskipjump": {"steps": 2},
+    "universal": {"steps": 15, "restarts": 1},
+}
 BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-math.pi, math.pi)}
 BASE = (1.3, -0.7, 0.4)
 
@@ -188,9 +193,7 @@ def test_a_model_cannot_spoil_the_data(generator):
 def test_a_budget_that_is_not_kept_is_refused(generator):
     model = one_qubit.model((1.0,), 0.0, generator)
     with pytest.raises(ThreatError, match="expected candidates within"):
-        run_attack(
-            Cheat(), model, torch.tensor([[1.5]]), torch.tensor([0]), Liar(), generator=generator
-        )
+        run_attack(Cheat(), model, torch.tensor([[1.5]]), torch.tensor([0]), Liar(), generator=generator)
 
 
 def test_a_saturated_softmax_does_not_weaken_the_attack(generator):
@@ -215,18 +218,14 @@ def test_float64_inputs_on_a_float32_model(generator):
         for noise in (None, NoiseModel.uniform(gate_error=0.01)):
             net.noise = noise
             for given in (x, x.float()):
-                result = run_attack(
-                    PGD(), net, given, torch.tensor([0]), Linf(0.1), generator=generator
-                )
+                result = run_attack(PGD(), net, given, torch.tensor([0]), Linf(0.1), generator=generator)
                 assert result.x_adv.dtype == given.dtype
                 assert result.success.all()
 
 
 def test_an_empty_batch_is_no_error(generator):
     model = one_qubit.model((1.0,), 0.0, generator)
-    result = run_attack(
-        PGD(), model, torch.zeros(0, 1), torch.zeros(0).long(), Linf(0.1), generator=generator
-    )
+    result = run_attack(PGD(), model, torch.zeros(0, 1), torch.zeros(0).long(), Linf(0.1), generator=generator)
     assert result.success.shape == (0,)
 
 
@@ -304,10 +303,9 @@ def test_pgd_beats_noise_and_identity(generator):
     x = torch.rand(200, 4, generator=generator)
     y = model(x).argmax(1)
     flipped = {
-        attack: int(run_attack(attack, model, x, y, Linf(0.1, (0, 1)), generator=generator)
-                    .success.sum())
+        attack: int(run_attack(attack, model, x, y, Linf(0.1, (0, 1)), generator=generator).success.sum())
         for attack in (Identity(), UniformNoise(), PGD())
-    }  # fmt: skip
+    }
     assert flipped[Identity()] == 0
     assert flipped[PGD()] > 1.5 * max(1, flipped[UniformNoise()])
 
@@ -371,11 +369,7 @@ def shots_model():
     [
         ({"model": Detached()}, ModelError, "input gradients"),
         ({"model": shots_model()}, ModelError, "answers the same twice"),
-        (
-            {"model": dropout_model()},
-            ModelError,
-            "dropout",
-        ),
+        ({"model": dropout_model()}, ModelError, "dropout"),
         ({"x": torch.tensor([[1]], dtype=torch.uint8)}, DataError, "floating-point inputs, got"),
         ({"model": Broken()}, ModelError, "finite logits"),
         ({"model": SpikyGradient()}, ModelError, "finite input gradients"),
@@ -390,14 +384,16 @@ def shots_model():
 )
 def test_bad_input_is_named(change, error, message, generator):
     given = {
-        "attack": PGD(steps=2, restarts=1), "model": one_qubit.model((1.0,), 0.0, generator),
-        "x": torch.tensor([[0.3]]), "y": torch.tensor([0]), **change,
-    }  # fmt: skip
+        "attack": PGD(steps=2, restarts=1),
+        "model": one_qubit.model((1.0,), 0.0, generator),
+        "x": torch.tensor([[0.3]]),
+        "y": torch.tensor([0]),
+        **change,
+    }
     with pytest.raises(error, match=message) as caught:
         run_attack(
-            given["attack"], given["model"], given["x"], given["y"], Linf(0.1, (0.0, 1.0)),
-            generator=generator,
-        )  # fmt: skip
+            given["attack"], given["model"], given["x"], given["y"], Linf(0.1, (0.0, 1.0)), generator=generator
+        )
     assert isinstance(caught.value, RobustQError)
 
 

@@ -51,9 +51,7 @@ def test_the_exact_radius_is_met_without_gradients(name, box, kind, batch, gener
     attack, knowledge = ATTACKS[name]
     reach = 1.25 * float(exact[0])
     hit, missed = (
-        run_attack(
-            attack, model, x, y, kind(eps, box), generator=generator, access=Access(knowledge)
-        )
+        run_attack(attack, model, x, y, kind(eps, box), generator=generator, access=Access(knowledge))
         for eps in (reach, 0.999 * float(exact[0]))
     )
     assert hit.success.all()
@@ -70,10 +68,9 @@ def test_l1_is_searched_too(generator):
     exact = 0.15 / max(map(abs, weights))
     for attack in (Square(queries=100), SPSA(steps=10)):
         hit, missed = (
-            run_attack(attack, model, x, y, L1(eps, (0.0, 1.0)), generator=generator,
-                       access=Access("scores"))
+            run_attack(attack, model, x, y, L1(eps, (0.0, 1.0)), generator=generator, access=Access("scores"))
             for eps in (1.25 * exact, 0.999 * exact)
-        )  # fmt: skip
+        )
         assert hit.success.all()
         assert not missed.success.any()
 
@@ -86,9 +83,7 @@ def test_hopskipjump_walks_to_the_nearest_point_of_the_boundary(generator):
     for kind, norm in ((Linf, "linf"), (L2, "l2")):
         exact = one_qubit.radius(weights, bias, x, norm)
         threat = kind(4 * float(exact[0]), (0.0, 1.0))
-        found = run_attack(
-            HopSkipJump(), model, x, y, threat, generator=generator, access=Access("labels")
-        )
+        found = run_attack(HopSkipJump(), model, x, y, threat, generator=generator, access=Access("labels"))
         assert found.success.all()
         assert float((found.radius / exact).median()) < 1.01
 
@@ -186,12 +181,8 @@ def cancer():
 def test_square_comes_near_pgd_and_beats_noise_on_real_data(cancer, kind, generator):
     model, x, y = cancer
     threat = kind(0.1 if kind is Linf else 0.15, (0.0, 1.0))
-    square = run_attack(
-        Square(queries=150), model, x, y, threat, generator=generator, access=Access("scores")
-    )
-    pgd, noise = (
-        run_attack(a, model, x, y, threat, generator=generator) for a in (PGD(), UniformNoise(50))
-    )
+    square = run_attack(Square(queries=150), model, x, y, threat, generator=generator, access=Access("scores"))
+    pgd, noise = (run_attack(a, model, x, y, threat, generator=generator) for a in (PGD(), UniformNoise(50)))
     assert square.correct.double().mean() > 0.85
     assert abs(float(square.robust.double().mean() - pgd.robust.double().mean())) < 0.05
     assert better(square, noise) < 0.01
@@ -268,10 +259,7 @@ def test_spsa_moves_states(generator):
         return torch.stack([torch.full_like(found, 0.3), found], 1)
 
     y = torch.zeros(1).long()
-    for eps, flips in (
-        (0.2, True),
-        (0.05, False),
-    ):  # sqrt(eps) is the amplitude that can be reached
+    for eps, flips in ((0.2, True), (0.05, False)):  # sqrt(eps) is the amplitude that can be reached
         found = run_attack(SPSA(), model, x, y, Fidelity(eps), generator=generator)
         assert bool(found.success) == flips
 

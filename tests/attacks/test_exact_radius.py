@@ -25,8 +25,13 @@ KINDS = {"linf": Linf, "l2": L2, "l1": L1}
 PUBLISHED = PGD(loss="cross-entropy")
 STRONG = (PGD(steps=100, restarts=2, targets=9), APGD(steps=50, targets=9), QuantumAutoAttack())
 PINNED = "9dfdbff97d2931af0f0d0a08a9ffcc3f031716a5549022d7f630511cba96eb31"
-FEW = {"square": {"queries": 100}, "spsa": {"steps": 5}, "transfer": {"queries": 20, "steps": 20},
-       "hopskipjump": {"steps": 3}, "universal": {"steps": 10}}  # fmt: skip
+FEW = {
+    "square": {"queries": 100},
+    "spsa": {"steps": 5},
+    "transfer": {"queries": 20, "steps": 20},
+    "hopskipjump": {"steps": 3},
+    "universal": {"steps": 10},
+}
 
 
 def angles(norm, batch, generator, noise=None):
@@ -110,8 +115,9 @@ def test_cross_entropy_has_its_maximum_elsewhere(generator):
     assert flipped["cross-entropy"] < 0.7 * flipped["margin"]
 
 
-@pytest.mark.parametrize("name", [n for n in ATTACKS if "l2" in ATTACKS[n].facts["threat"]
-                                  or ATTACKS[n].facts["threat"] == "any"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", [n for n in ATTACKS if "l2" in ATTACKS[n].facts["threat"] or ATTACKS[n].facts["threat"] == "any"]
+)
 def test_nothing_ever_lands_inside(name, generator):
     """The whole catalogue, just inside, and never nearer than the radius with a generous budget."""
     attack = ATTACKS[name].make(**FEW.get(name, {}))
@@ -125,17 +131,11 @@ def test_nothing_ever_lands_inside(name, generator):
 
 def test_the_closed_form_is_the_radius(generator):
     """Against the oracle written apart from the library, up to 64 features, noise included."""
-    for features, classes, noise in (
-        (4, 2, None),
-        (30, 3, NoiseModel.uniform(gate_error=0.02)),
-        (64, 4, None),
-    ):
+    for features, classes, noise in ((4, 2, None), (30, 3, NoiseModel.uniform(gate_error=0.02)), (64, 4, None)):
         model, x, y = amplitudes(classes, 32, generator, features, noise)
         found = run_attack(ExactL2(), model, x, y, L2(10.0), generator=generator)
         assert found.success.all()
-        torch.testing.assert_close(
-            found.radius, torch.full_like(found.radius, RADIUS), rtol=1e-6, atol=0
-        )
+        torch.testing.assert_close(found.radius, torch.full_like(found.radius, RADIUS), rtol=1e-6, atol=0)
         assert found.gradients == 0
         single = run_attack(ExactL2(), model.float(), x.float(), y, L2(10.0), generator=generator)
         assert single.success.all()
@@ -145,9 +145,7 @@ def test_the_closed_form_is_the_radius(generator):
 def test_members_see_survivors_only(generator):
     """Flipped by the first member, an input costs nothing more: 16 easy inputs against 1 hard one."""
     model, x, y = angles("linf", 17, generator)
-    alone = run_attack(
-        QuantumAutoAttack(), model, x[:1], y[:1], Linf(0.9 * RADIUS), generator=generator
-    )
+    alone = run_attack(QuantumAutoAttack(), model, x[:1], y[:1], Linf(0.9 * RADIUS), generator=generator)
     away = torch.tensor(WEIGHTS, dtype=torch.float64).sign() * RADIUS * 0.95
     sign = torch.where(y == 0, 1.0, -1.0)[1:, None]
     x[1:] += sign * away  # almost on the boundary
@@ -169,17 +167,23 @@ def test_an_ensemble_without_members_is_refused(knowledge, generator):
     """Nothing searched would look like robustness."""
     model, x, y = angles("linf", 4, generator)
     with pytest.raises(ThreatError, match="expected a threat that a member searches"):
-        run_attack(QuantumAutoAttack(), model, x, y, L0(1, (-10.0, 10.0)), generator=generator,
-                   access=Access(knowledge))  # fmt: skip
+        run_attack(
+            QuantumAutoAttack(), model, x, y, L0(1, (-10.0, 10.0)), generator=generator, access=Access(knowledge)
+        )
 
 
 @pytest.mark.parametrize("knowledge", ["scores", "labels"])
 def test_the_ensemble_of_an_adversary_without_gradients(knowledge, generator):
     model, x, y = angles("linf", 8, generator)
     result = run_attack(
-        QuantumAutoAttack(), model, x, y, Linf(1.5 * RADIUS), generator=generator,
+        QuantumAutoAttack(),
+        model,
+        x,
+        y,
+        Linf(1.5 * RADIUS),
+        generator=generator,
         access=Access(knowledge, queries=600),
-    )  # fmt: skip
+    )
     assert result.gradients == 0
     assert result.queries <= 8 * 600
     assert result.success.all()
@@ -210,7 +214,16 @@ def test_any_shape_and_threat(generator):
 def test_the_definition_is_pinned():
     """A change of any member or option is a new version: then this digest changes with VERSION."""
     assert [type(m.attack).__name__ for m in MEMBERS] == [
-        "ExactL2", "PGD", "APGD", "APGD", "APGD", "FAB", "FMN", "APGD", "Square", "HopSkipJump",
-    ]  # fmt: skip
+        "ExactL2",
+        "PGD",
+        "APGD",
+        "APGD",
+        "APGD",
+        "FAB",
+        "FMN",
+        "APGD",
+        "Square",
+        "HopSkipJump",
+    ]
     assert str(QuantumAutoAttack()) == f"QuantumAutoAttack v1 ({content_id()[:8]})"
     assert content_id() == PINNED

@@ -21,15 +21,19 @@ from robustq.threats import L0, L1, L2, Access, Knobs, Linf
 BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-math.pi, math.pi)}
 KINDS = {"l0": L0, "l1": L1, "l2": L2, "linf": Linf}
 ORDERS = {"l1": 1, "l2": 2, "linf": math.inf}
-ATTACKS_OF = {
-    "carlini-wagner": CarliniWagner(), "ddn": DDN(), "deepfool": DeepFool(), "fab": FAB(), "fmn": FMN()
-}  # fmt: skip
+ATTACKS_OF = {"carlini-wagner": CarliniWagner(), "ddn": DDN(), "deepfool": DeepFool(), "fab": FAB(), "fmn": FMN()}
 MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].facts["threat"].split(", ")]
 CLOSE = [(name, norm) for name, norm in MEANT if norm != "l0"]
 SETTINGS = [
-    ("none", 64, False), ("none", 1, True), ("unit", 64, True), ("unit", 3, False),
-    ("signed", 64, False), ("signed", 1, False), ("angles", 64, True), ("angles", 3, True),
-]  # fmt: skip
+    ("none", 64, False),
+    ("none", 1, True),
+    ("unit", 64, True),
+    ("unit", 3, False),
+    ("signed", 64, False),
+    ("signed", 1, False),
+    ("angles", 64, True),
+    ("angles", 3, True),
+]
 BASE = (1.3, -0.7, 0.4)
 
 
@@ -96,9 +100,7 @@ def test_a_summit_without_gradient_is_left(name, norm, generator):
     x = torch.zeros(2, 2, dtype=torch.float64)
     exact = one_qubit.radius((1.0, 0.5), 0.0, x, norm)
     threat = KINDS[norm](4 * float(exact[0]))
-    found = run_attack(
-        ATTACKS_OF[name], model, x, torch.zeros(2).long(), threat, generator=generator
-    )
+    found = run_attack(ATTACKS_OF[name], model, x, torch.zeros(2).long(), threat, generator=generator)
     assert found.success.all()
     assert_near(found.radius, exact)
 
@@ -131,10 +133,13 @@ def search_cone(form, x, rng):
     for _ in range(12):
         start = x + np.linalg.norm(x) * rng.normal(size=len(x))
         found = minimize(
-            lambda z: (z - x) @ (z - x), start, jac=lambda z: 2 * (z - x), method="SLSQP",
+            lambda z: (z - x) @ (z - x),
+            start,
+            jac=lambda z: 2 * (z - x),
+            method="SLSQP",
             constraints={"type": "eq", "fun": lambda z: z @ form @ z, "jac": lambda z: 2 * form @ z},
             options={"maxiter": 500, "ftol": 1e-14},
-        )  # fmt: skip
+        )
         if abs(found.x @ form @ found.x) < 1e-8:
             best = min(best, np.linalg.norm(found.x - x))
     return best
@@ -170,16 +175,12 @@ def test_the_foot_is_the_nearest_point_of_the_hyperplane_in_the_box(order, rng):
         slope, low, high = rng.normal(size=n), -rng.random(n), rng.random(n)
         gain = 0.7 * np.maximum(slope * low, slope * high).sum() * rng.random()
         room = (torch.tensor(low)[None], torch.tensor(high)[None])
-        z = foot(
-            torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order
-        )
+        z = foot(torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order)
         z = z[0].numpy()
         assert slope @ z == pytest.approx(gain)
         assert (z >= low - 1e-12).all()
         assert (z <= high + 1e-12).all()
-        assert np.linalg.norm(z, order) == pytest.approx(
-            least(order, slope, gain, low, high), rel=1e-5
-        )
+        assert np.linalg.norm(z, order) == pytest.approx(least(order, slope, gain, low, high), rel=1e-5)
 
 
 def least(order, slope, gain, low, high):
@@ -188,16 +189,13 @@ def least(order, slope, gain, low, high):
     bounds = [*zip(low, high, strict=True), *[(0, None)] * slacks]
     limits = [{"type": "eq", "fun": lambda v: slope @ v[:n] - gain}]
     if slacks:
-        limits.append(
-            {"type": "ineq", "fun": lambda v: np.concatenate([v[n:] - v[:n], v[n:] + v[:n]])}
-        )
+        limits.append({"type": "ineq", "fun": lambda v: np.concatenate([v[n:] - v[:n], v[n:] + v[:n]])})
     cost = (lambda v: v @ v) if order == 2 else (lambda v: v[n:].sum())
     corner = np.where(slope > 0, high, low)
     start = np.concatenate([corner * gain / (slope @ corner), np.ones(slacks)])
     found = minimize(
-        cost, start, bounds=bounds, constraints=limits, method="SLSQP",
-        options={"maxiter": 500, "ftol": 1e-14},
-    )  # fmt: skip
+        cost, start, bounds=bounds, constraints=limits, method="SLSQP", options={"maxiter": 500, "ftol": 1e-14}
+    )
     return math.sqrt(found.fun) if order == 2 else found.fun
 
 
@@ -286,9 +284,7 @@ def test_pixels_on_the_edges_of_their_box(name, norm, generator):
     found = run_attack(ATTACKS_OF[name], plain, x, y, threat, generator=generator)
     assert found.nearest.shape == x.shape
     assert threat.contains(found.nearest, x).all()
-    reachable = run_attack(
-        ATTACKS["pgd"].make(), plain, x, y, Linf(1.0, (0.0, 1.0)), generator=generator
-    ).success
+    reachable = run_attack(ATTACKS["pgd"].make(), plain, x, y, Linf(1.0, (0.0, 1.0)), generator=generator).success
     assert (found.success | ~reachable).all()
 
 
@@ -310,9 +306,7 @@ def test_a_query_budget_is_kept_and_what_was_found_counts(name, generator):
     weights, bias, model = angle_oracle(None, generator)
     x = angle_points(weights, bias, None, "l2", 4, generator)
     y = one_qubit.label(weights, bias, x)
-    found = run_attack(
-        ATTACKS_OF[name], model, x, y, L2(8.0), generator=generator, access=Access(queries=40)
-    )
+    found = run_attack(ATTACKS_OF[name], model, x, y, L2(8.0), generator=generator, access=Access(queries=40))
     assert found.queries + found.gradients <= 4 * (40 + 2)
     assert found.success.all()
 

@@ -12,16 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oracles import one_qubit
-from robustq.attacks.poisoning import (
-    Backdoor,
-    LabelFlip,
-    Poison,
-    Quid,
-    RandomFlip,
-    TrainingData,
-    Triggered,
-    poison,
-)
+from robustq.attacks.poisoning import Backdoor, LabelFlip, Poison, Quid, RandomFlip, TrainingData, Triggered, poison
 from robustq.attacks.poisoning.catalogue import POISONINGS
 from robustq.attacks.poisoning.quid import class_distances
 from robustq.data import load, prepare
@@ -61,7 +52,7 @@ class Victim:
 
     def untrained(self, generator):
         x, y = self.train_rows
-        return qnn(x.shape[1], int(y.max()) + 1, generator=generator, layers=4, encoding=self.encoding)  # fmt: skip
+        return qnn(x.shape[1], int(y.max()) + 1, generator=generator, layers=4, encoding=self.encoding)
 
     def train(self, x, y, generator):
         model = self.untrained(generator)
@@ -70,8 +61,9 @@ class Victim:
 
     def poisoned(self, attack, budget):
         stream = torch.Generator().manual_seed(7)
-        return poison(attack, self.train, *self.train_rows, *self.test_rows,
-                      budget=budget, generator=stream, repeats=SEEDS)  # fmt: skip
+        return poison(
+            attack, self.train, *self.train_rows, *self.test_rows, budget=budget, generator=stream, repeats=SEEDS
+        )
 
 
 def victim(name):
@@ -172,13 +164,20 @@ class Greedy:
 @pytest.mark.parametrize(
     ("attack", "allowed"),
     [
-        (Greedy(flips=4), True), (Greedy(flips=5), False), (Greedy(moves=4), True),
-        (Greedy(moves=5), False), (Greedy(adds=4), True), (Greedy(adds=5), False),
-        (Greedy(flips=4, moves=4), True), (Greedy(flips=3, adds=1), True),
-        (Greedy(flips=3, adds=2), False), (Greedy(drops=1), False), (Greedy(), True),
+        (Greedy(flips=4), True),
+        (Greedy(flips=5), False),
+        (Greedy(moves=4), True),
+        (Greedy(moves=5), False),
+        (Greedy(adds=4), True),
+        (Greedy(adds=5), False),
+        (Greedy(flips=4, moves=4), True),
+        (Greedy(flips=3, adds=1), True),
+        (Greedy(flips=3, adds=2), False),
+        (Greedy(drops=1), False),
+        (Greedy(), True),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_budget_is_enforced(attack, allowed, blobs, generator):
     (x, y), before = blobs, [part.clone() for part in blobs]
     given = {"budget": 0.1, "generator": generator}
@@ -236,8 +235,16 @@ def forgetful(x, y, generator):
 )
 def test_bad_input_is_named(change, error, message, blobs, generator):
     x, y = blobs
-    arguments = {"attack": LabelFlip(), "train": nearest_mean, "x": x, "y": y, "x_test": x,
-                 "y_test": y, "budget": 0.1, "generator": generator} | change  # fmt: skip
+    arguments = {
+        "attack": LabelFlip(),
+        "train": nearest_mean,
+        "x": x,
+        "y": y,
+        "x_test": x,
+        "y_test": y,
+        "budget": 0.1,
+        "generator": generator,
+    } | change
     with pytest.raises(error, match=message):
         poison(**arguments)
 
@@ -339,9 +346,12 @@ def test_catalogue_entries_are_poisons_and_values(name):
 
 
 THREATS = [
-    Poisoning(0.0), Poisoning(0.34), Poisoning(0.5, features=(0.0, 1.0)),
-    Poisoning(0.5, labels=False, features=(0.0, 1.0)), Poisoning(1.0, features=(-torch.inf, 0.5)),
-]  # fmt: skip
+    Poisoning(0.0),
+    Poisoning(0.34),
+    Poisoning(0.5, features=(0.0, 1.0)),
+    Poisoning(0.5, labels=False, features=(0.0, 1.0)),
+    Poisoning(1.0, features=(-torch.inf, 0.5)),
+]
 CELLS = st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0, 2.0])
 
 
@@ -355,10 +365,7 @@ CELLS = st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0, 2.0])
 @settings(max_examples=60, deadline=None)
 def test_projections_are_allowed_and_idempotent(threat, x, other, labels, added):
     clean = torch.tensor(x), torch.tensor([0, 1, 2, 0, 1, 2])
-    wild = (
-        torch.tensor(np.concatenate([other, x[:added]])),
-        torch.tensor(np.concatenate([labels, labels[:added]])),
-    )
+    wild = (torch.tensor(np.concatenate([other, x[:added]])), torch.tensor(np.concatenate([labels, labels[:added]])))
     kept = threat.project(wild, clean)
     assert threat.contains(kept, clean)
     assert threat.distance(kept, clean) <= threat.eps + 1e-9
@@ -393,12 +400,14 @@ def test_projection_keeps_labels_first_then_the_largest_moves():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget": -0.1}, "budget in"), ({"budget": math.nan}, "budget in"),
-        ({"budget": True}, "as a number"), ({"budget": 0.1, "labels": False}, "got neither"),
+        ({"budget": -0.1}, "budget in"),
+        ({"budget": math.nan}, "budget in"),
+        ({"budget": True}, "as a number"),
+        ({"budget": 0.1, "labels": False}, "got neither"),
         ({"budget": 0.1, "features": (1.0, 0.0)}, "low < high"),
         ({"budget": 0.1, "labels": False, "features": (0.0, math.inf)}, "finite box"),
     ],
-)  # fmt: skip
+)
 def test_impossible_threats_are_refused(options, message):
     with pytest.raises(ThreatError, match=message):
         Poisoning(**options)

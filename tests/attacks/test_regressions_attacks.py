@@ -5,15 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from robustq.attacks import (
-    EOT,
-    PGD,
-    Identity,
-    QuantumAutoAttack,
-    SearchProblem,
-    UniformNoise,
-    run_attack,
-)
+from robustq.attacks import EOT, PGD, Identity, QuantumAutoAttack, SearchProblem, UniformNoise, run_attack
 from robustq.attacks.nearest.fab import FAB
 from robustq.attacks.nearest.fmn import FMN
 from robustq.attacks.problem import BudgetSpent
@@ -60,9 +52,7 @@ def test_a_jacobian_keeps_to_the_budget(allowed, asked, generator):
 
 def test_averaged_jacobians_count_every_answer(generator):
     x, y = torch.rand(1, 2, generator=generator), torch.zeros(1, dtype=torch.int64)
-    problem = SearchProblem(
-        torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, Access(queries=16 + 4)
-    )
+    problem = SearchProblem(torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, Access(queries=16 + 4))
     with pytest.raises(BudgetSpent):
         problem.run(Jacobians(), samples=4)
     assert (problem.queries, problem.gradients) == (8, 12)
@@ -104,9 +94,7 @@ def test_averaged_labels_are_a_vote(generator):
             return problem.x
 
     x, y = torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
-    problem = SearchProblem(
-        lambda x: torch.tensor([next(answers)]), x, y, Linf(0.1), generator, Access("labels")
-    )
+    problem = SearchProblem(lambda x: torch.tensor([next(answers)]), x, y, Linf(0.1), generator, Access("labels"))
     problem.run(Asks(), samples=3)
     assert seen[0].tolist() == [[1.0, 0.0]]
 
@@ -127,8 +115,12 @@ def test_a_large_budget_allows_its_own_projections(norm, features, dtype, genera
 
 def test_l0_changes_in_a_box_with_an_open_side_are_finite(generator):
     x = torch.rand(50, 3, generator=generator)
-    for box in ((0.0, torch.inf), (-torch.inf, 1.0), (-torch.inf, torch.inf),
-                ((0.0, -1.0, -torch.inf), (torch.inf, 2.0, torch.inf))):  # fmt: skip
+    for box in (
+        (0.0, torch.inf),
+        (-torch.inf, 1.0),
+        (-torch.inf, torch.inf),
+        ((0.0, -1.0, -torch.inf), (torch.inf, 2.0, torch.inf)),
+    ):
         threat = L0(2, box)
         drawn = threat.sample(x, generator)
         assert threat.contains(drawn, x).all()
@@ -166,9 +158,7 @@ def test_the_ensemble_is_not_fooled_by_a_lucky_clean_answer(generator):
         return logits + x[:, :1] * torch.tensor([-1.0, 1.0])
 
     x, y = torch.zeros(60, 2), torch.zeros(60, dtype=torch.int64)
-    result = run_attack(
-        QuantumAutoAttack(), model, x, y, Linf(0.065), generator=generator, answers=25
-    )
+    result = run_attack(QuantumAutoAttack(), model, x, y, Linf(0.065), generator=generator, answers=25)
     assert result.correct.all()
     assert result.success.all()
 
@@ -210,9 +200,7 @@ def test_states_may_lie_in_memory_in_any_order(generator):
     x = (parts / parts.square().sum((0, 2), keepdim=True).sqrt()).permute(1, 2, 0)
     drawn = Fidelity(0.1).sample(x, generator)
     assert Fidelity(0.1).contains(drawn, x).all()
-    torch.testing.assert_close(
-        Fidelity(0.1).distance(drawn, x), Fidelity(0.1).distance(drawn, x.contiguous())
-    )
+    torch.testing.assert_close(Fidelity(0.1).distance(drawn, x), Fidelity(0.1).distance(drawn, x.contiguous()))
 
 
 def test_a_sampled_model_follows_its_angles(generator):

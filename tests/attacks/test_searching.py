@@ -5,15 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from robustq.attacks import (
-    APGD,
-    EOT,
-    MIM,
-    PGD,
-    SearchProblem,
-    UniformNoise,
-    run_attack,
-)
+from robustq.attacks import APGD, EOT, MIM, PGD, SearchProblem, UniformNoise, run_attack
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.data import load, prepare
 from robustq.engine import shot_expectations
@@ -93,9 +85,7 @@ def test_queries_stop_at_the_budget(generator):
     for budget in (1, 5, 7):
         told = []
         access = Access("scores", queries=budget)
-        result = run_attack(
-            Asks(100, told), line, x, y, Linf(1.0), generator=generator, access=access
-        )
+        result = run_attack(Asks(100, told), line, x, y, Linf(1.0), generator=generator, access=access)
         assert len(told) == budget
         assert result.queries == 4 * budget
         assert result.success.any() or budget < 3  # what was found before the end counts
@@ -103,25 +93,20 @@ def test_queries_stop_at_the_budget(generator):
 
 def test_labels_hide_the_scores(generator):
     told = []
-    run_attack(
-        Asks(3, told), line, *zeros(4), Linf(1.0), generator=generator, access=Access("labels")
-    )
+    run_attack(Asks(3, told), line, *zeros(4), Linf(1.0), generator=generator, access=Access("labels"))
     assert all(set(answer.flatten().tolist()) <= {0.0, 1.0} for answer in told)
 
 
 def test_gradients_are_for_white_box_adversaries(generator):
     for knowledge in ("scores", "labels"):
         with pytest.raises(ModelError, match="needs no gradients"):
-            run_attack(Peeks(), line, *zeros(1), Linf(1.0), generator=generator,
-                       access=Access(knowledge))  # fmt: skip
+            run_attack(Peeks(), line, *zeros(1), Linf(1.0), generator=generator, access=Access(knowledge))
 
 
 def test_inner_searches_share_memory_and_bills(generator):
     x, y = zeros(5)
     alone = run_attack(PGD(steps=4, restarts=1), line, x, y, Linf(1.0), generator=generator)
-    told = run_attack(
-        Delegates(PGD(steps=4, restarts=1)), line, x, y, Linf(1.0), generator=generator
-    )
+    told = run_attack(Delegates(PGD(steps=4, restarts=1)), line, x, y, Linf(1.0), generator=generator)
     assert alone.success.all()
     assert told.success.tolist() == [True, False, True, False, True]
     assert told.gradients == 3 * 4
@@ -131,9 +116,8 @@ def test_inner_searches_share_memory_and_bills(generator):
 def test_inner_searches_share_the_budget(generator):
     x, y = zeros(2)
     result = run_attack(
-        Delegates(PGD(steps=50, restarts=1)), line, x, y, Linf(0.1), generator=generator,
-        access=Access(queries=9),
-    )  # fmt: skip
+        Delegates(PGD(steps=50, restarts=1)), line, x, y, Linf(0.1), generator=generator, access=Access(queries=9)
+    )
     assert result.queries <= 2 * 9
     assert result.gradients == 4
 
@@ -188,9 +172,7 @@ def test_shots_are_counted_and_limited(generator):
     result = run_attack(pgd, victim, x, y, Linf(0.1), generator=generator, answers=5)
     answers = 5 + 2  # every step, the end of the run, the framework's last question
     assert result.shots == 3 * (answers * 100 + 5 * 5 * 100)
-    limited = run_attack(
-        pgd, victim, x, y, Linf(0.1), generator=generator, answers=5, access=Access(shots=1300)
-    )
+    limited = run_attack(pgd, victim, x, y, Linf(0.1), generator=generator, answers=5, access=Access(shots=1300))
     assert limited.shots <= 3 * 1300
     assert limited.gradients == 2 * 3
 
@@ -232,9 +214,7 @@ def test_hybrids_are_sampled_too(generator):
     model = HybridNet(3, 2, core, generator=generator)
     victim = model.under(Device.bundled("manila"), shots=50, generator=torch.Generator())
     x, y = torch.rand(4, 3, generator=generator), torch.zeros(4, dtype=torch.long)
-    result = run_attack(
-        PGD(steps=2, restarts=1), victim, x, y, Linf(0.1), generator=generator, answers=3
-    )
+    result = run_attack(PGD(steps=2, restarts=1), victim, x, y, Linf(0.1), generator=generator, answers=3)
     assert result.shots == 4 * ((2 + 2) * 50 + 2 * 5 * 50)
 
 
@@ -249,9 +229,7 @@ def test_amplitudes_have_no_shift_rule(generator):
 
 def test_eot_finds_what_the_twin_finds_under_a_thousand_shots_of_a_device(generator):
     """At least 90 % of what PGD on the noise-free twin finds (figure of the suite's specification)."""
-    data = prepare(
-        load("breast-cancer"), reduction="pca", features=4, train_size=300, test_size=100, seed=0
-    )
+    data = prepare(load("breast-cancer"), reduction="pca", features=4, train_size=300, test_size=100, seed=0)
     circuit = encodings.angle(4).then(ansaetze.strongly_entangling(4, layers=2))
     model = QuantumNet(circuit, per_qubit_z(2, 4), generator=generator)
     fit(model, *data.tensors("train"), generator=generator, training=Training(epochs=8))
@@ -259,9 +237,8 @@ def test_eot_finds_what_the_twin_finds_under_a_thousand_shots_of_a_device(genera
     twin = run_attack(PGD(steps=20, restarts=1), model, x, y, threat, generator=generator)
     victim = model.under(device, shots=1000, generator=torch.Generator().manual_seed(4))
     found = run_attack(
-        EOT(PGD(steps=20, restarts=1), samples=4), victim, x, y, threat, generator=generator,
-        answers=25,
-    )  # fmt: skip
+        EOT(PGD(steps=20, restarts=1), samples=4), victim, x, y, threat, generator=generator, answers=25
+    )
     assert twin.success.sum() > 10
     assert found.success.sum() >= 0.9 * twin.success.sum()
 
@@ -278,9 +255,7 @@ def test_probabilities_are_not_logits(generator):
 def test_states_must_be_of_unit_length(generator):
     x = torch.ones(2, 4, 2)
     with pytest.raises(ThreatError, match="unit length"):
-        run_attack(
-            PGD(), lambda s: s[:, 0], x, torch.zeros(2).long(), Fidelity(0.1), generator=generator
-        )
+        run_attack(PGD(), lambda s: s[:, 0], x, torch.zeros(2).long(), Fidelity(0.1), generator=generator)
     with pytest.raises(DataError, match="answers >= 1"):
         run_attack(PGD(), line, *zeros(1), Linf(0.1), generator=generator, answers=0)
 
@@ -294,17 +269,8 @@ def test_momentum_crosses_a_bump(generator):
 
     x, y = zeros(1)
     threat = Linf(1.0)
-    plain = run_attack(
-        PGD(steps=60, restarts=1, step=0.02, loss="margin"),
-        model,
-        x,
-        y,
-        threat,
-        generator=generator,
-    )
-    heavy = run_attack(
-        MIM(steps=60, step=0.02, loss="margin"), model, x, y, threat, generator=generator
-    )
+    plain = run_attack(PGD(steps=60, restarts=1, step=0.02, loss="margin"), model, x, y, threat, generator=generator)
+    heavy = run_attack(MIM(steps=60, step=0.02, loss="margin"), model, x, y, threat, generator=generator)
     assert (plain.success.item(), heavy.success.item()) == (False, True)
 
 
@@ -320,11 +286,10 @@ def test_jacobians_hold_every_class(generator):
 
 def test_averaging_does_not_change_a_model_that_answers_the_same(generator):
     x, y = zeros(3)
-    once = run_attack(
-        UniformNoise(), line, x, y, Linf(0.5), generator=torch.Generator().manual_seed(1)
+    once = run_attack(UniformNoise(), line, x, y, Linf(0.5), generator=torch.Generator().manual_seed(1))
+    mean = run_attack(
+        EOT(UniformNoise(), samples=3), line, x, y, Linf(0.5), generator=torch.Generator().manual_seed(1)
     )
-    mean = run_attack(EOT(UniformNoise(), samples=3), line, x, y, Linf(0.5),
-                      generator=torch.Generator().manual_seed(1))  # fmt: skip
     torch.testing.assert_close(once.x_adv, mean.x_adv)
 
 

@@ -35,8 +35,7 @@ def test_one_qubit_is_an_angle_on_the_sphere(generator):
     assert found.success.all()
     torch.testing.assert_close(found.radius, expected, atol=1e-9, rtol=1e-5)
     assert (found.radius >= expected - 1e-12).all()
-    there = run_attack(ExactState(), StateView.of(model), states, y, TraceDistance(1.0),
-                       generator=generator)  # fmt: skip
+    there = run_attack(ExactState(), StateView.of(model), states, y, TraceDistance(1.0), generator=generator)
     torch.testing.assert_close(there.radius, expected.sqrt(), atol=1e-6, rtol=1e-5)
 
 
@@ -83,8 +82,7 @@ def just_beyond_and_before(name, kind, rows, generator):
     for k in range(rows):
         row, label, infidelity = states[k : k + 1], y[k : k + 1], float(best.radius[k])
         beyond, before = (
-            kind(share * infidelity if kind is Fidelity else math.sqrt(share * infidelity))
-            for share in (1.01, 0.99)
+            kind(share * infidelity if kind is Fidelity else math.sqrt(share * infidelity)) for share in (1.01, 0.99)
         )
         search = PGD(steps=40, restarts=1, loss="margin")
         hits += int(run_attack(search, view, row, label, beyond, generator=generator).success)
@@ -99,10 +97,7 @@ def just_beyond_and_before(name, kind, rows, generator):
 
 def test_pgd_succeeds_just_beyond_the_optimum_and_never_before(generator):
     """With three classes a few runs climb towards the wrong one, so all models are judged together."""
-    counts = [
-        just_beyond_and_before(name, Fidelity, 20, generator)
-        for name in ("breast-cancer", "iris", "hybrid")
-    ]
+    counts = [just_beyond_and_before(name, Fidelity, 20, generator) for name in ("breast-cancer", "iris", "hybrid")]
     assert sum(hits for hits, _ in counts) >= 0.95 * 60
     assert [misses for _, misses in counts] == [0, 0, 0]
 
@@ -165,21 +160,15 @@ def test_amplitude_models_are_attacked_exactly_too(generator):
     assert found.success.all()
     for k in range(6):
         reach, row, label = float(found.radius[k]), data[k : k + 1], y[k : k + 1]
-        hit = run_attack(
-            PGD(steps=60), model, row, label, Sphere(1.01 * reach), generator=generator
-        )
-        short = run_attack(
-            PGD(steps=60), model, row, label, Sphere(0.99 * reach), generator=generator
-        )
+        hit = run_attack(PGD(steps=60), model, row, label, Sphere(1.01 * reach), generator=generator)
+        short = run_attack(PGD(steps=60), model, row, label, Sphere(0.99 * reach), generator=generator)
         assert (hit.success.item(), short.success.item()) == (True, False)
 
 
 def test_the_null_attack_flips_no_state(generator):
     model, data, labels = trained("iris", torch.float64)
     view = StateView.of(model)
-    found = run_attack(
-        Identity(), view, view.encoded(data), labels, Fidelity(0.5), generator=generator
-    )
+    found = run_attack(Identity(), view, view.encoded(data), labels, Fidelity(0.5), generator=generator)
     assert not found.success.any()
     assert torch.equal(found.correct, model(data).argmax(1) == labels)
 
@@ -202,5 +191,6 @@ def test_bad_views_are_named(generator):
     with pytest.raises(CircuitError, match="expected a pure state"):
         StateView.of(noisy).encoded(torch.zeros(1, 2))
     with pytest.raises(ModelError, match="quadratic form"):
-        run_attack(ExactState(), Flat(), torch.tensor([[[1.0, 0.0]]]), torch.tensor([0]),
-                   Fidelity(1.0), generator=generator)  # fmt: skip
+        run_attack(
+            ExactState(), Flat(), torch.tensor([[[1.0, 0.0]]]), torch.tensor([0]), Fidelity(1.0), generator=generator
+        )

@@ -63,9 +63,7 @@ def test_the_victim_itself_as_surrogate_is_the_white_box_attack(victim, generato
     model, x, y = victim
     attack = FGSM()
     direct = run_attack(attack, model, x, y, Linf(0.08, UNIT), generator=generator)
-    through = run_attack(
-        Transfer(attack, surrogate=model), model, x, y, Linf(0.08, UNIT), generator=generator
-    )
+    through = run_attack(Transfer(attack, surrogate=model), model, x, y, Linf(0.08, UNIT), generator=generator)
     assert torch.equal(direct.success, through.success)
     torch.testing.assert_close(direct.x_adv, through.x_adv)
 
@@ -81,9 +79,7 @@ def test_the_exact_radius_is_met_from_answers_alone(batch, generator):
     hit = run_attack(attack, model, x, y, Linf(1.25 * exact), generator=generator, access=access)
     assert hit.success.double().mean() > 0.9
     least = float(one_qubit.radius(weights, bias, x, "linf").min())
-    missed = run_attack(
-        attack, model, x, y, Linf(0.999 * least), generator=generator, access=access
-    )
+    missed = run_attack(attack, model, x, y, Linf(0.999 * least), generator=generator, access=access)
     assert not missed.success.any()
 
 

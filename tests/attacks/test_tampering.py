@@ -32,18 +32,7 @@ from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.attacks.tampering.crosstalk import layers
 from robustq.attacks.tampering.problem import Flip, SharedProblem
 from robustq.attacks.tampering.readout import in_words
-from robustq.circuits import (
-    Circuit,
-    Projector,
-    ansaetze,
-    encodings,
-    op,
-    parity,
-    pauli,
-    per_qubit_z,
-    theta,
-    z,
-)
+from robustq.circuits import Circuit, Projector, ansaetze, encodings, op, parity, pauli, per_qubit_z, theta, z
 from robustq.errors import CircuitError, DataError, ModelError, RobustQError, SpecError, ThreatError
 from robustq.models import HybridNet, QuantumNet
 from robustq.models.classical import Perceptron
@@ -53,12 +42,22 @@ from robustq.threats import Access, Rates, Switches
 from trained_models import trained
 
 CONTINUOUS = [
-    ParameterDrift(0.2), ParameterDrift(0.4, "l2"), ParameterDrift(0.5, at_most=3),
-    GateInsertion(0.5, 3), GateInsertion(0.1, None), EncodingMismatch(0.2, 0.05),
-    EncodingMismatch(0.3, 0.1, at_most=2), ReadoutTamper(0.1), ReadoutTamper(0.1, at_most=2),
-    ReadoutTamper(0.2, biased=True), Crosstalk(0.2), Crosstalk(0.3, couplings=((0, 2), (1, 2))),
-    UniversalUnitary(0.3), UniversalUnitary(0.3, "linf", at_most=2), Untouched(),
-]  # fmt: skip
+    ParameterDrift(0.2),
+    ParameterDrift(0.4, "l2"),
+    ParameterDrift(0.5, at_most=3),
+    GateInsertion(0.5, 3),
+    GateInsertion(0.1, None),
+    EncodingMismatch(0.2, 0.05),
+    EncodingMismatch(0.3, 0.1, at_most=2),
+    ReadoutTamper(0.1),
+    ReadoutTamper(0.1, at_most=2),
+    ReadoutTamper(0.2, biased=True),
+    Crosstalk(0.2),
+    Crosstalk(0.3, couplings=((0, 2), (1, 2))),
+    UniversalUnitary(0.3),
+    UniversalUnitary(0.3, "linf", at_most=2),
+    Untouched(),
+]
 DISCRETE = [GateRemoval(2), FeatureSwap(2)]
 EVERY = CONTINUOUS + DISCRETE
 
@@ -88,21 +87,42 @@ def dressed(generator):
 
 
 BEATEN = [
-    *(("breast-cancer", t) for t in (
-        ParameterDrift(0.3, "l2"), ParameterDrift(0.5, at_most=3), GateInsertion(0.5, 3),
-        GateInsertion(0.1, None), EncodingMismatch(0.1, 0.05), EncodingMismatch(0.3, 0.1, at_most=2),
-        ReadoutTamper(0.1), Crosstalk(0.3), UniversalUnitary(0.3),
-    )),
-    *(("iris", t) for t in (
-        GateInsertion(0.5, 3), GateInsertion(0.1, None),
-        EncodingMismatch(0.1, 0.05), Crosstalk(0.3), UniversalUnitary(0.3),
-    )),
-    *(("hybrid", t) for t in (
-        ParameterDrift(0.3, "l2"), GateInsertion(0.1, None), EncodingMismatch(0.1, 0.05),
-        ReadoutTamper(0.1), UniversalUnitary(0.3),
-    )),
+    *(
+        ("breast-cancer", t)
+        for t in (
+            ParameterDrift(0.3, "l2"),
+            ParameterDrift(0.5, at_most=3),
+            GateInsertion(0.5, 3),
+            GateInsertion(0.1, None),
+            EncodingMismatch(0.1, 0.05),
+            EncodingMismatch(0.3, 0.1, at_most=2),
+            ReadoutTamper(0.1),
+            Crosstalk(0.3),
+            UniversalUnitary(0.3),
+        )
+    ),
+    *(
+        ("iris", t)
+        for t in (
+            GateInsertion(0.5, 3),
+            GateInsertion(0.1, None),
+            EncodingMismatch(0.1, 0.05),
+            Crosstalk(0.3),
+            UniversalUnitary(0.3),
+        )
+    ),
+    *(
+        ("hybrid", t)
+        for t in (
+            ParameterDrift(0.3, "l2"),
+            GateInsertion(0.1, None),
+            EncodingMismatch(0.1, 0.05),
+            ReadoutTamper(0.1),
+            UniversalUnitary(0.3),
+        )
+    ),
     ("wide", GateRemoval(4)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "tampering"), BEATEN, ids=lambda v: str(v))
@@ -127,8 +147,9 @@ def test_greedy_swaps_are_the_best_swaps(name, generator):
     pairs = len(surface.names)
     flips = [
         int(goal.reached(surface.logits(torch.eye(pairs)[[i, j]].amax(0))).sum())
-        for i in range(pairs) for j in range(i, pairs)
-    ]  # fmt: skip
+        for i in range(pairs)
+        for j in range(i, pairs)
+    ]
     assert int(found.success.sum()) == max(flips) > 0.5 * len(x)
 
 
@@ -159,9 +180,7 @@ def test_gradients_of_the_settings(tampering, given, request, generator):
     for _ in range(3):
         way = torch.randn(place.shape, generator=generator, dtype=torch.float64)
         with torch.no_grad():
-            ahead, behind = (
-                (weights * surface.logits(place + h * way)).sum() for h in (1e-5, -1e-5)
-            )
+            ahead, behind = ((weights * surface.logits(place + h * way)).sum() for h in (1e-5, -1e-5))
         torch.testing.assert_close((ahead - behind) / 2e-5, gradient @ way, atol=1e-7, rtol=1e-6)
 
 
@@ -175,9 +194,7 @@ def test_waiting_gates_are_refused_under_gate_noise(small):
                 tampering.open(model, x)
         else:
             surface = tampering.open(model, x)
-            torch.testing.assert_close(
-                surface.logits(surface.rest[0]), model(x), atol=1e-12, rtol=0
-            )
+            torch.testing.assert_close(surface.logits(surface.rest[0]), model(x), atol=1e-12, rtol=0)
 
 
 @dataclass(frozen=True)
@@ -189,9 +206,7 @@ class Cheat:
         return problem.x + 100
 
 
-@pytest.mark.parametrize(
-    "attack", [Cheat(), FGSM(), PGD(steps=3), UniformNoise(4), Identity()], ids=str
-)
+@pytest.mark.parametrize("attack", [Cheat(), FGSM(), PGD(steps=3), UniformNoise(4), Identity()], ids=str)
 @pytest.mark.parametrize("tampering", CONTINUOUS, ids=str)
 def test_budgets_are_never_exceeded(tampering, attack, small, generator):
     model, x, y = small
@@ -252,9 +267,7 @@ def _then(one, zero, p01, p10):
     return one * (1 - p10) + zero * p01
 
 
-@pytest.mark.parametrize(
-    "observable", [*parity(3, 4), Projector(("010", "111"), (3, 0, 2)), z(0, 3)]
-)
+@pytest.mark.parametrize("observable", [*parity(3, 4), Projector(("010", "111"), (3, 0, 2)), z(0, 3)])
 def test_diagonal_observables_as_words(observable):
     words = in_words(observable)
     assert words.diagonal(4) == pytest.approx(observable.diagonal(4), abs=1e-14)
@@ -262,23 +275,30 @@ def test_diagonal_observables_as_words(observable):
 
 def test_settings_do_what_their_names_say(generator):
     """Insertion, removal, crosstalk and a shared unitary against circuits written out by hand."""
-    circuit = encodings.angle(2).then(
-        Circuit.of(2, [op("ry", 0, angles=[theta(0)]), op("cx", 0, 1)])
-    )
+    circuit = encodings.angle(2).then(Circuit.of(2, [op("ry", 0, angles=[theta(0)]), op("cx", 0, 1)]))
     model = QuantumNet(circuit, [z(0), z(1)], generator=generator).double()
     x = torch.rand(4, 2, generator=generator, dtype=torch.float64)
     first, second, turn, entangle = circuit.operations
     by_hand = {
         (GateInsertion(), "rx on 1 after gate 1 (ry on 1)"): [
-            first, second, op("rx", 1, angles=[0.3]), turn, entangle],
+            first,
+            second,
+            op("rx", 1, angles=[0.3]),
+            turn,
+            entangle,
+        ],
         (Crosstalk(), "ZZ on 0, 1"): [
-            first, second, op("rzz", 0, 1, angles=[0.3]), turn, op("rzz", 0, 1, angles=[0.3]),
-            entangle, op("rzz", 0, 1, angles=[0.3])],
-        (UniversalUnitary(), "ryy on 0, 1"): [
-            first, second, op("ryy", 0, 1, angles=[0.3]), turn, entangle],
-        (ParameterDrift(), "angle 0 (ry on 0)"): [
-            first, second, op("ry", 0, angles=[theta(0) + 0.3]), entangle],
-    }  # fmt: skip
+            first,
+            second,
+            op("rzz", 0, 1, angles=[0.3]),
+            turn,
+            op("rzz", 0, 1, angles=[0.3]),
+            entangle,
+            op("rzz", 0, 1, angles=[0.3]),
+        ],
+        (UniversalUnitary(), "ryy on 0, 1"): [first, second, op("ryy", 0, 1, angles=[0.3]), turn, entangle],
+        (ParameterDrift(), "angle 0 (ry on 0)"): [first, second, op("ry", 0, angles=[theta(0) + 0.3]), entangle],
+    }
     for (tampering, name), operations in by_hand.items():
         surface = tampering.open(model, x)
         settings = surface.rest[0].clone()
@@ -297,9 +317,7 @@ def test_encodings_are_mismatched_as_told(small):
     surface = EncodingMismatch(0.2, 0.1).open(model, x)
     scale, shift = torch.tensor([[0.5, -1, 0], [1, 0, -0.5]], dtype=torch.float64)
     found = surface.logits(torch.cat([scale, shift]))
-    torch.testing.assert_close(
-        found, model(x * (1 + 0.2 * scale) + 0.1 * shift), atol=1e-12, rtol=0
-    )
+    torch.testing.assert_close(found, model(x * (1 + 0.2 * scale) + 0.1 * shift), atol=1e-12, rtol=0)
     swapped = FeatureSwap().open(model, x).logits(torch.tensor([0.0, 1.0, 0.0]))
     torch.testing.assert_close(swapped, model(x[:, [2, 1, 0]]), atol=1e-12, rtol=0)
 
@@ -336,9 +354,7 @@ def test_the_smallest_drift_is_the_angle_to_the_boundary(generator):
         assert needed <= found.distance <= needed + 0.01
         assert int(found.success.sum()) >= 11 * share
     with pytest.raises(ThreatError, match="found none"):
-        smallest_drift(
-            model, x, y, share=1.0, generator=generator, drift=ParameterDrift(0.1)
-        )  # fmt: skip
+        smallest_drift(model, x, y, share=1.0, generator=generator, drift=ParameterDrift(0.1))
     with pytest.raises(ThreatError, match="share in"):
         smallest_drift(model, x, y, share=0.0, generator=generator)
 
@@ -347,18 +363,20 @@ def test_the_smallest_drift_of_a_trained_model_is_smaller_than_a_random_one(gene
     model, x, y = trained("breast-cancer")
     found = smallest_drift(model, x, y, share=0.25, generator=generator)
     chance = UniformNoise(200)
-    drawn = tamper(
-        ParameterDrift(found.distance, "l2"), model, x, y, attack=chance, generator=generator
-    )
+    drawn = tamper(ParameterDrift(found.distance, "l2"), model, x, y, attack=chance, generator=generator)
     assert int(found.success.sum()) >= 0.25 * int(found.correct.sum())
     assert int(drawn.success.sum()) < 0.25 * int(drawn.correct.sum())
 
 
 @pytest.mark.parametrize(
     ("name", "target", "trigger"),
-    [("iris", 2, ((0, 0.0),)), ("iris", 2, ((2, 1.0),)), ("breast-cancer", 1, ((0, 1.0),)),
-     ("breast-cancer", 0, ((2, 1.0),))],
-)  # fmt: skip
+    [
+        ("iris", 2, ((0, 0.0),)),
+        ("iris", 2, ((2, 1.0),)),
+        ("breast-cancer", 1, ((0, 1.0),)),
+        ("breast-cancer", 0, ((2, 1.0),)),
+    ],
+)
 def test_a_trojan_sleeps_until_it_is_triggered(name, target, trigger, generator):
     model, x, y = trained(name)
     trojan = CircuitTrojan(target, trigger)
@@ -433,9 +451,7 @@ def test_switches_are_drawn_at_random(generator):
 def test_mcnemar_against_the_binomial():
     first = [True] * 9 + [False] * 4 + [True] * 5
     second = [True] * 3 + [False] * 6 + [True] * 4 + [True] * 5
-    assert stats.mcnemar(first, second) == pytest.approx(
-        binomtest(6, 10, alternative="greater").pvalue
-    )
+    assert stats.mcnemar(first, second) == pytest.approx(binomtest(6, 10, alternative="greater").pvalue)
     assert stats.mcnemar([True, False], [True, False]) == 1.0
     with pytest.raises(DataError, match="equal shape"):
         stats.mcnemar([True], [True, False])
@@ -463,11 +479,7 @@ class NeedsLabels:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (
-            {"model": Perceptron(3, [], 3, generator=torch.Generator())},
-            ModelError,
-            "quantum or hybrid",
-        ),
+        ({"model": Perceptron(3, [], 3, generator=torch.Generator())}, ModelError, "quantum or hybrid"),
         ({"y": torch.tensor([0, 1, 2, 0, 7])}, DataError, r"labels in 0\.\.2"),
         ({"y": torch.tensor([0, 1])}, DataError, "int64 labels"),
         ({"tampering": GateRemoval(1)}, ModelError, "got switches"),
@@ -478,16 +490,9 @@ class NeedsLabels:
 )
 def test_bad_input_is_named(change, error, message, small, generator):
     model, x, y = small
-    given = {
-        "tampering": ParameterDrift(),
-        "model": model,
-        "y": y,
-        "attack": PGD(steps=2),
-        **change,
-    }
+    given = {"tampering": ParameterDrift(), "model": model, "y": y, "attack": PGD(steps=2), **change}
     with pytest.raises(error, match=message) as caught:
-        tamper(given["tampering"], given["model"], x, given["y"], attack=given["attack"],
-               generator=generator)  # fmt: skip
+        tamper(given["tampering"], given["model"], x, given["y"], attack=given["attack"], generator=generator)
     assert isinstance(caught.value, RobustQError)
 
 

@@ -40,10 +40,7 @@ def drifting(generator):
 def test_it_is_one_vector_and_beats_a_random_one(drifting, kind, box, generator):
     model, x, y = drifting
     threat = kind(0.1 if kind is Linf else 0.15, box)
-    shared, random = (
-        run_attack(a, model, x, y, threat, generator=generator)
-        for a in (Universal(), RandomShared())
-    )
+    shared, random = (run_attack(a, model, x, y, threat, generator=generator) for a in (Universal(), RandomShared()))
     alone = int((shared.success & ~random.success).sum())
     other = int((random.success & ~shared.success).sum())
     assert binomtest(alone, alone + other, 0.5, alternative="greater").pvalue < 0.001

@@ -21,14 +21,26 @@ HALVING = tuple(0.5**n * wobble for n, wobble in zip(WIDTHS, (1.1, 0.9, 1.05, 0.
 LEVEL = tuple(0.3 * wobble for wobble in (1.1, 0.9, 1.05, 0.95))
 
 HEALTHY = Evidence(
-    labels=(60, 40), answers=(58, 42), correct=96, normalised=Count(0, 100), differing=Count(0, 100),
-    randomised=False, averaged=1, vanished=Count(1, 96),
+    labels=(60, 40),
+    answers=(58, 42),
+    correct=96,
+    normalised=Count(0, 100),
+    differing=Count(0, 100),
+    randomised=False,
+    averaged=1,
+    vanished=Count(1, 96),
     levels=(Level(0.1, Pair(20, 0, 6, 96)), Level(0.2, Pair(50, 0, 20, 96), Pair(45, 1, 25, 96))),
-    steps=Pair(2, 1, 25, 96), blackbox=Pair(15, 1, 11, 96), ensemble=Pair(0, 1, 26, 96), twin=Pair(3, 2, 22, 96),
-    boundless=Count(0, 100), overruns=Count(0, 960), certified=Count(0, 90), witnessed=Pair(1, 1, 25, 96),
+    steps=Pair(2, 1, 25, 96),
+    blackbox=Pair(15, 1, 11, 96),
+    ensemble=Pair(0, 1, 26, 96),
+    twin=Pair(3, 2, 22, 96),
+    boundless=Count(0, 100),
+    overruns=Count(0, 960),
+    certified=Count(0, 90),
+    witnessed=Pair(1, 1, 25, 96),
     shared={"test in train": Count(0, 100), "validation in train": Count(1, 100)},
     plateau=Plateau(WIDTHS, LEVEL, LEVEL),
-)  # fmt: skip
+)
 
 LUCKY = {
     "vanishing-gradients": {"vanished": Count(2, 10)},
@@ -41,9 +53,7 @@ LUCKY = {
     "ensemble-beats-attack": {"ensemble": Pair(0, 5, 20, 96)},
     "noise-free-twin-weaker": {"twin": Pair(1, 5, 20, 96)},
     "witness-beats-attack": {"witnessed": Pair(0, 5, 20, 96)},
-    "data-leakage": {
-        "shared": {"test in train": Count(1, 100), "validation in train": Count(10, 100)}
-    },
+    "data-leakage": {"shared": {"test in train": Count(1, 100), "validation in train": Count(10, 100)}},
     "probabilities-instead-of-logits": {"normalised": Count(99, 100)},
     "changes-in-eval-mode": {"differing": Count(100, 100), "randomised": True, "averaged": 10},
     "randomised-without-eot": {"randomised": True, "averaged": 2},
@@ -184,10 +194,7 @@ def test_the_binomial_tail_is_exact():
     for of in (1, 5, 12):
         for found in range(of + 1):
             for chance in (0.05, 0.5):
-                by_hand = sum(
-                    math.comb(of, k) * chance**k * (1 - chance) ** (of - k)
-                    for k in range(found, of + 1)
-                )
+                by_hand = sum(math.comb(of, k) * chance**k * (1 - chance) ** (of - k) for k in range(found, of + 1))
                 assert stats.at_least(found, of, chance) == pytest.approx(by_hand, rel=1e-12)
 
 
@@ -205,9 +212,7 @@ def test_the_slope_and_its_interval_are_those_of_the_textbook(rng):
     low, value, high = stats.slope(x, y)
     found = linregress(x, y)
     reach = t.ppf(0.975, 3) * found.stderr
-    np.testing.assert_allclose(
-        [low, value, high], [found.slope - reach, found.slope, found.slope + reach]
-    )
+    np.testing.assert_allclose([low, value, high], [found.slope - reach, found.slope, found.slope + reach])
     with pytest.raises(DataError, match="three different places"):
         stats.slope([1, 1, 2], [0, 1, 2])
 

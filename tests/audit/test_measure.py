@@ -7,17 +7,7 @@ import torch
 
 from oracles import one_qubit
 from robustq.attacks import EOT, FGSM, PGD, UniformNoise, run_attack
-from robustq.audit import (
-    AUDITS,
-    Count,
-    Plan,
-    inside_certified,
-    judge,
-    measure,
-    measured,
-    overruns,
-    shared_rows,
-)
+from robustq.audit import AUDITS, Count, Plan, inside_certified, judge, measure, measured, overruns, shared_rows
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import DataError, ThreatError
 from robustq.models import QuantumNet
@@ -26,9 +16,8 @@ from robustq.threats import L2, Linf
 
 WEIGHTS, BIAS = (1.3, -0.7, 0.4), 1.2
 PLAN = Plan(
-    PGD(steps=10, restarts=2), Linf(0.3), blackbox=UniformNoise(tries=100),
-    curve=(Linf(0.1), Linf(0.3), Linf(0.6)),
-)  # fmt: skip
+    PGD(steps=10, restarts=2), Linf(0.3), blackbox=UniformNoise(tries=100), curve=(Linf(0.1), Linf(0.3), Linf(0.6))
+)
 
 
 @pytest.fixture
@@ -67,17 +56,12 @@ class Detached(Saturated):
 def test_a_healthy_model_trips_nothing_and_everything_is_measured(data, oracle, generator):
     x, y = data
     train = {"train": torch.rand(200, 3, generator=generator)}
-    found = measure(
-        oracle, x, y, replace(PLAN, ensemble=True), train=train, twin=oracle, generator=generator
-    )
+    found = measure(oracle, x, y, replace(PLAN, ensemble=True), train=train, twin=oracle, generator=generator)
     result = run_attack(PGD(), oracle, x, y, Linf(0.3), generator=generator)
     exact = one_qubit.radius(WEIGHTS, BIAS, x, "linf").float()
     found = replace(found, certified=inside_certified(result, exact))
     assert raised(found) == []
-    assert [name for name in AUDITS if not measured(name, found)] == [
-        "barren-plateau",
-        "witness-beats-attack",
-    ]
+    assert [name for name in AUDITS if not measured(name, found)] == ["barren-plateau", "witness-beats-attack"]
     assert found.correct == sum(found.labels) == 120
     assert found.vanished == Count(0, 100)
     assert found.blackbox.firsts >= found.blackbox.seconds > 0
@@ -114,11 +98,7 @@ def test_a_saturated_model_is_caught_three_ways(data, oracle, generator):
     x, y = data
     found = measure(Saturated(oracle), x, y, PLAN, generator=generator)
     assert found.vanished.found > 90
-    assert raised(found) == [
-        "vanishing-gradients",
-        "attack-no-better-than-noise",
-        "black-box-beats-white-box",
-    ]
+    assert raised(found) == ["vanishing-gradients", "attack-no-better-than-noise", "black-box-beats-white-box"]
 
 
 def test_a_model_without_autograd_has_no_gradient_anywhere(data, oracle, generator):
@@ -214,9 +194,7 @@ def test_a_model_that_answers_at_random(data, oracle, generator):
     assert found.differing.found > 100
     assert found.levels is None
     assert "changes-in-eval-mode" in raised(found)
-    assert "changes-in-eval-mode" not in raised(
-        measure(model.eval(), x, y, PLAN, generator=generator)
-    )
+    assert "changes-in-eval-mode" not in raised(measure(model.eval(), x, y, PLAN, generator=generator))
     shots = oracle.under(shots=20, generator=generator)
     single = measure(shots, x, y, replace(PLAN, answers=25), generator=generator)
     assert "randomised-without-eot" in raised(single)
@@ -237,9 +215,7 @@ def test_a_budget_that_covers_the_box(data, oracle, generator):
 
 def test_a_model_with_one_answer(data, generator):
     x, y = data
-    found = measure(
-        lambda z: torch.tensor([[1.0, 0.0]]) + 0 * z[:, :1], x, y, PLAN, generator=generator
-    )
+    found = measure(lambda z: torch.tensor([[1.0, 0.0]]) + 0 * z[:, :1], x, y, PLAN, generator=generator)
     assert {"constant-predictor", "below-majority", "vanishing-gradients"} <= set(raised(found))
 
 
@@ -290,15 +266,11 @@ def test_rows_in_two_parts_are_found_exactly_or_almost(blur, data, oracle, gener
 
 def test_coarse_data_counts_only_exact_copies():
     coarse = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
-    assert shared_rows({"train": coarse, "test": torch.tensor([[1.0], [0.99]])}) == {
-        "test in train": Count(1, 2)
-    }
+    assert shared_rows({"train": coarse, "test": torch.tensor([[1.0], [0.99]])}) == {"test in train": Count(1, 2)}
 
 
 def test_same_generator_same_evidence(data, oracle):
-    found = [
-        measure(oracle, *data, PLAN, generator=torch.Generator().manual_seed(3)) for _ in range(2)
-    ]
+    found = [measure(oracle, *data, PLAN, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
     assert found[0] == found[1]
 
 

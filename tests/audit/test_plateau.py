@@ -42,9 +42,7 @@ def flagged(plateau):
 
 def test_a_global_read_out_halves_the_variance_with_every_qubit(generator):
     """<Z...Z> of a product of RY is a product of cosines: variance 2 ** -n, times the scales squared."""
-    found = gradient_variance(
-        family(product, everywhere), range(1, 7), draws=300, generator=generator
-    )
+    found = gradient_variance(family(product, everywhere), range(1, 7), draws=300, generator=generator)
     exact = 9 * 0.5 ** np.arange(1, 7)
     np.testing.assert_allclose(found.parameters, exact, rtol=0.5)
     np.testing.assert_allclose(found.inputs, np.pi**2 * exact, rtol=0.5)
@@ -57,9 +55,7 @@ def test_a_global_read_out_halves_the_variance_with_every_qubit(generator):
 
 def test_a_local_read_out_of_a_shallow_circuit_does_not(generator):
     """<Z> of one qubit does not see the others: variance one half, times the scales squared."""
-    found = gradient_variance(
-        family(product, lambda _: z(0)), (2, 4, 6, 8), draws=200, generator=generator
-    )
+    found = gradient_variance(family(product, lambda _: z(0)), (2, 4, 6, 8), draws=200, generator=generator)
     np.testing.assert_allclose(found.parameters, 9 / 2, rtol=0.25)
     assert abs(fall(found, found.parameters)[1]) < 0.1
     assert flagged(found) == []
@@ -81,9 +77,7 @@ def test_a_deep_random_circuit_is_a_plateau(generator):
 
 
 def test_inputs_alone_can_be_barren(generator):
-    found = gradient_variance(
-        family(product, everywhere), range(1, 6), draws=200, generator=generator
-    )
+    found = gradient_variance(family(product, everywhere), range(1, 6), draws=200, generator=generator)
     steady = replace(found, parameters=(0.5, 0.52, 0.49, 0.5, 0.51))
     assert "input gradients" in judge(Evidence(plateau=steady))[0].message
 
@@ -110,5 +104,7 @@ def test_models_without_angles_or_gradients_are_named(generator):
         with pytest.raises(ModelError, match=message):
             gradient_variance(
                 lambda n, g, count=parameters: (Fixed(count), torch.rand(1, n, generator=g)),
-                (2, 3, 4), draws=2, generator=generator,
-            )  # fmt: skip
+                (2, 3, 4),
+                draws=2,
+                generator=generator,
+            )

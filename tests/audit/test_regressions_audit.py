@@ -50,11 +50,5 @@ def test_inputs_that_are_all_alike_have_gradients_too(line, generator):
     x, y = torch.full((20, 2), 0.3), torch.zeros(20, dtype=torch.int64)
     found = measure(line, x, y, Plan(PGD(steps=5), Linf(0.05)), generator=generator)
     assert found.vanished == Count(0, 20)
-    flat = measure(
-        lambda x: line(x.detach()) + 0 * x,
-        x,
-        y,
-        Plan(PGD(steps=5), Linf(0.05)),
-        generator=generator,
-    )
+    flat = measure(lambda x: line(x.detach()) + 0 * x, x, y, Plan(PGD(steps=5), Linf(0.05)), generator=generator)
     assert flat.vanished == Count(20, 20)

@@ -24,12 +24,10 @@ SMALL = {
     "threat": {"eps": [0.05, 0.2]},
     "attack": {"options": {"steps": 5, "restarts": 2}},
     "defence": {"name": "none"},
-    "noise": {
-        "gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila", "drift": [],
-    },
+    "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila", "drift": []},
     "baselines": {"names": ["logistic", "svm-rbf"]},
     "mitigation": {"names": []},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +133,7 @@ def test_flags_follow_from_the_evidence_alone(run):
     _, results = run
     rows = list(results.entrants)
     on_device = rows[0].on_device.model_copy(update={"evidence": Evidence(twin=Pair(1, 12, 3, 20))})
-    rows[0] = rows[0].model_copy(
-        update={"evidence": Evidence(overruns=Count(1, 9)), "on_device": on_device}
-    )
+    rows[0] = rows[0].model_copy(update={"evidence": Evidence(overruns=Count(1, 9)), "on_device": on_device})
     flags = results.model_copy(update={"entrants": rows}).judged().flags
     assert [(f.subject, f.id, f.level) for f in flags[:2]] == [
         ("QNN", "budget-overrun", "red"),

@@ -79,9 +79,7 @@ def test_coverage_is_kept_on_average_over_draws(score, rng):
         covered.append(found.record["sets"].coverage.value)
     error = np.std(covered) / 300**0.5
     assert np.mean(covered) > 0.9 - 3 * error
-    assert (
-        np.mean(covered) < 0.9 + 0.06 + 3 * error
-    )  # at most 1 / (n + 1) above, for sets without ties
+    assert np.mean(covered) < 0.9 + 0.06 + 3 * error  # at most 1 / (n + 1) above, for sets without ties
 
 
 def test_vector_scaling_and_none(rng):
@@ -132,7 +130,7 @@ SMALL = {
     "defence": {"name": "none"},
     "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 30},
     "baselines": {"names": []},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,25 +159,13 @@ def test_the_command_saves_a_model_that_other_commands_take(model, tmp_path):
     thresholds = Conformal.from_data(json.loads((tmp_path / "c/conformal.json").read_text()))
     sets = thresholds.sets(torch.softmax(logits.double(), 1).numpy())
     assert sets[np.arange(len(y)), y].mean() > 0.75
-    attacked = CliRunner().invoke(
-        app, ["attack", str(tmp_path / "c"), "--attack", "pgd", "--steps", "2"]
-    )
+    attacked = CliRunner().invoke(app, ["attack", str(tmp_path / "c"), "--attack", "pgd", "--steps", "2"])
     assert attacked.exit_code == 0, attacked.output
     assert "Confidence against truth" in (tmp_path / "c/calibration.html").read_text()
 
 
 def test_the_command_calibrates_a_device_with_shots(model, tmp_path):
-    asked = [
-        model,
-        "--out",
-        tmp_path / "d",
-        "--device",
-        "manila",
-        "--shots",
-        "50",
-        "--groups",
-        "none",
-    ]
+    asked = [model, "--out", tmp_path / "d", "--device", "manila", "--shots", "50", "--groups", "none"]
     first = run(*asked)
     assert "on manila, 50 shots an answer" in " ".join(first.stdout.split())
     assert run(*asked).stdout == first.stdout

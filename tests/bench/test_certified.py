@@ -47,9 +47,7 @@ def test_certified_is_below_possible_and_attacked(results):
         attacked = quantum.at(point.eps).robust.value
         assert point.certified.value <= point.possible.value <= attacked + 1e-9
         assert point.certified.value <= quantum.accuracy.value
-    assert (
-        quantum.certified.points[-1].certified.value < quantum.certified.points[0].certified.value
-    )
+    assert quantum.certified.points[-1].certified.value < quantum.certified.points[0].certified.value
     assert sum(quantum.certified.tightness) > 0
     assert quantum.evidence.certified.found == 0 < quantum.evidence.certified.of
     assert quantum.evidence.witnessed is not None
@@ -66,9 +64,7 @@ def test_where_nothing_applies_the_reason_is_told():
 
 
 def test_vacuous_asks_for_nothing():
-    assert (
-        bench.parse({**AMPLITUDE, "certificate": {"name": "vacuous"}}).certificate.build() is None
-    )
+    assert bench.parse({**AMPLITUDE, "certificate": {"name": "vacuous"}}).certificate.build() is None
 
 
 STORED = [{"correct": "110", "lower": [0.2, None, 0.0], "upper": [0.3, None, 0.1]}]
@@ -110,14 +106,7 @@ def test_a_sandwich_holds_together(question):
     survived = question.attacked(PGD(steps=20))
     other = compared(question, found, "vacuous", Vacuous())
     refused = compared(question, found, "other", _Refusing())
-    about = {
-        "title": "t",
-        "model": "m",
-        "threat": "l2",
-        "method": "exact",
-        "attack": "pgd",
-        "confidence": 1.0,
-    }
+    about = {"title": "t", "model": "m", "threat": "l2", "method": "exact", "attack": "pgd", "confidence": 1.0}
     record = sandwich_of(question, found, survived, [other, refused], about)
     assert record.correct == record.inputs == 12
     assert [level.eps for level in record.levels] == pytest.approx(question.grid)
@@ -164,9 +153,15 @@ def test_a_certificate_of_another_model_is_refused_in_a_specification():
 def test_wrong_inputs_are_never_certified():
     ones = torch.ones(2, dtype=torch.float64)
     found = Certificate(
-        label=torch.tensor([0, 1]), correct=torch.tensor([True, False]), lower=ones, upper=ones * 2,
-        witness=torch.zeros(2, 1), confidence=1.0, seconds=0.0, preparation=0.0,
-    )  # fmt: skip
+        label=torch.tensor([0, 1]),
+        correct=torch.tensor([True, False]),
+        lower=ones,
+        upper=ones * 2,
+        witness=torch.zeros(2, 1),
+        confidence=1.0,
+        seconds=0.0,
+        preparation=0.0,
+    )
     assert found.certified(0.5).tolist() == [True, False]
     assert found.refuted(0.5).tolist() == [False, True]
     assert found.certified(1.5).tolist() == [False, False]

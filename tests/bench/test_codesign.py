@@ -93,9 +93,13 @@ def test_scores_of_the_search_are_those_of_the_held_back_rows(run):
     assert trial.scores["clean"].value == pytest.approx(float(right.double().mean()), abs=1e-6)
     assert trial.scores["clean"].inputs == len(y) == front.rows["held"] == 24
     found = run_attack(
-        spec.attack.build(), model, x, y, spec.threat.build(0.05),
+        spec.attack.build(),
+        model,
+        x,
+        y,
+        spec.threat.build(0.05),
         generator=torch_generator(0, 0, "codesign", "attack"),
-    )  # fmt: skip
+    )
     expected = float((found.robust & right).double().mean())
     assert trial.scores["robust"].value == pytest.approx(expected, abs=1e-6)
 
@@ -127,9 +131,13 @@ def test_finalists_are_judged_on_the_test_rows_with_fresh_seeds(run):
     gap = stats.difference(right.double().numpy(), base.double().numpy(), level)
     assert finalist.gaps["clean"] == Estimate.of(gap)
     found = run_attack(
-        QuantumAutoAttack(), model, x, y, spec.threat.build(0.05),
+        QuantumAutoAttack(),
+        model,
+        x,
+        y,
+        spec.threat.build(0.05),
         generator=torch_generator(0, 1, "codesign", "attack"),
-    )  # fmt: skip
+    )
     expected = float(found.robust.double().mean())
     assert finalist.scores["robust"].value == pytest.approx(expected, abs=1e-6)
     assert set(finalist.scores) == set(OBJECTIVES)
@@ -150,9 +158,7 @@ def test_damaged_and_unfinished_runs_give_the_same_bytes(run, tmp_path):
     (trained[1] / "attack.json").write_text("{}")
     kept = (trained[2] / "weights.safetensors").stat().st_mtime_ns
     told = []
-    again = codesign(
-        bench.parse(small()), copy, workers=2, progress=lambda *step: told.append(step)
-    )
+    again = codesign(bench.parse(small()), copy, workers=2, progress=lambda *step: told.append(step))
     assert again == front
     assert (copy / "codesign.json").read_bytes() == (folder / "codesign.json").read_bytes()
     assert (trained[2] / "weights.safetensors").stat().st_mtime_ns == kept
@@ -169,9 +175,7 @@ def values_of(trial, spec):
 
 def asked(spec, generations_told):
     found = []
-    for _, (study, trials) in zip(
-        range(generations_told), generations(spec, reference(spec)), strict=False
-    ):
+    for _, (study, trials) in zip(range(generations_told), generations(spec, reference(spec)), strict=False):
         for number, trial in trials.items():
             found.append((number, trial.params))
             study.tell(trial, values_of(trial, spec))
@@ -279,9 +283,7 @@ def test_loading_amplitudes_costs_what_a_decomposition_does(qubits):
     qml = pytest.importorskip("pennylane")
     rng = np.random.default_rng(qubits)
     state = rng.uniform(0.1, 1, 2**qubits)
-    gates = qml.MottonenStatePreparation.compute_decomposition(
-        state / np.linalg.norm(state), range(qubits)
-    )
+    gates = qml.MottonenStatePreparation.compute_decomposition(state / np.linalg.norm(state), range(qubits))
     count = sum(len(gate.wires) == 2 for gate in gates)
     assert two_qubit_gates(encodings.amplitude(2**qubits)) == count == 2**qubits - 2
 
@@ -289,10 +291,7 @@ def test_loading_amplitudes_costs_what_a_decomposition_does(qubits):
 def test_non_dominated_is_what_the_definition_says(rng):
     for _ in range(20):
         values = rng.integers(0, 4, (12, 3)).astype(float)
-        slow = [
-            not any((b >= a).all() and (b > a).any() for b in values)
-            for a in values
-        ]  # fmt: skip
+        slow = [not any((b >= a).all() and (b > a).any() for b in values) for a in values]
         assert non_dominated(values).tolist() == slow
 
 
@@ -308,15 +307,14 @@ def test_spread_takes_the_ends_of_a_line():
 def test_the_gap_of_two_ratios_agrees_with_a_bootstrap(rng):
     inputs = 400
     correct = [(rng.random((1, inputs)) < p).astype(float) for p in (0.9, 0.8)]
-    noisy = [np.minimum(c, rng.random((1, inputs)) < p).astype(float)
-             for c, p in zip(correct, (0.95, 0.8), strict=True)]  # fmt: skip
+    noisy = [
+        np.minimum(c, rng.random((1, inputs)) < p).astype(float) for c, p in zip(correct, (0.95, 0.8), strict=True)
+    ]
     one, two = (Outcomes(0, c, noisy=n) for c, n in zip(correct, noisy, strict=True))
     found = resilience_gap(one, two, 0.95)
 
     def gap(rows):
-        ratios = [
-            n[:, rows].mean() / c[:, rows].mean() for c, n in zip(correct, noisy, strict=True)
-        ]
+        ratios = [n[:, rows].mean() / c[:, rows].mean() for c, n in zip(correct, noisy, strict=True)]
         return ratios[0] - ratios[1]
 
     drawn = [gap(rng.integers(0, inputs, inputs)) for _ in range(2000)]
@@ -328,26 +326,19 @@ def test_the_gap_of_two_ratios_agrees_with_a_bootstrap(rng):
 
 def finalist(number, better, worse=()):
     return Finalist(
-        number=number, label=f"architecture {number}", scores={}, gaps={}, better=list(better),
-        worse=list(worse),
-    )  # fmt: skip
+        number=number, label=f"architecture {number}", scores={}, gaps={}, better=list(better), worse=list(worse)
+    )
 
 
 def test_the_statement_says_who_dominates():
     goals = [
-        Goal(name=n, label=g.label, summary="", higher=g.higher, chosen=n != "noise")
-        for n, g in OBJECTIVES.items()
+        Goal(name=n, label=g.label, summary="", higher=g.higher, chosen=n != "noise") for n, g in OBJECTIVES.items()
     ]
-    good, loses = (
-        finalist(7, ["robust", "two-qubit-gates"]),
-        finalist(8, ["clean", "robust"], ["certified"]),
-    )
+    good, loses = (finalist(7, ["robust", "two-qubit-gates"]), finalist(8, ["clean", "robust"], ["certified"]))
     told = statement([good, loses], goals, 3)
     assert told.startswith("1 of 2 finalists (3 members of the front were not tried) dominates")
     assert "Trial 7 (architecture 7) is better in robust accuracy and two-qubit gates" in told
-    assert (
-        "; not worse, beyond the interval, in clean accuracy, certified accuracy and noise" in told
-    )
+    assert "; not worse, beyond the interval, in clean accuracy, certified accuracy and noise" in told
     gaps = {
         "robust": Estimate(value=0.2, low=0.125, high=0.3, inputs=9, seeds=2),
         "clean": Estimate(value=-0.02, low=-0.1, high=0.05, inputs=9, seeds=2),
@@ -356,9 +347,7 @@ def test_the_statement_says_who_dominates():
     exact = statement([good.model_copy(update={"gaps": gaps})], goals, 0)
     assert "robust accuracy (+20.0 points [+12.5, +30.0]) and two-qubit gates (15 fewer);" in exact
     assert "in clean accuracy (-2.0 points [-10.0, +5.0])" in exact
-    assert statement([loses, finalist(9, ["clean"])], goals, 0).startswith(
-        "None of the 2 finalists"
-    )
+    assert statement([loses, finalist(9, ["clean"])], goals, 0).startswith("None of the 2 finalists")
     assert statement([], goals, 0) == "The front is the specification's own model alone."
 
 
@@ -380,7 +369,7 @@ def test_the_statement_says_who_dominates():
         ({"population": 1}, "codesign.population"),
         ({"trails": 9}, "unknown key 'codesign.trails': did you mean 'trials'"),
     ],
-)  # fmt: skip
+)
 def test_every_mistake_is_one_sentence(change, message):
     with pytest.raises(SpecError, match=message):
         bench.parse(small(**change))
@@ -393,7 +382,7 @@ def test_every_mistake_is_one_sentence(change, message):
         ({"most_qubits": 1}, "model: 3 qubits, at most 1"),
         ({"most_qubits": 3, "encodings": ["zz"], "most_two_qubit_gates": 2}, "the nearest is zz, .* at most 2"),
     ],
-)  # fmt: skip
+)
 def test_an_impossible_space_is_refused_before_any_work(change, message, tmp_path):
     with pytest.raises(SpecError, match=message):
         codesign(bench.parse(small(**change)), tmp_path / "run")
@@ -403,26 +392,26 @@ def test_an_impossible_space_is_refused_before_any_work(change, message, tmp_pat
 def test_other_models_and_rows_that_cannot_be_split_are_refused(tmp_path):
     with pytest.raises(SpecError, match=r"expected model\.name 'qnn', got 'hybrid'"):
         codesign(bench.parse(small() | {"model": {"name": "hybrid"}}), tmp_path / "run")
-    with pytest.raises(
-        DataError, match=r"codesign\.held: expected rows of every class on both sides"
-    ):
+    with pytest.raises(DataError, match=r"codesign\.held: expected rows of every class on both sides"):
         codesign(bench.parse(small(held=0.001)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_nobody_within_the_constraints_names_the_nearest_and_keeps_the_state(tmp_path):
-    content = small(least_accuracy=1.0, trials=3, objectives=["clean", "two-qubit-gates"], ansaetze=["brickwork"],
-                    defences=["none"])  # fmt: skip
+    content = small(
+        least_accuracy=1.0,
+        trials=3,
+        objectives=["clean", "two-qubit-gates"],
+        ansaetze=["brickwork"],
+        defences=["none"],
+    )
     nearest = r"got none of \d tried; the nearest is trial \d, .*: accuracy 0\."
     with pytest.raises(RunError, match=nearest) as told:
         codesign(bench.parse(content), tmp_path / "run", workers=1)
     assert "expected at least 1.000; what was measured is kept" in str(told.value)
     stored = sorted((tmp_path / "run" / "trials").iterdir())
     assert len(stored) >= 2
-    accuracies = [
-        bits(json.loads((f / "clean.json").read_text())["content"]["correct"]).mean()
-        for f in stored
-    ]
+    accuracies = [bits(json.loads((f / "clean.json").read_text())["content"]["correct"]).mean() for f in stored]
     assert max(accuracies) < 1
 
 

@@ -74,9 +74,7 @@ def test_defended_training_costs_more():
 
 
 def test_controlled_rotations_cost_four_circuits():
-    circuit = Circuit.of(
-        2, [op("h", 0), op("crx", 0, 1, angles=[theta(0)]), op("rx", 1, angles=[0.5])]
-    )
+    circuit = Circuit.of(2, [op("h", 0), op("crx", 0, 1, angles=[theta(0)]), op("rx", 1, angles=[0.5])])
     assert facts(net(circuit))["trained_shifts"] == 4
 
 

@@ -36,7 +36,7 @@ SMALL = {
     "noise": {"gate_error": [0.02], "readout_error": [0.02]},
     "baselines": {"names": ["logistic"]},
     "recipes": [{"name": "adversarial-training"}, {"name": "feature-squeezing"}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,11 @@ def run(tmp_path_factory):
 def test_rows_are_those_of_the_specification(run):
     folder, table = run
     assert [row.key for row in table.rows] == [
-        "quantum", "quantum-adversarial-training", "quantum-feature-squeezing", "logistic"
-    ]  # fmt: skip
+        "quantum",
+        "quantum-adversarial-training",
+        "quantum-feature-squeezing",
+        "logistic",
+    ]
     assert [row.layers for row in table.rows] == [[], ["training"], ["data"], []]
     assert table.rows[0].gain is None
     assert all(row.gain for row in table.rows[1:])
@@ -63,10 +66,7 @@ def test_robust_is_what_none_of_the_attacks_flips(run):
     folder, table = run
     for row in table.rows:
         for place, point in enumerate(row.points):
-            levels = [
-                read_stage(folder / f"units/{row.key}-{seed}/attack.json")["curve"][place]
-                for seed in (0, 1)
-            ]
+            levels = [read_stage(folder / f"units/{row.key}-{seed}/attack.json")["curve"][place] for seed in (0, 1)]
             alive = [survivors(level) for level in levels]
             share = sum(bits(each).sum() for each in alive) / (2 * table.inputs)
             assert point.robust.value == pytest.approx(share, abs=1e-6)
@@ -83,9 +83,7 @@ def test_the_adaptive_figure_can_be_recomputed_from_the_saved_model(run):
     x, y = spec.dataset().tensors("test")
     model = load(folder / "units/quantum-feature-squeezing-0")
     assert isinstance(model, Fronted)
-    found = run_attack(
-        QuantumAutoAttack(), model, x, y, spec.threat.build(0.1), generator=torch.Generator()
-    )
+    found = run_attack(QuantumAutoAttack(), model, x, y, spec.threat.build(0.1), generator=torch.Generator())
     stored = read_stage(folder / "units/quantum-feature-squeezing-0/attack.json")["curve"][0]
     assert abs(found.robust.double().sum().item() - bits(stored["adaptive"]).sum()) <= 1
 
@@ -98,9 +96,7 @@ def test_gains_are_paired_and_corrected(run):
         return [bits(survivors(each["curve"][0])) for each in stored]
 
     gain = table.rows[1].gain
-    expected = stats.difference(
-        alive("quantum-adversarial-training"), alive("quantum"), 1 - 0.05 / 9
-    )
+    expected = stats.difference(alive("quantum-adversarial-training"), alive("quantum"), 1 - 0.05 / 9)
     assert gain.robust.value == pytest.approx(expected.value, abs=1e-6)
     assert gain.robust.low == pytest.approx(expected.low, abs=1e-6)
     assert gain.survives == (expected.low > 0)
@@ -168,9 +164,7 @@ def test_what_does_not_apply_is_refused_before_any_work(tmp_path):
         "model": {"options": {"encoding": "amplitude", "layers": 1}},
         "recipes": [{"name": "lipschitz-margin"}],
     }
-    with pytest.raises(
-        SpecError, match="lipschitz margin: lipschitz: expected features that turn gates"
-    ):
+    with pytest.raises(SpecError, match="lipschitz margin: lipschitz: expected features that turn gates"):
         bench.defend(bench.parse(image), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     twice = {**SMALL, "recipes": [{"name": "none", "label": "a"}, {"name": "none", "label": "A"}]}
@@ -181,9 +175,11 @@ def test_what_does_not_apply_is_refused_before_any_work(tmp_path):
         ([{"name": "feature-squeezing", "options": {"bit": 2}}], "did you mean 'bits'"),
         ([{"name": "feature-squeezing", "options": {"bits": 0}}], "bits in 1..16"),
         ([{"label": "x"}], "a name or steps"),
-        ([{"steps": [{"name": "lipschitz-margin"}, {"name": "adversarial-training"}]}],
-         "one defence that says what is minimised"),
-    ):  # fmt: skip
+        (
+            [{"steps": [{"name": "lipschitz-margin"}, {"name": "adversarial-training"}]}],
+            "one defence that says what is minimised",
+        ),
+    ):
         with pytest.raises(SpecError, match=message):
             bench.parse({**SMALL, "recipes": recipes})
 

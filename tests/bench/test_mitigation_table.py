@@ -32,12 +32,10 @@ SMALL = {
     "attack": {"options": {"steps": 4, "restarts": 1}},
     "certificate": {"name": "vacuous"},
     "defence": {"name": "none"},
-    "noise": {
-        "gate_error": [0.05], "readout_error": [0.1], "shots": 200, "device": "melbourne", "drift": [],
-    },
+    "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 200, "device": "melbourne", "drift": []},
     "baselines": {"names": ["logistic"]},
     "mitigation": {"names": NAMES, "inputs": 15, "options": {"symmetry": {"letters": "ZZZ"}}},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +64,7 @@ def test_numbers_are_those_of_the_raw_outcomes(run):
     for k in (0, 1, 2, 3):
         clean = [[int(c) for c in seed["rows"][k]["clean"]] for seed in raw]
         assert rows[k].accuracy.value == pytest.approx(np.mean(clean), abs=1e-6)
-        assert rows[k].bias.value == pytest.approx(
-            np.mean([s["rows"][k]["bias"] for s in raw]), abs=1e-6
-        )
+        assert rows[k].bias.value == pytest.approx(np.mean([s["rows"][k]["bias"] for s in raw]), abs=1e-6)
         assert rows[k].robust.inputs == 15
     gain = rows[1].accuracy_gain
     assert gain.value == pytest.approx(rows[1].accuracy.value - rows[0].accuracy.value, abs=1e-5)
@@ -81,9 +77,7 @@ def test_theory_orders_the_rows(run):
     assert rows[1].bias.value < rows[0].bias.value
     assert rows[3].bias.value < 1e-6
     assert rows[3].overhead > rows[1].overhead > 1
-    assert (
-        rows[2].overhead > 2
-    )  # half the shots for each of two circuits, and weights of 3/2 and 1/2
+    assert rows[2].overhead > 2  # half the shots for each of two circuits, and weights of 3/2 and 1/2
 
 
 def test_robust_inputs_are_right_and_survive_what_is_found_on_the_twin(run):
@@ -106,9 +100,7 @@ def test_it_is_the_same_again_and_can_be_left_out(run, tmp_path):
     model = load(folder / "units/quantum-0")
     from robustq.bench.mitigated import mitigated
 
-    again = mitigated(
-        model, Device.bundled("melbourne"), spec.dataset(), bench.completed(spec, spec.raw()), 0
-    )
+    again = mitigated(model, Device.bundled("melbourne"), spec.dataset(), bench.completed(spec, spec.raw()), 0)
     assert json.loads(json.dumps(again)) == first
     left_out = bench.parse(SMALL | {"mitigation": {"names": []}})
     assert list(left_out.mitigation.techniques()) == ["none"]
@@ -159,9 +151,7 @@ def test_the_usual_techniques_exist_and_follow_a_device():
 def test_the_command_prints_what_it_writes(run, tmp_path):
     model = run[0] / "units/quantum-0"
     asked = ["mitigate", str(model), "--technique", "readout", "--inputs", "5", "--shots", "100"]
-    done = CliRunner().invoke(
-        app, [*asked, "--device", "melbourne", "--out", str(tmp_path / "m"), "--json"]
-    )
+    done = CliRunner().invoke(app, [*asked, "--device", "melbourne", "--out", str(tmp_path / "m"), "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "m/mitigation.json").read_text())
     assert json.loads(done.stdout) == found
@@ -181,12 +171,6 @@ def test_the_command_refuses_what_it_cannot_do(run, tmp_path):
         done = CliRunner().invoke(app, ["mitigate", *arguments])
         return done.exit_code, str(done.exception)
 
-    assert error(str(run[0] / "units/logistic-0"))[1].startswith(
-        "mitigate: expected a quantum or hybrid"
-    )
-    assert (
-        "did you mean 'manila'" in error(str(run[0] / "units/quantum-0"), "--device", "manilla")[1]
-    )
-    assert "did you mean 'readout'" in error(
-        str(run[0] / "units/quantum-0"), "--technique", "redout"
-    )[1]  # fmt: skip
+    assert error(str(run[0] / "units/logistic-0"))[1].startswith("mitigate: expected a quantum or hybrid")
+    assert "did you mean 'manila'" in error(str(run[0] / "units/quantum-0"), "--device", "manilla")[1]
+    assert "did you mean 'readout'" in error(str(run[0] / "units/quantum-0"), "--technique", "redout")[1]

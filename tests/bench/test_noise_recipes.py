@@ -12,9 +12,16 @@ BARE = Given(inner_attack(3), Linf(0.1))
 MANILA = Given(inner_attack(3), Linf(0.1), Device.bundled("manila"))
 
 NAMES = (
-    "noise-aware", "noise-injection", "depolarising", "phase-damping", "randomised-inputs",
-    "randomised-encoding", "error-detecting", "trainable-encoding", "smoothed-encoding",
-)  # fmt: skip
+    "noise-aware",
+    "noise-injection",
+    "depolarising",
+    "phase-damping",
+    "randomised-inputs",
+    "randomised-encoding",
+    "error-detecting",
+    "trainable-encoding",
+    "smoothed-encoding",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,12 +26,15 @@ SMALL = {
     "attack": {"options": {"steps": 4, "restarts": 2}},
     "defence": {"name": "none"},
     "noise": {
-        "gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila",
+        "gate_error": [0.05],
+        "readout_error": [0.1],
+        "shots": 50,
+        "device": "manila",
         "drift": ["t1-drop", "random-walk"],
     },
     "baselines": {"names": ["logistic"]},
     "mitigation": {"names": []},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +83,8 @@ def test_outcomes_can_be_recomputed_from_the_stored_model(run):
     np.testing.assert_array_equal(bits(stored["drift"][0]["exact"]), worn.double().numpy())
     eps = stored["informed"][0]["eps"]
     stream = torch_generator(spec.seed, 1, "informed", repr(eps))
-    again = run_attack(
-        spec.attack.build(), noisy, x[right], y[right], spec.threat.build(eps), generator=stream
-    )
-    np.testing.assert_array_equal(
-        bits(stored["informed"][0]["robust"])[right.numpy()], again.robust.double().numpy()
-    )
+    again = run_attack(spec.attack.build(), noisy, x[right], y[right], spec.threat.build(eps), generator=stream)
+    np.testing.assert_array_equal(bits(stored["informed"][0]["robust"])[right.numpy()], again.robust.double().numpy())
 
 
 def test_same_seed_same_bytes_whatever_the_workers(run, tmp_path):
@@ -122,9 +121,7 @@ def test_drifts_draw_from_the_one_seed():
     assert drifted(device, "random-walk", 3) != drifted(device, "random-walk", 4)
 
 
-@pytest.mark.parametrize(
-    "model", [{"options": {"layers": 1}}, {"name": "hybrid", "options": {"qubits": 6}}]
-)
+@pytest.mark.parametrize("model", [{"options": {"layers": 1}}, {"name": "hybrid", "options": {"qubits": 6}}])
 def test_a_device_too_small_is_refused_before_anything_runs(model, tmp_path):
     data = {"name": "breast-cancer", "features": 6}
     spec = SMALL | {"data": data, "model": model}
@@ -136,9 +133,7 @@ def test_a_device_too_small_is_refused_before_anything_runs(model, tmp_path):
 def test_hybrids_and_amplitudes_run_on_a_device(tmp_path):
     brief = SMALL | {"seeds": 1, "threat": {"eps": [0.2], "reference": 0.2}}
     with in_place():
-        hybrid = bench.assess(
-            bench.parse(brief | {"model": {"name": "hybrid"}}), tmp_path / "hybrid"
-        )
+        hybrid = bench.assess(bench.parse(brief | {"model": {"name": "hybrid"}}), tmp_path / "hybrid")
     assert hybrid.entrants[0].on_device.robust[0].robust.inputs == 20
     image = {"data": {"name": "digits", "features": 16, "train_size": 40, "test_size": 20}}
     with in_place():

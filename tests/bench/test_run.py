@@ -33,10 +33,7 @@ SMALL = {
     "seeds": 2,
     "model": {"options": {"layers": 1}},
     "training": {"epochs": 3},
-    "threat": {
-        "eps": [0.05, 0.2],
-        "reference": 0.2,
-    },  # the audit's long search ends where all are fooled
+    "threat": {"eps": [0.05, 0.2], "reference": 0.2},  # the audit's long search ends where all are fooled
     "attack": {"options": {"steps": 4, "restarts": 2}},
     "defence": {"steps": 2},
     "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50},
@@ -59,11 +56,22 @@ def test_results_are_written_and_read_back(run):
     folder, results = run
     assert bench.read_results(folder) == results
     assert [e.key for e in results.entrants] == [
-        "quantum", "quantum-defended", "mlp", "mlp-defended", "logistic", "svm-rbf",
-    ]  # fmt: skip
+        "quantum",
+        "quantum-defended",
+        "mlp",
+        "mlp-defended",
+        "logistic",
+        "svm-rbf",
+    ]
     assert {p.name for p in folder.iterdir()} == {
-        "spec.json", "results.json", "timing.json", "model", "model-defended", "units", ".lock",
-    }  # fmt: skip
+        "spec.json",
+        "results.json",
+        "timing.json",
+        "model",
+        "model-defended",
+        "units",
+        ".lock",
+    }
 
 
 def test_every_estimate_lies_in_its_interval(run):
@@ -98,16 +106,19 @@ def test_numbers_can_be_recomputed_from_the_stored_model(run):
     model = load(unit)
     stored = read_stage(unit / "attack.json")["curve"][0]
     again = run_attack(
-        spec.attack.build(), model, x, y, spec.threat.build(stored["eps"]),
+        spec.attack.build(),
+        model,
+        x,
+        y,
+        spec.threat.build(stored["eps"]),
         generator=torch_generator(spec.seed, 0, "attack", repr(stored["eps"])),
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(bits(stored["robust"]), again.robust.double().numpy())
     clean = read_stage(unit / "clean.json")
     with torch.no_grad():
         right = (model(x).argmax(1) == y).double().numpy()
     np.testing.assert_array_equal(bits(clean["correct"]), right)
-    rates = [bits(read_stage(folder / "units" / f"quantum-{k}/clean.json")["correct"])
-             for k in (0, 1)]  # fmt: skip
+    rates = [bits(read_stage(folder / "units" / f"quantum-{k}/clean.json")["correct"]) for k in (0, 1)]
     assert results.entrants[0].accuracy.value == pytest.approx(np.mean(rates), abs=1e-6)
 
 
@@ -119,12 +130,7 @@ def test_same_seed_same_bytes_whatever_the_workers(run, tmp_path):
 
 
 def test_another_seed_gives_other_numbers(run, tmp_path):
-    brief = {
-        "seed": 1,
-        "seeds": 1,
-        "defence": {"name": "none"},
-        "baselines": {"names": ["logistic"]},
-    }
+    brief = {"seed": 1, "seeds": 1, "defence": {"name": "none"}, "baselines": {"names": ["logistic"]}}
     with in_place():
         bench.assess(bench.parse(SMALL | brief), tmp_path / "other")
     for name in ("quantum-0/clean.json", "logistic-0/clean.json"):
@@ -135,9 +141,7 @@ def test_another_seed_gives_other_numbers(run, tmp_path):
 
 def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(run, tmp_path):
     folder = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, json.dumps(SMALL), str(folder)], start_new_session=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", MAIN, json.dumps(SMALL), str(folder)], start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(folder.glob("units/*/clean.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -218,9 +222,7 @@ def test_a_finished_run_is_not_run_again(run):
 
 
 def test_another_specification_in_the_same_folder_is_refused(run):
-    with pytest.raises(
-        RunError, match="expected the specification and the versions this folder was started"
-    ):
+    with pytest.raises(RunError, match="expected the specification and the versions this folder was started"):
         bench.assess(bench.parse(SMALL | {"seeds": 1}), run[0])
 
 
@@ -266,8 +268,12 @@ def test_unfinished_and_foreign_results_are_refused(tmp_path):
 
 
 def test_amplitude_images_and_many_classes_run_too(tmp_path):
-    spec = SMALL | {"data": {"name": "digits", "train_size": 60, "test_size": 30}, "seeds": 1,
-                    "model": {"options": {"layers": 1}}, "baselines": {"names": ["logistic"]}}  # fmt: skip
+    spec = SMALL | {
+        "data": {"name": "digits", "train_size": 60, "test_size": 30},
+        "seeds": 1,
+        "model": {"options": {"layers": 1}},
+        "baselines": {"names": ["logistic"]},
+    }
     with in_place():
         results = bench.assess(bench.parse(spec), tmp_path / "run")
     assert len(results.classes) == 10
@@ -276,8 +282,12 @@ def test_amplitude_images_and_many_classes_run_too(tmp_path):
 
 
 def test_a_hybrid_without_defence_runs_too(tmp_path):
-    spec = SMALL | {"model": {"name": "hybrid"}, "defence": {"name": "none"}, "seeds": 1,
-                    "baselines": {"names": ["logistic"]}}  # fmt: skip
+    spec = SMALL | {
+        "model": {"name": "hybrid"},
+        "defence": {"name": "none"},
+        "seeds": 1,
+        "baselines": {"names": ["logistic"]},
+    }
     with in_place():
         results = bench.assess(bench.parse(spec), tmp_path / "run")
     assert [e.key for e in results.entrants] == ["quantum", "logistic"]

@@ -54,7 +54,7 @@ GOOD = {"data": {"name": "iris"}}
         ({"baselines": {"names": ["mlp", "mlp"]}}, "expected different names"),
         ({"confidence": 1.5}, "confidence: expected less than 1, got 1.5"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_named(change, message):
     with pytest.raises(RobustQError, match=message):
         parse(GOOD | change)

@@ -47,9 +47,7 @@ def test_every_source_meets_every_target(run):
     keys = ["qnn", "qnn-on-device", "mlp", "logistic"]
     assert [t.key for t in matrix.targets] == keys
     assert [s.key for s in matrix.sources] == [*keys, "noise"]
-    assert [(c.source, c.target) for c in matrix.cells] == [
-        (s, t) for s in [*keys, "noise"] for t in keys
-    ]
+    assert [(c.source, c.target) for c in matrix.cells] == [(s, t) for s in [*keys, "noise"] for t in keys]
     assert matrix.targets[1].label == "QNN on manila"
     assert bench.read_matrix(folder) == bench.read_matrix(folder / "transfer.json") == matrix
 
@@ -63,9 +61,13 @@ def test_counts_can_be_recomputed_from_the_saved_models(run):
     for seed in range(2):
         source, target = (load(folder / "units" / f"{k}-{seed}") for k in ("quantum", "mlp"))
         found = run_attack(
-            spec.attack.build(), source, x, y, spec.threat.build(0.1),
+            spec.attack.build(),
+            source,
+            x,
+            y,
+            spec.threat.build(0.1),
             generator=torch_generator(spec.seed, seed, "transfer", "qnn"),
-        )  # fmt: skip
+        )
         with torch.no_grad():
             right = target(x).argmax(1) == y
             flips.append((right & (target(found.x_adv).argmax(1) != y)).tolist())
@@ -107,9 +109,13 @@ def test_the_noisy_twin_is_the_same_model_on_the_device(run):
     with torch.no_grad():
         assert matrix.targets[1].correct[0] == int((twin(x).argmax(1) == y).sum())
     again = run_attack(
-        spec.attack.build(), twin, x, y, spec.threat.build(0.1),
+        spec.attack.build(),
+        twin,
+        x,
+        y,
+        spec.threat.build(0.1),
         generator=torch_generator(spec.seed, 0, "transfer", "qnn-on-device"),
-    )  # fmt: skip
+    )
     stored = load_file(folder / "units/quantum-0/adversarial-on-device.safetensors")
     assert torch.equal(stored["x_adv"], again.x_adv)
 

@@ -5,14 +5,7 @@ import pytest
 
 from in_place import in_place
 from robustq import bench
-from robustq.bench.uncertainty_table import (
-    Answers,
-    Plan,
-    abstention_of,
-    doubt_of,
-    sets_of,
-    uncertainty_of,
-)
+from robustq.bench.uncertainty_table import Answers, Plan, abstention_of, doubt_of, sets_of, uncertainty_of
 from robustq.bench.unit import read_stage
 from robustq.errors import DataError, SpecError
 
@@ -73,9 +66,7 @@ def test_doubt_adds_up_and_tells_its_sources_apart(rng):
     apart = probabilities.copy()
     apart[0] = apart[0][:, ::-1]
     assert doubt_of(Answers(labels, apart), PLAN).model.value > 0.01
-    draws = np.clip(
-        probabilities[:, None] + 0.1 * rng.standard_normal((3, 6, 400, 1)) * [1, -1], 0.01, 0.99
-    )
+    draws = np.clip(probabilities[:, None] + 0.1 * rng.standard_normal((3, 6, 400, 1)) * [1, -1], 0.01, 0.99)
     noisy = 0.5 * probabilities + 0.25
     found = doubt_of(Answers(labels, probabilities, draws, noisy), PLAN)
     parts = found.data.value + found.model.value + found.shots.value + found.noise.value
@@ -97,7 +88,7 @@ SMALL = {
     "baselines": {"names": ["logistic"]},
     "mitigation": {"names": []},
     "uncertainty": {"draws": 3, "repeats": 4},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +109,7 @@ def test_every_entrant_of_an_assessment_has_them(run):
     assert classical.uncertainty.doubt.shots.value == 0
     assert classical.uncertainty.sets_with_shots is None
     assert quantum.uncertainty.sets_with_shots.calibration == 30
-    assert quantum.uncertainty.abstention.curve[-1].risk == pytest.approx(
-        1 - quantum.accuracy.value, abs=1e-5
-    )
+    assert quantum.uncertainty.abstention.curve[-1].risk == pytest.approx(1 - quantum.accuracy.value, abs=1e-5)
 
 
 def test_what_a_specification_may_not_say():

@@ -23,22 +23,36 @@ def estimate(value, half=0.02):
     return Estimate(value=value, low=low, high=high, inputs=100, seeds=5)
 
 
-def row(
-    key="quantum", family="quantum", clean=0.95, robust=0.6, noise=0.9, parameters=70, **change
-):
+def row(key="quantum", family="quantum", clean=0.95, robust=0.6, noise=0.9, parameters=70, **change):
     point = RobustPoint(
-        eps=EPS, robust=estimate(robust), success=estimate(1 - robust / clean),
-        robust_to_noise=estimate(noise), queries=1, gradients=1, circuits=1,
-    )  # fmt: skip
+        eps=EPS,
+        robust=estimate(robust),
+        success=estimate(1 - robust / clean),
+        robust_to_noise=estimate(noise),
+        queries=1,
+        gradients=1,
+        circuits=1,
+    )
     level = NoisePoint(level=0.05, exact=estimate(0.9), shots=estimate(0.8))
     content = {
-        "key": key, "label": key.upper(), "family": family, "defended": "defended" in key,
-        "matched": False, "parameters": parameters, "device": {}, "training_circuits": 0,
-        "accuracy": estimate(clean), "accuracy_by_seed": [clean], "robust": [point],
-        "calibration_error": estimate(0.03), "brier": estimate(0.1), "reliability": [],
+        "key": key,
+        "label": key.upper(),
+        "family": family,
+        "defended": "defended" in key,
+        "matched": False,
+        "parameters": parameters,
+        "device": {},
+        "training_circuits": 0,
+        "accuracy": estimate(clean),
+        "accuracy_by_seed": [clean],
+        "robust": [point],
+        "calibration_error": estimate(0.03),
+        "brier": estimate(0.1),
+        "reliability": [],
         "noise": {"gate_error": [level]} if family == "quantum" else {},
-        "noise_resilience": estimate(0.9) if family == "quantum" else None, "history": [],
-    }  # fmt: skip
+        "noise_resilience": estimate(0.9) if family == "quantum" else None,
+        "history": [],
+    }
     return EntrantResult(**(content | change))
 
 
@@ -51,8 +65,7 @@ def against(key, gap, half):
 
 
 @pytest.mark.parametrize(
-    ("robust", "level"),
-    [(0.94, "robust"), (0.87, "fragile"), (0.85, "fragile"), (0.59, "fragile"), (0.57, "broken")],
+    ("robust", "level"), [(0.94, "robust"), (0.87, "fragile"), (0.85, "fragile"), (0.59, "fragile"), (0.57, "broken")]
 )
 def test_level_follows_the_interval(robust, level):
     found = verdict(partial(), [row(robust=robust)])
@@ -102,9 +115,15 @@ def test_noise_sentence_names_the_worst_level():
 
 def on_device(exact=0.9, informed=0.6, transfer=0.5):
     point = DevicePoint(
-        eps=EPS, robust=estimate(min(informed, transfer)), informed=estimate(informed),
-        transfer=estimate(transfer), success=estimate(0.4), queries=1, gradients=1, circuits=1,
-    )  # fmt: skip
+        eps=EPS,
+        robust=estimate(min(informed, transfer)),
+        informed=estimate(informed),
+        transfer=estimate(transfer),
+        success=estimate(0.4),
+        queries=1,
+        gradients=1,
+        circuits=1,
+    )
     drift = [
         DriftPoint(scenario=name, exact=estimate(value), shots=estimate(value - 0.1))
         for name, value in (("t1-drop", 0.88), ("readout-shift", 0.83))
@@ -114,18 +133,23 @@ def on_device(exact=0.9, informed=0.6, transfer=0.5):
 
 def device():
     return DeviceRecord(
-        name="toy", date="2024-01-01", source="ours", sha256="0", qubits=5, layout=[0, 1],
-        swaps=0, gates=3, two_qubit_gates=1, depth=2,
-    )  # fmt: skip
+        name="toy",
+        date="2024-01-01",
+        source="ours",
+        sha256="0",
+        qubits=5,
+        layout=[0, 1],
+        swaps=0,
+        gates=3,
+        two_qubit_gates=1,
+        depth=2,
+    )
 
 
 def test_device_sentences_name_both_attacks_and_the_worst_drift():
     told = partial() | {"device": device(), "shots": 100}
     sentences = verdict(told, [row(on_device=on_device())]).sentences
-    assert (
-        "On toy as calibrated on 2024-01-01 it scores 90.0 % (87.0 % with 100 shots)"
-        in sentences[-2]
-    )
+    assert "On toy as calibrated on 2024-01-01 it scores 90.0 % (87.0 % with 100 shots)" in sentences[-2]
     assert "50.0 % of the inputs survive both" in sentences[-2]
     assert "readout-shift leaves least: 83.0 % clean accuracy (73.0 %" in sentences[-1]
 

@@ -34,6 +34,9 @@ def models(draw, most_features=3):
     seed = draw(st.integers(0, 10**6))
     noise = draw(st.sampled_from([None, NoiseModel.uniform(gate_error=0.03)]))
     return QuantumNet(
-        circuit, per_qubit_z(classes, encoding.qubits), spread=1.5, noise=noise,
+        circuit,
+        per_qubit_z(classes, encoding.qubits),
+        spread=1.5,
+        noise=noise,
         generator=torch.Generator().manual_seed(seed),
-    ).double()  # fmt: skip
+    ).double()

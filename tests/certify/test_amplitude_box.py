@@ -60,9 +60,7 @@ def test_a_dense_grid_knows_no_nearer_flip(features, box, generator):
         assert bool((found.lower < least).all())
         tight = found.upper <= found.lower * (1 + 1e-4)
         exact.append(tight)
-        assert float((least[tight] <= found.upper[tight] + 3 * pitch).double().sum()) >= 0.9 * int(
-            tight.sum()
-        )
+        assert float((least[tight] <= found.upper[tight] + 3 * pitch).double().sum()) >= 0.9 * int(tight.sum())
     assert int(torch.cat(exact).sum()) > 30
 
 
@@ -71,10 +69,14 @@ def scipy_radius(form, x, box, generator, starts=12):
     form, x, best = form.numpy(), x.numpy(), math.inf
     for start in points(box, (starts, len(x)), generator).numpy():
         found = minimize(
-            lambda z: ((z - x) ** 2).sum(), start, jac=lambda z: 2 * (z - x), method="SLSQP",
-            bounds=[box] * len(x), options={"maxiter": 200, "ftol": 1e-14},
+            lambda z: ((z - x) ** 2).sum(),
+            start,
+            jac=lambda z: 2 * (z - x),
+            method="SLSQP",
+            bounds=[box] * len(x),
+            options={"maxiter": 200, "ftol": 1e-14},
             constraints={"type": "ineq", "fun": lambda z: -z @ form @ z, "jac": lambda z: -2 * form @ z},
-        )  # fmt: skip
+        )
         if found.x @ form @ found.x <= 1e-9 and (found.x @ found.x) > 1e-6:
             best = min(best, math.sqrt(found.fun))
     return best
@@ -106,25 +108,19 @@ def test_no_attack_succeeds_inside(make, features, classes, noisy, generator):
     assert bool((found.lower > 0).all())
     assert bool((found.lower <= found.upper).all())
     for attack in (ExactL2(), PGD(steps=20, restarts=2)):
-        sound, flipped = never_inside(
-            found, attack, model.freeze(), x, L2(1.5, box=UNIT), generator
-        )
+        sound, flipped = never_inside(found, attack, model.freeze(), x, L2(1.5, box=UNIT), generator)
         assert sound
         assert flipped > 0
 
 
-@pytest.mark.parametrize(
-    ("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)]
-)
+@pytest.mark.parametrize(("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)])
 def test_the_ensemble_flips_what_is_not_certified_and_nothing_else(make, classes, noisy, generator):
     model = make(8, classes, generator, noisy)
     x = points(UNIT, (6, 8), generator)
     found = proved(model, x, L2(3.0, box=UNIT), generator)
     eps = float(found.lower.median()) * 1.0001
     threat = L2(eps, box=UNIT)
-    attacked = run_attack(
-        QuantumAutoAttack(), model.freeze(), x, found.label, threat, generator=generator
-    )
+    attacked = run_attack(QuantumAutoAttack(), model.freeze(), x, found.label, threat, generator=generator)
     assert not bool(attacked.success[found.lower >= eps].any())
     assert bool(attacked.success[found.upper < 0.98 * eps].all())
     assert int((found.upper < 0.98 * eps).sum()) > 0
@@ -241,17 +237,16 @@ def test_slack_shortens_what_is_proved_only(generator):
     assert torch.allclose(unsure.upper, sure.upper)
     lowered = model.own.clone()
     for row, label, lower in zip(x, sure.label, unsure.lower, strict=True):
-        other = Forms(
-            lowered - 0.1 * torch.nn.functional.one_hot(label, 2)[:, None, None] * torch.eye(8)
-        )
+        other = Forms(lowered - 0.1 * torch.nn.functional.one_hot(label, 2)[:, None, None] * torch.eye(8))
         if int(other(row[None]).argmax(1)) == int(label):
             worst = proved(other, row[None], L2(9.0, box=UNIT), generator)
             assert float(lower) <= float(worst.upper)
 
 
 def test_what_does_not_apply_is_refused(generator):
-    angles = QuantumNet(encodings.angle(2).then(ansaetze.brickwork(2, layers=1)), per_qubit_z(2, 2),
-                        generator=generator)  # fmt: skip
+    angles = QuantumNet(
+        encodings.angle(2).then(ansaetze.brickwork(2, layers=1)), per_qubit_z(2, 2), generator=generator
+    )
     form = random_forms(2, 3, generator)
     with pytest.raises(CertificateError, match="amplitude"):
         AmplitudeBox().prepare(angles.freeze(), L2(1.0), generator)
@@ -333,8 +328,7 @@ def test_the_l2_radius_bounds_that_in_l1(generator):
     x = points(UNIT, (12, 6), generator)
     y = model(x).argmax(1)
     two, one = (
-        certify(AmplitudeBox(), model, x, y, threat(9.0, box=UNIT), generator=generator)
-        for threat in (L2, L1)
+        certify(AmplitudeBox(), model, x, y, threat(9.0, box=UNIT), generator=generator) for threat in (L2, L1)
     )
     assert torch.equal(two.lower.minimum(one.upper), one.lower)
     assert bool((one.upper >= two.upper)[torch.isfinite(one.upper)].all())

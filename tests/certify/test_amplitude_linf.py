@@ -63,9 +63,12 @@ def scipy_least(form, x, low, high, generator):
     starts = torch.cat([torch.where(corners, low, high), (low + high)[None] / 2]).numpy()
     for start in starts:
         found = minimize(
-            lambda z: z @ form @ z, start, jac=lambda z: 2 * form @ z, method="L-BFGS-B",
+            lambda z: z @ form @ z,
+            start,
+            jac=lambda z: 2 * form @ z,
+            method="L-BFGS-B",
             bounds=list(zip(low.tolist(), high.tolist(), strict=True)),
-        )  # fmt: skip
+        )
         best = min(best, found.fun)
     return best
 
@@ -105,18 +108,14 @@ def test_no_attack_succeeds_inside(make, features, classes, noisy, generator):
     assert flipped > 0
 
 
-@pytest.mark.parametrize(
-    ("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)]
-)
+@pytest.mark.parametrize(("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)])
 def test_the_ensemble_flips_what_is_not_certified_and_nothing_else(make, classes, noisy, generator):
     model = make(8, classes, generator, noisy)
     x = points(UNIT, (6, 8), generator)
     found = proved(model, x, Linf(0.9, box=UNIT), generator)
     eps = float(found.lower.median()) * 1.0001
     threat = Linf(eps, box=UNIT)
-    attacked = run_attack(
-        QuantumAutoAttack(), model.freeze(), x, found.label, threat, generator=generator
-    )
+    attacked = run_attack(QuantumAutoAttack(), model.freeze(), x, found.label, threat, generator=generator)
     assert not bool(attacked.success[found.lower >= eps].any())
     assert bool(attacked.success[found.upper < 0.98 * eps].all())
     assert int((found.upper < 0.98 * eps).sum()) > 0
@@ -200,8 +199,9 @@ def test_ties_slack_and_models_that_never_flip(generator):
 
 
 def test_what_does_not_apply_is_refused(generator):
-    angles = QuantumNet(encodings.angle(2).then(ansaetze.brickwork(2, layers=1)), per_qubit_z(2, 2),
-                        generator=generator)  # fmt: skip
+    angles = QuantumNet(
+        encodings.angle(2).then(ansaetze.brickwork(2, layers=1)), per_qubit_z(2, 2), generator=generator
+    )
     form = random_forms(2, 3, generator)
     with pytest.raises(CertificateError, match="amplitude"):
         AmplitudeLinf().prepare(angles.freeze(), Linf(1.0), generator)
@@ -250,8 +250,7 @@ def test_branch_and_bound_decides_or_says_that_it_does_not(generator):
     assert bool((made.positive | made.found).all())
     assert bool((margin.at(made.point)[made.found] <= 0).all())
     least = torch.tensor(
-        [scipy_least(form, row, row - 0.12, row + 0.12, generator) for row in x],
-        dtype=torch.float64,
+        [scipy_least(form, row, row - 0.12, row + 0.12, generator) for row in x], dtype=torch.float64
     )
     assert torch.equal(made.positive, least > 0)
     assert 0 < int(made.positive.sum()) < len(x)

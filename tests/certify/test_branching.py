@@ -96,9 +96,13 @@ def test_attacks_never_succeed_below_and_find_what_is_above(generator):
         for share, expected in ((1.0, False), (1.3, True)):
             threat = Linf(share * float(found.lower[row]))
             result = run_attack(
-                PGD(steps=40, restarts=5), model.freeze(), x[row : row + 1],
-                found.label[row : row + 1], threat, generator=generator,
-            )  # fmt: skip
+                PGD(steps=40, restarts=5),
+                model.freeze(),
+                x[row : row + 1],
+                found.label[row : row + 1],
+                threat,
+                generator=generator,
+            )
             assert bool(result.success.any()) is expected
 
 

@@ -136,9 +136,8 @@ def test_trained_models_gain_by_the_gradient(build, generator):
     found = radii(Curvature(), model, rows, Linf(0.1))
     assert float(found.lower.mean()) > 1.5 * float(plain.lower.mean())
     result = run_attack(
-        PGD(steps=10, restarts=1), model, rows, found.label, Linf(float(found.lower.min())),
-        generator=generator,
-    )  # fmt: skip
+        PGD(steps=10, restarts=1), model, rows, found.label, Linf(float(found.lower.min())), generator=generator
+    )
     assert not bool(result.success.any())
 
 

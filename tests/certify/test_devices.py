@@ -64,9 +64,7 @@ def test_inputs_keep_their_label_on_every_device(name, classes, generator, rng):
         assert bool((exact.lower >= found.lower[proved]).all())
         for row in proved.nonzero()[:4, 0].tolist():
             ball = L2(float(found.lower[row]) * NARROW)
-            attacked = run_attack(
-                PGD(steps=20), true, x[row, None], y[row, None], ball, generator=generator
-            )
+            attacked = run_attack(PGD(steps=20), true, x[row, None], y[row, None], ball, generator=generator)
             assert not bool(attacked.success.any())
 
 

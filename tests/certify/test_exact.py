@@ -25,9 +25,7 @@ from trained_models import trained
 def net(encoding, qubits, classes, seed, layers=2, noise=None):
     generator = torch.Generator().manual_seed(seed)
     circuit = encoding.then(ansaetze.brickwork(qubits, layers=layers))
-    return QuantumNet(
-        circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.5, noise=noise
-    )
+    return QuantumNet(circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.5, noise=noise)
 
 
 def labels(model, inputs):
@@ -38,9 +36,12 @@ def labels(model, inputs):
 def resimulated(model, inputs):
     """Labels by the slow reference."""
     found = reference.expectations(
-        model.circuit, model.observables, inputs.numpy(), model.theta.detach().double().numpy(),
+        model.circuit,
+        model.observables,
+        inputs.numpy(),
+        model.theta.detach().double().numpy(),
         model.noise or NoiseModel(),
-    )  # fmt: skip
+    )
     return torch.as_tensor(found).argmax(1)
 
 
@@ -111,19 +112,10 @@ def test_one_qubit_in_closed_form(generator):
     view = StateView(model.freeze(), 1)
     angles = torch.tensor([0.1, 0.7, 1.3, 2.9], dtype=torch.float64)
     states = view.encoded(angles[:, None])
-    found = certify(
-        ExactState(), view, states, labels(view, states), Fidelity(1.0), generator=generator
-    )
+    found = certify(ExactState(), view, states, labels(view, states), Fidelity(1.0), generator=generator)
     expected = (1 - angles.sin()) / 2
     torch.testing.assert_close(found.lower, expected, rtol=1e-9, atol=1e-12)
-    real = certify(
-        ExactState(real=True),
-        view,
-        states,
-        labels(view, states),
-        Fidelity(1.0),
-        generator=generator,
-    )
+    real = certify(ExactState(real=True), view, states, labels(view, states), Fidelity(1.0), generator=generator)
     torch.testing.assert_close(real.lower, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -134,10 +126,7 @@ def test_a_real_adversary_is_weaker(generator):
     rows = torch.randn(20, 16, generator=generator, dtype=torch.float64)
     states = view.encoded(rows)
     y = labels(view, states)
-    both = [
-        certify(ExactState(real=r), view, states, y, Fidelity(1.0), generator=generator)
-        for r in (True, False)
-    ]
+    both = [certify(ExactState(real=r), view, states, y, Fidelity(1.0), generator=generator) for r in (True, False)]
     real, free = (found.lower for found in both)
     assert bool((real >= free - 1e-12).all())
     assert bool((real > free * 1.01).any())
@@ -158,11 +147,7 @@ def test_amplitude_models_on_a_device(device, generator):
     for row in range(5):
         threat = L2(float(found.lower[row]) * 0.9999)
         one = slice(row, row + 1)
-        assert not bool(
-            run_attack(
-                ExactL2(), frozen, rows[one], y[one], threat, generator=generator
-            ).success.any()
-        )
+        assert not bool(run_attack(ExactL2(), frozen, rows[one], y[one], threat, generator=generator).success.any())
 
 
 def test_nothing_of_the_ensemble_gets_inside(generator):
@@ -172,20 +157,11 @@ def test_nothing_of_the_ensemble_gets_inside(generator):
     found = certify(ExactState(), view, states, y[:40], Fidelity(1.0), generator=generator)
     for eps in (0.003, 0.05):
         inside = found.certified(eps).nonzero()[:, 0]
-        result = run_attack(
-            QuantumAutoAttack(),
-            view,
-            states[inside],
-            y[inside],
-            Fidelity(eps),
-            generator=generator,
-        )
+        result = run_attack(QuantumAutoAttack(), view, states[inside], y[inside], Fidelity(eps), generator=generator)
         assert not bool(result.success.any())
         refuted = (found.correct & (found.upper <= eps)).nonzero()[:, 0]
         if len(refuted):
-            result = run_attack(
-                StateAttack(), view, states[refuted], y[refuted], Fidelity(eps), generator=generator
-            )
+            result = run_attack(StateAttack(), view, states[refuted], y[refuted], Fidelity(eps), generator=generator)
             assert bool(result.success.all())
 
 
@@ -194,8 +170,7 @@ def test_slack_is_a_weaker_claim(generator):
     rows = torch.randn(10, 8, generator=generator, dtype=torch.float64)
     y = labels(model.freeze(), rows)
     plain, weak, gone = (
-        certify(ExactAmplitude(slack=s), model, rows, y, L2(9.0), generator=generator)
-        for s in (0.0, 0.05, 100.0)
+        certify(ExactAmplitude(slack=s), model, rows, y, L2(9.0), generator=generator) for s in (0.0, 0.05, 100.0)
     )
     assert bool((weak.lower < plain.lower).all())
     assert bool((gone.lower == 0).all())
@@ -217,14 +192,7 @@ def test_wrong_inputs_are_neither_right_nor_robust(generator):
 def test_a_class_that_cannot_be_reached_has_an_infinite_radius(generator):
     always = _Constant()
     rows = torch.randn(3, 4, generator=generator, dtype=torch.float64)
-    found = certify(
-        ExactAmplitude(),
-        always,
-        rows,
-        torch.zeros(3, dtype=torch.int64),
-        L2(9.0),
-        generator=generator,
-    )
+    found = certify(ExactAmplitude(), always, rows, torch.zeros(3, dtype=torch.int64), L2(9.0), generator=generator)
     assert bool(torch.isinf(found.lower).all())
     assert bool(torch.isinf(found.upper).all())
     assert bool(found.certified(1e6).all())
@@ -256,9 +224,11 @@ class _Liar:
         lower, upper, witness = self.claim
         values = (torch.full((len(rows),), v, dtype=torch.float64) for v in (lower, upper))
         return Bounds(
-            label=self.model(rows).argmax(1), lower=next(values), upper=next(values),
+            label=self.model(rows).argmax(1),
+            lower=next(values),
+            upper=next(values),
             witness=torch.full_like(rows, witness),
-        )  # fmt: skip
+        )
 
 
 def linear(rows):
@@ -269,9 +239,7 @@ def test_the_framework_measures_witnesses_again(generator):
     rows, y = torch.tensor([[1.0]]).double(), torch.tensor([0])
 
     def ask(lower, upper, witness, threat=None):
-        return certify(
-            _Liar(lower, upper, witness), linear, rows, y, threat or L2(9.0), generator=generator
-        )
+        return certify(_Liar(lower, upper, witness), linear, rows, y, threat or L2(9.0), generator=generator)
 
     honest = ask(0.5, 0.1, -1.0)
     assert float(honest.upper) == 2.0  # measured, not believed
@@ -290,8 +258,16 @@ def test_chunks_make_no_difference(generator):
     rows = torch.randn(10, 8, generator=generator, dtype=torch.float64)
     y, told = labels(model.freeze(), rows), []
     one = certify(ExactAmplitude(), model, rows, y, L2(9.0), generator=generator)
-    few = certify(ExactAmplitude(), model, rows, y, L2(9.0), generator=generator, chunk=3,
-                  advance=lambda done, of: told.append((done, of)))  # fmt: skip
+    few = certify(
+        ExactAmplitude(),
+        model,
+        rows,
+        y,
+        L2(9.0),
+        generator=generator,
+        chunk=3,
+        advance=lambda done, of: told.append((done, of)),
+    )
     torch.testing.assert_close(one.lower, few.lower, rtol=1e-12, atol=0)
     assert told == [(3, 10), (6, 10), (9, 10), (10, 10)]
     empty = certify(ExactAmplitude(), model, rows[:0], y[:0], L2(9.0), generator=generator)

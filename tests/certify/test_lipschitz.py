@@ -68,9 +68,8 @@ def test_the_published_constant_by_hand(generator):
     logits = model.freeze()(x)
     margin = logits.amax(1) - logits.amin(1)
     torch.testing.assert_close(
-        radii(Lipschitz(published=True), model, x, L2(0.1)).lower,
-        margin / (2 * by_hand), rtol=1e-6, atol=1e-9,
-    )  # fmt: skip
+        radii(Lipschitz(published=True), model, x, L2(0.1)).lower, margin / (2 * by_hand), rtol=1e-6, atol=1e-9
+    )
 
 
 @QUIET
@@ -93,9 +92,7 @@ def test_no_pair_of_inputs_is_steeper(models, ball, seed):
             here, there = (frozen(p)[:, a] - frozen(p)[:, b] for p in (x, z))
             assert bool(((here - there).abs() <= half * swing + 1e-9).all())
             if half > 1e-6:
-                angles = [
-                    torch.arccos(((f - ends.mean()) / half).clamp(-1, 1)) for f in (here, there)
-                ]
+                angles = [torch.arccos(((f - ends.mean()) / half).clamp(-1, 1)) for f in (here, there)]
                 assert bool(((angles[0] - angles[1]).abs() <= swing + 1e-5).all())
 
 
@@ -180,9 +177,7 @@ def test_steepest_bounds_every_sign(generator):
 @pytest.mark.parametrize("certifier", [Lipschitz(), Lipschitz(published=True)])
 def test_what_does_not_apply_is_refused(certifier, generator):
     amplitude = QuantumNet(encodings.amplitude(4), per_qubit_z(2, 2), generator=generator)
-    mixed = QuantumNet(
-        encodings.amplitude(4).then(ansaetze.brickwork(2)), per_qubit_z(2, 2), generator=generator
-    )
+    mixed = QuantumNet(encodings.amplitude(4).then(ansaetze.brickwork(2)), per_qubit_z(2, 2), generator=generator)
     x = torch.full((1, 4), 0.5).double()
     for model in (amplitude, mixed):
         with pytest.raises(CertificateError, match="lipschitz: expected features that turn gates"):
@@ -194,9 +189,6 @@ def test_what_does_not_apply_is_refused(certifier, generator):
 
 
 def test_the_published_bound_is_for_affine_angles(generator):
-    for model in (
-        qnn(2, 2, generator=generator, encoding="iqp"),
-        hybrid(2, 2, generator=generator),
-    ):
+    for model in (qnn(2, 2, generator=generator, encoding="iqp"), hybrid(2, 2, generator=generator)):
         with pytest.raises(CertificateError, match="as published: expected angles affine"):
             radii(Lipschitz(published=True), model, torch.zeros(1, 2).double(), L2(0.1))

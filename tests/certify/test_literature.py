@@ -63,8 +63,14 @@ def views(draw):
         level = draw(st.sampled_from([0.3, 0.0, -0.2]))
         observables = (pauli("Z", 0), level * pauli("I", 0))
     elif kind == "words":
-        words = draw(st.lists(st.text("IXYZ", min_size=qubits, max_size=qubits).filter(
-            lambda word: set(word) != {"I"}), min_size=classes, max_size=classes, unique=True))  # fmt: skip
+        words = draw(
+            st.lists(
+                st.text("IXYZ", min_size=qubits, max_size=qubits).filter(lambda word: set(word) != {"I"}),
+                min_size=classes,
+                max_size=classes,
+                unique=True,
+            )
+        )
         observables = tuple(pauli(word, *range(qubits)) for word in words)
     else:
         observables = (per_qubit_z if kind == "z" else basis_groups)(classes, qubits)
@@ -93,14 +99,11 @@ def test_no_bound_exceeds_the_exact_radius(view, seed, slack):
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
-@given(
-    views(), st.integers(0, 10**6), st.sampled_from([0.01, 0.2, 0.7]), st.sampled_from([0.0, 0.1])
-)
+@given(views(), st.integers(0, 10**6), st.sampled_from([0.01, 0.2, 0.7]), st.sampled_from([0.0, 0.1]))
 def test_the_depolarised_classifier_is_proved_about_itself(view, seed, p, slack):
     states = random_states(view, 24, seed)
     noisy = StateView(Depolarised(view.frozen, p), view.qubits)
-    found = certify(Depolarising(p, slack), view, states, noisy(states).argmax(1), BALL,
-                    generator=torch.Generator())  # fmt: skip
+    found = certify(Depolarising(p, slack), view, states, noisy(states).argmax(1), BALL, generator=torch.Generator())
     exact = proved(ExactState(slack=slack), noisy, states)
     assert torch.equal(found.label, exact.label)
     assert bool((found.lower <= exact.lower * (1 + 1e-9)).all())
@@ -110,9 +113,7 @@ def test_the_depolarised_classifier_is_proved_about_itself(view, seed, p, slack)
 def test_certified_exact_attacked_of_trained_models(name, generator):
     view, states = trained_view(name)
     exact = proved(ExactState(), view, states)
-    attacked = run_attack(
-        PGD(steps=20, restarts=1), view, states, exact.label, BALL, generator=generator
-    )
+    attacked = run_attack(PGD(steps=20, restarts=1), view, states, exact.label, BALL, generator=generator)
     assert bool((exact.lower <= attacked.radius * (1 + 1e-9)).all())
     assert bool(attacked.success.any())
     for bound in BOUNDS:
@@ -182,9 +183,7 @@ def test_what_can_never_flip_is_certified_for_ever():
 
 def test_hoelder_is_reached_by_a_mixed_state():
     """One qubit: along the axis of ``V`` the margin is gone after exactly that trace distance."""
-    view = view_of(
-        Circuit.of(1, [op("ry", 0, angles=[0.7])]), (pauli("Z", 0), -1.0 * pauli("Z", 0))
-    )
+    view = view_of(Circuit.of(1, [op("ry", 0, angles=[0.7])]), (pauli("Z", 0), -1.0 * pauli("Z", 0)))
     states = random_states(view, 30, 6)
     found = proved(Hoelder(), view, states, TraceDistance(0.5))
     kets = torch.view_as_complex(states)
@@ -196,9 +195,7 @@ def test_hoelder_is_reached_by_a_mixed_state():
         mixed = sigma - lower * axis
         assert torch.linalg.eigvalsh(mixed)[0] > -1e-12
         assert float((form @ mixed).diagonal().sum().real.abs()) < 1e-9
-        assert float(torch.linalg.eigvalsh(mixed - sigma).abs().sum() / 2) == pytest.approx(
-            float(lower)
-        )
+        assert float(torch.linalg.eigvalsh(mixed - sigma).abs().sum() / 2) == pytest.approx(float(lower))
         assert float((row.conj() @ form @ row).real) > 0
 
 
@@ -224,9 +221,7 @@ def test_the_half_angle_with_slack_is_the_last_move(own, other, slack):
 
 def test_two_effects_of_two_measurements_suffice():
     """The hypothesis-testing bound where the class effects sum to more than 1."""
-    view = view_of(
-        Circuit.of(2, [op("cx", 0, 1)]), (Projector(("0",), (0,)), Projector(("0",), (1,)))
-    )
+    view = view_of(Circuit.of(2, [op("cx", 0, 1)]), (Projector(("0",), (0,)), Projector(("0",), (1,))))
     assert float(torch.linalg.eigvalsh(view.frozen.state_forms().sum(0))[-1]) > 3.5  # of scale 3
     states = random_states(view, 200, 7)
     found, exact = (proved(method(), view, states) for method in (HypothesisTesting, ExactState))

@@ -67,9 +67,7 @@ def test_more_shots_never_prove_less():
             assert all(a <= b for a, b in itertools.pairwise(radii))
             assert radii[-1] < infidelity(chance)
             assert radii[-1] == pytest.approx(float(infidelity(chance)), abs=1e-3)
-            assert radius_of(chance, 10**12, alpha) == pytest.approx(
-                float(infidelity(chance)), abs=1e-5
-            )
+            assert radius_of(chance, 10**12, alpha) == pytest.approx(float(infidelity(chance)), abs=1e-5)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -92,13 +90,24 @@ def test_of_a_sure_outcome_the_shots_are_known():
     assert shots_for(least, 1.0, 0.05) == 20
 
 
-@pytest.mark.parametrize("call", [
-    lambda: shots_for(0.2, 0.9, 0.01), lambda: shots_for(0.0, 0.9, 0.01), lambda: shots_for(0.1, 0.4, 0.01),
-    lambda: shots_for(0.2 - 1e-9, 0.9, 0.01), lambda: shots_for(math.nan, 0.9, 0.01),
-    lambda: radius_of(1.1, 10, 0.01), lambda: radius_of(math.nan, 10, 0.01), lambda: radius_of(0.5, 0, 0.01),
-    lambda: Shots(0), lambda: Shots(guess=0), lambda: Shots(alpha=0.0), lambda: Shots(alpha=1.0),
-    lambda: Shots(slack=-1.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: shots_for(0.2, 0.9, 0.01),
+        lambda: shots_for(0.0, 0.9, 0.01),
+        lambda: shots_for(0.1, 0.4, 0.01),
+        lambda: shots_for(0.2 - 1e-9, 0.9, 0.01),
+        lambda: shots_for(math.nan, 0.9, 0.01),
+        lambda: radius_of(1.1, 10, 0.01),
+        lambda: radius_of(math.nan, 10, 0.01),
+        lambda: radius_of(0.5, 0, 0.01),
+        lambda: Shots(0),
+        lambda: Shots(guess=0),
+        lambda: Shots(alpha=0.0),
+        lambda: Shots(alpha=1.0),
+        lambda: Shots(slack=-1.0),
+    ],
+)
 def test_impossible_wishes(call):
     with pytest.raises(CertificateError, match="shots: expected"):
         call()
@@ -122,9 +131,7 @@ def test_claims_exceed_the_exact_radius_no_more_often_than_promised(alpha, shots
     state = view.encoded(torch.tensor([[angle]], dtype=torch.float64))
     exact = float(proved(ExactState(), view, state, Fidelity(1.0)).lower[0])
     assert exact == pytest.approx(float(infidelity(math.cos(angle / 2) ** 2)), rel=1e-9)
-    found = proved(
-        Shots(shots, alpha, guess=20), view, state.expand(repetitions, -1, -1), Fidelity(1.0)
-    )
+    found = proved(Shots(shots, alpha, guess=20), view, state.expand(repetitions, -1, -1), Fidelity(1.0))
     wrong = int(((found.lower > exact) | (found.label == 1)).sum())
     assert at_least(wrong, repetitions, alpha) > RARE
     # a bound as large as the counts suggest would not have passed
@@ -236,13 +243,14 @@ def test_slack_only_shrinks_and_a_seed_repeats(generator):
 
 def test_what_it_does_not_apply_to(generator):
     view, _ = encoded(2, 1, generator)
-    angles, amplitudes = (
-        net(e, generator).freeze() for e in (encodings.angle(3), encodings.amplitude(4))
-    )
+    angles, amplitudes = (net(e, generator).freeze() for e in (encodings.angle(3), encodings.amplitude(4)))
     for model, threat in (
-        (angles, L2(1.0)), (angles, Fidelity(0.1)), (amplitudes, Linf(0.1)), (view, Linf(0.1)),
+        (angles, L2(1.0)),
+        (angles, Fidelity(0.1)),
+        (amplitudes, Linf(0.1)),
+        (view, Linf(0.1)),
         (amplitudes, L2(1.0, scale=(1.0,) * 4)),
-    ):  # fmt: skip
+    ):
         with pytest.raises(CertificateError, match="shots: expected"):
             proved(Shots(), model, torch.zeros(1, 4), threat)
     assert Shots(alpha=0.01).confidence == 0.99

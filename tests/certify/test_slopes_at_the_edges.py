@@ -17,9 +17,7 @@ SLOPES = [Lipschitz(), Curvature(), Branching()]
 
 def behind_a_sigmoid(angle, bias, generator):
     """Two classes, plus and minus the cosine of ``angle(sigmoid(x + bias))``."""
-    core = QuantumNet(
-        Circuit.of(1, [op("rx", 0, angles=[angle])]), [z(0), -z(0)], generator=generator
-    )
+    core = QuantumNet(Circuit.of(1, [op("rx", 0, angles=[angle])]), [z(0), -z(0)], generator=generator)
     model = HybridNet(1, 2, core, generator=generator).double()
     with torch.no_grad():
         model.before.weight.fill_(1.0)
@@ -56,9 +54,7 @@ def test_the_bend_bounds_every_second_derivative(generator):
             (c[k] * x(i) * x(j) for k, (i, j) in enumerate(products)),
             sum((c[4 + i] * x(i) for i in range(3)), 0 * x(0)),
         )
-        core = QuantumNet(
-            Circuit.of(3, [op("rx", 0, angles=[angle])]), per_qubit_z(2, 3), generator=generator
-        )
+        core = QuantumNet(Circuit.of(3, [op("rx", 0, angles=[angle])]), per_qubit_z(2, 3), generator=generator)
         model = HybridNet(2, 2, core, generator=generator).double()
         with torch.no_grad():
             model.before.weight.mul_(3)
@@ -98,9 +94,7 @@ def test_margins_know_that_large_forms_cancel():
 
 def test_the_radius_of_a_search_that_ended_lies_below_its_witness(generator):
     """All boxes done: the claim is closed, and at its witness it would be wrong."""
-    model = QuantumNet(
-        Circuit.of(1, [op("rx", 0, angles=[x(0)])]), [z(0), -z(0)], generator=generator
-    )
+    model = QuantumNet(Circuit.of(1, [op("rx", 0, angles=[x(0)])]), [z(0), -z(0)], generator=generator)
     points = torch.linspace(-1.5, 1.5, 7).double()[:, None]
     prover = Branching(tolerance=0.0, budget=2000).prepare(model.freeze(), Linf(3.0), generator)
     claim = prover.prove(points)
@@ -112,8 +106,7 @@ def test_the_radius_of_a_search_that_ended_lies_below_its_witness(generator):
 @pytest.mark.parametrize("threat", [L2(0.1), Linf(0.1, frozen=(0,))])
 def test_no_inputs_no_claims(certifier, threat, generator):
     model = QuantumNet(
-        Circuit.of(2, [op("rx", k, angles=[x(k)]) for k in range(2)]),
-        per_qubit_z(2, 2), generator=generator,
-    )  # fmt: skip
+        Circuit.of(2, [op("rx", k, angles=[x(k)]) for k in range(2)]), per_qubit_z(2, 2), generator=generator
+    )
     claim = certifier.prepare(model.freeze(), threat, generator).prove(torch.zeros(0, 2).double())
     assert claim.label.shape == claim.lower.shape == (0,)

@@ -41,10 +41,15 @@ def prepared(certifier, model, threat, generator):
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.3, 1.0])
-@pytest.mark.parametrize("encoding", [
-    encodings.angle(3), encodings.angle(2, axis="z"), encodings.dense_angle(4),
-    encodings.angle(2).then(encodings.angle(2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        encodings.angle(3),
+        encodings.angle(2, axis="z"),
+        encodings.dense_angle(4),
+        encodings.angle(2).then(encodings.angle(2)),
+    ],
+)
 def test_the_closed_form_is_the_mean_over_noise(encoding, sigma, generator):
     model = net(encoding, generator).freeze()
     exact = smoothed(model.trigonometric(), sigma)
@@ -79,14 +84,10 @@ def test_no_point_inside_the_radius_is_answered_otherwise(generator):
     circle = torch.stack([angles.cos(), angles.sin()], 1)
     for share in torch.linspace(0.05, 1, 20, dtype=torch.float64):
         at = x[:, None] + share * found.lower[:, None, None] * circle
-        assert torch.equal(
-            prover.model(at.flatten(0, 1)).argmax(1), found.label.repeat_interleave(121)
-        )
+        assert torch.equal(prover.model(at.flatten(0, 1)).argmax(1), found.label.repeat_interleave(121))
 
 
-@pytest.mark.parametrize(
-    ("threat", "box"), [(L2, None), (L2, (0, 1)), (L1, None), (Linf, None), (Linf, (0, 1))]
-)
+@pytest.mark.parametrize(("threat", "box"), [(L2, None), (L2, (0, 1)), (L1, None), (Linf, None), (Linf, (0, 1))])
 def test_attacks_on_the_smoothed_model_stay_outside(threat, box, generator):
     model = net(encodings.angle(3), generator, classes=3)
     x, threat = uniform(60, 3, generator), threat(2.0, box=box)
@@ -108,9 +109,7 @@ def test_of_one_qubit_the_radius_is_known(generator):
     assert bool((lower <= one_qubit.radius((1.0,), 0.0, x, "l2")).all())
     widths = torch.tensor([1.0, *(2 ** (k / 2) for k in range(1, 8))], dtype=torch.float64)
     share = (1 + torch.exp(-(widths[:, None] ** 2) / 2) * x.cos()[:, 0]) / 2
-    heights = widths[:, None] * torch.special.ndtri(
-        share
-    )  # the widest cloud is best where the cosine is 1
+    heights = widths[:, None] * torch.special.ndtri(share)  # the widest cloud is best where the cosine is 1
     assert bool((lower >= heights[0] * (1 - 1e-9) - 1e-10).all())
     assert bool((lower <= heights.amax(0)).all())
 
@@ -162,16 +161,18 @@ def test_a_class_that_never_wins_is_no_rival(generator):
             coefficients[0].view(-1)[0] += 10
             return Trigonometric(coefficients, form.frequencies, 1e-12)
 
-    found = (
-        ExactSmoothing(0.2).prepare(Lifted(), L2(1.0), generator).prove(uniform(5, 2, generator))
-    )
+    found = ExactSmoothing(0.2).prepare(Lifted(), L2(1.0), generator).prove(uniform(5, 2, generator))
     assert bool(torch.isinf(found.lower).all())
 
 
-@pytest.mark.parametrize("encoding", [
-    encodings.angle(3), encodings.angle(1).then(encodings.angle(1)),
-    encodings.angle(2).then(ansaetze.brickwork(2)).then(encodings.angle(2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        encodings.angle(3),
+        encodings.angle(1).then(encodings.angle(1)),
+        encodings.angle(2).then(ansaetze.brickwork(2)).then(encodings.angle(2)),
+    ],
+)
 def test_the_range_of_the_margins_holds_everywhere_and_is_not_far(encoding, generator):
     classes = min(3, max(2, encoding.qubits))
     read = per_qubit_z(classes, encoding.qubits) if encoding.qubits > 1 else (z(0), -z(0))
@@ -214,12 +215,19 @@ def test_what_it_does_not_apply_to(generator):
         ExactSmoothing(0.1).prepare(lambda x: x, L2(1.0), generator)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: ExactSmoothing(0.0), lambda: ExactSmoothing(math.nan), lambda: ExactSmoothing(1.0, slack=-1.0),
-    lambda: GaussianSmoothing(-1.0), lambda: GaussianSmoothing(1.0, alpha=0.0),
-    lambda: GaussianSmoothing(1.0, alpha=1.0),
-    lambda: GaussianSmoothing(1.0, samples=0), lambda: GaussianSmoothing(1.0, guess=0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ExactSmoothing(0.0),
+        lambda: ExactSmoothing(math.nan),
+        lambda: ExactSmoothing(1.0, slack=-1.0),
+        lambda: GaussianSmoothing(-1.0),
+        lambda: GaussianSmoothing(1.0, alpha=0.0),
+        lambda: GaussianSmoothing(1.0, alpha=1.0),
+        lambda: GaussianSmoothing(1.0, samples=0),
+        lambda: GaussianSmoothing(1.0, guess=0),
+    ],
+)
 def test_impossible_values(make):
     with pytest.raises(CertificateError, match="expected"):
         make()

@@ -18,9 +18,7 @@ from robustq.threats import L2, Fidelity, TraceDistance
 def view(qubits, classes, seed, noise=None):
     circuit = encodings.angle(qubits).then(ansaetze.brickwork(qubits, layers=2))
     generator = torch.Generator().manual_seed(seed)
-    model = QuantumNet(
-        circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.5, noise=noise
-    )
+    model = QuantumNet(circuit, per_qubit_z(classes, qubits), generator=generator, spread=1.5, noise=noise)
     return StateView(model.freeze(), qubits)
 
 
@@ -74,9 +72,7 @@ def test_certified_is_at_most_exact_is_at_most_attacked(threat, noise, seed):
         model = StateView(net.freeze(), 3)
     states = drawn_states(3, 12, generator)
     y = model(states).argmax(1)
-    bound, exact = (
-        certify(c, model, states, y, threat, generator=generator) for c in (Global(), ExactState())
-    )
+    bound, exact = (certify(c, model, states, y, threat, generator=generator) for c in (Global(), ExactState()))
     assert bool((bound.lower <= exact.lower).all())
     assert bool((bound.lower > 0).any())
     attacked = run_attack(PGD(steps=20), model, states, y, threat, generator=generator)

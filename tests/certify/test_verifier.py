@@ -47,9 +47,7 @@ def test_no_attack_gets_past_a_proof_and_none_comes_nearer(name, norm, generator
     model, x, _ = trained(name, torch.float64)
     x = x[:: len(x) // 12][:12]
     y, threat = labels(model, x), NORMS[norm](0.08, box=(0, 1))
-    certifier = (
-        Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
-    )
+    certifier = Complete(tolerance=0.05) if name != "wide" else Complete(decide_only=True, nodes=2000)
     found = certify(certifier, model, x, y, threat, generator=generator)
     attacked = run_attack(PGD(), model, x, y, threat, generator=generator)
     assert bool((found.certified(0.08) | (found.upper < 0.081)).all())
@@ -96,10 +94,9 @@ def test_frozen_features_and_scales_change_the_radius_as_they_must(norm, generat
     left = [w * s for w, s in zip(weights, scale, strict=True)]
     held = 0.4 + 2.0 * x[:, 1]
     moving = (x / torch.tensor(scale))[:, [0, 2]]
-    exact = torch.stack([
-        one_qubit.radius([left[0], left[2]], float(b), p[None], norm)[0]
-        for b, p in zip(held, moving, strict=True)
-    ])  # fmt: skip
+    exact = torch.stack(
+        [one_qubit.radius([left[0], left[2]], float(b), p[None], norm)[0] for b, p in zip(held, moving, strict=True)]
+    )
     exact = exact.clamp(max=3.0)
     assert bool((found.lower <= exact).all())
     assert bool((exact - found.lower <= 3.1e-3).all())
@@ -168,9 +165,7 @@ def test_it_refuses_what_it_cannot_decide(generator):
             Complete().prepare(frozen, threat, generator)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"tolerance": 0}, {"eps": -1.0}, {"slack": -1.0}, {"nodes": 0}, {"seconds": 0.0}]
-)
+@pytest.mark.parametrize("wrong", [{"tolerance": 0}, {"eps": -1.0}, {"slack": -1.0}, {"nodes": 0}, {"seconds": 0.0}])
 def test_it_refuses_impossible_settings(wrong):
     with pytest.raises(CertificateError, match="complete: expected"):
         Complete(**wrong)
@@ -194,7 +189,5 @@ def test_slack_counts_where_nothing_moves_too(norm, generator):
     model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=generator)
     x = torch.rand(4, 2, generator=generator)
     threat = norm(0.3, frozen=(0, 1))
-    found = certify(
-        Complete(slack=100.0), model, x, torch.zeros(4).long(), threat, generator=generator
-    )
+    found = certify(Complete(slack=100.0), model, x, torch.zeros(4).long(), threat, generator=generator)
     assert found.lower.tolist() == [0.0] * 4

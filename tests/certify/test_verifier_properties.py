@@ -67,9 +67,7 @@ def test_small_models_are_decided_and_the_oracle_sees_their_witnesses(norm, mode
     theta = model.theta.detach().numpy()
     for row in torch.nonzero(found.refuted)[:, 0].tolist():
         state = reference.statevector(model.circuit, found.witness[row].numpy(), theta)
-        values = [
-            (state.conj() @ o.matrix(model.circuit.qubits) @ state).real for o in model.observables
-        ]
+        values = [(state.conj() @ o.matrix(model.circuit.qubits) @ state).real for o in model.observables]
         assert int(np.argmax(values)) != int(label[row])
 
 
@@ -98,9 +96,7 @@ def test_halves_are_means_and_what_each_half_has_of_its_own(degree, middle, half
     for side, sign in enumerate((-1, 1)):
         own = controls(degree, middle + sign * half / 2, half / 2)
         scale = float(whole.abs().max())
-        assert float((both[side] @ whole - own).abs().max()) <= 1e-13 * scale / float(
-            weights(degree, half).min()
-        )
+        assert float((both[side] @ whole - own).abs().max()) <= 1e-13 * scale / float(weights(degree, half).min())
 
 
 @quick

@@ -6,27 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from robustq.circuits import (
-    Circuit,
-    ansaetze,
-    encodings,
-    op,
-    pauli,
-    theta,
-    to_qasm,
-    to_svg,
-    to_text,
-    x,
-    z,
-)
+from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, theta, to_qasm, to_svg, to_text, x, z
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.circuits.drawing import columns
-from robustq.circuits.serial import (
-    circuit_from_data,
-    circuit_to_data,
-    observable_from_data,
-    observable_to_data,
-)
+from robustq.circuits.serial import circuit_from_data, circuit_to_data, observable_from_data, observable_to_data
 from robustq.engine import reference
 from robustq.errors import CircuitError
 from strategies import circuits, data, everything, observables
@@ -49,8 +32,13 @@ def test_then_renumbers_parameters_and_shares_inputs():
     both = first.then(ansaetze.brickwork(2, layers=1))
     assert (both.inputs, both.parameters) == (2, 4)
     assert {str(a) for o in both.operations for a in o.angles} == {
-        "3.14159*x[0]", "3.14159*x[1]", "theta[0]", "theta[1]", "theta[2]", "theta[3]",
-    }  # fmt: skip
+        "3.14159*x[0]",
+        "3.14159*x[1]",
+        "theta[0]",
+        "theta[1]",
+        "theta[2]",
+        "theta[3]",
+    }
 
 
 def test_then_refuses_another_width_and_late_amplitudes():
@@ -63,9 +51,7 @@ def test_then_refuses_another_width_and_late_amplitudes():
 def test_inverse_returns_to_the_start(rng):
     circuit = everything(rng)
     inputs, parameters = data(rng, circuit, 1)
-    there_and_back = Circuit(
-        circuit.qubits, circuit.operations + circuit.inverse().operations, 3, circuit.parameters
-    )
+    there_and_back = Circuit(circuit.qubits, circuit.operations + circuit.inverse().operations, 3, circuit.parameters)
     state = reference.statevector(there_and_back, inputs[0], parameters)
     assert abs(state[0]) == pytest.approx(1, abs=1e-10)
 
@@ -102,9 +88,7 @@ def test_drawings_hold_every_operation(circuit):
 
 def test_text_drawing():
     circuit = Circuit.of(3, [op("h", 0), op("cx", 0, 2), op("rx", 1, angles=[x(0)])])
-    assert to_text(circuit, angles=True) == (
-        "q0: ─H──●───────────\nq1: ────│──RX(x[0])─\nq2: ────X───────────"
-    )
+    assert to_text(circuit, angles=True) == ("q0: ─H──●───────────\nq1: ────│──RX(x[0])─\nq2: ────X───────────")
 
 
 def test_openqasm_declares_what_it_uses():
@@ -120,9 +104,7 @@ def test_openqasm_declares_what_it_uses():
 def test_every_encoding_takes_its_features(name):
     circuit = ENCODINGS[name].make(4)
     assert circuit.inputs == 4
-    used = {
-        s.number for o in circuit.operations for a in o.angles for s in a.slots if s.kind == "x"
-    }
+    used = {s.number for o in circuit.operations for a in o.angles for s in a.slots if s.kind == "x"}
     assert used == set(range(4)) or circuit.amplitudes == 4
 
 
@@ -159,10 +141,7 @@ def test_zz_feature_map_has_qiskits_angles():
     """Qiskit: P(2 x_i), then P(2 (pi - x_i)(pi - x_j)) between CNOTs."""
     values = np.array([0.4, 1.3])
     circuit = encodings.zz_feature_map(2, repeats=1)
-    angles = [
-        reference.angle_value(o.angles[0], values, np.zeros(0))
-        for o in circuit.operations if o.gate == "p"
-    ]  # fmt: skip
+    angles = [reference.angle_value(o.angles[0], values, np.zeros(0)) for o in circuit.operations if o.gate == "p"]
     assert angles == pytest.approx([0.8, 2.6, 2 * (np.pi - 0.4) * (np.pi - 1.3)])
 
 
@@ -181,9 +160,7 @@ def test_pauli_matrix_and_diagonal_agree():
     assert (observable + pauli("X", 0)).diagonal(3) is None
 
 
-@pytest.mark.parametrize(
-    "build", [lambda: pauli("XQ", 0, 1), lambda: pauli("X", 0, 1), lambda: pauli("XX", 0, 0)]
-)
+@pytest.mark.parametrize("build", [lambda: pauli("XQ", 0, 1), lambda: pauli("X", 0, 1), lambda: pauli("XX", 0, 0)])
 def test_malformed_pauli_words_are_refused(build):
     with pytest.raises(CircuitError, match="expected"):
         build()

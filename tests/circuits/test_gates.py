@@ -76,9 +76,7 @@ def test_openqasm_definition_is_the_gate(name):
     total = np.eye(2 ** GATES[name].qubits, dtype=complex)
     for statement in body.rstrip(";").split("; "):
         undo = statement.startswith("inv @ ")
-        word, angle, on = re.fullmatch(
-            r"(\w+)(?:\((\w+)\))? (.*)", statement.removeprefix("inv @ ")
-        ).groups()
+        word, angle, on = re.fullmatch(r"(\w+)(?:\((\w+)\))? (.*)", statement.removeprefix("inv @ ")).groups()
         step = GATES[word].matrix(*([values[angle]] if angle else []))
         step = step.conj().T if undo else step
         total = embed(step, [places[w] for w in on.split(", ")], GATES[name].qubits) @ total
@@ -122,6 +120,4 @@ def test_real_gates_are_real_at_every_angle(name):
         u = row.matrix(*[a + shift for a in ANGLES[: row.parameters]])
         if row.is_real:
             np.testing.assert_allclose(u.imag, 0, atol=1e-15)
-    assert row.is_real == (
-        name in {"i", "x", "z", "h", "ry", "cx", "cz", "ch", "swap", "cry", "ccx", "cswap"}
-    )
+    assert row.is_real == (name in {"i", "x", "z", "h", "ry", "cx", "cz", "ch", "swap", "cry", "ccx", "cswap"})

@@ -210,9 +210,7 @@ def test_what_is_no_state_of_two_qubits_is_refused(vector):
         preparation.two_qubit_state(vector, 0, 1)
 
 
-@pytest.mark.parametrize(
-    "vector", [[], [1.0], [1, 2, 3], [0, 0], [1, np.inf], [1j, 1], ["a", "b"], [[1, 0], [0, 1]]]
-)
+@pytest.mark.parametrize("vector", [[], [1.0], [1, 2, 3], [0, 0], [1, np.inf], [1j, 1], ["a", "b"], [[1, 0], [0, 1]]])
 def test_exact_refuses(vector):
     with pytest.raises(CircuitError, match="expected"):
         preparation.exact(vector)
@@ -224,11 +222,7 @@ def test_exact_refuses(vector):
         ([(0, SWAP @ np.diag([1, -1, 1, 1]), "one-qubit")], CircuitError, "product"),
         ([(2, np.eye(4), "gate")], CircuitError, "pair"),
         ([(-1, np.eye(4), "gate")], CircuitError, "pair"),
-        (
-            [(0, np.kron(np.eye(2), [[0, -1], [1, 0]]), "gate"), (1, np.eye(4), "state")],
-            CircuitError,
-            "fresh",
-        ),
+        ([(0, np.kron(np.eye(2), [[0, -1], [1, 0]]), "gate"), (1, np.eye(4), "state")], CircuitError, "fresh"),
         ([(0, np.eye(4), "sate")], SpecError, "did you mean 'state'"),
     ],
 )

@@ -26,11 +26,7 @@ def robustq(*arguments, cwd):
 def toml(content, prefix=""):
     """The few kinds of value that these specifications hold."""
     plain = [f"{k} = {json.dumps(v)}" for k, v in content.items() if not isinstance(v, dict)]
-    tables = [
-        f"[{prefix}{k}]\n" + toml(v, f"{prefix}{k}.")
-        for k, v in content.items()
-        if isinstance(v, dict)
-    ]
+    tables = [f"[{prefix}{k}]\n" + toml(v, f"{prefix}{k}.") for k, v in content.items() if isinstance(v, dict)]
     return "\n".join([*plain, *tables])
 
 
@@ -48,17 +44,19 @@ def test_codesign_prints_what_it_writes(folder, codesign_run):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((folder / "run/codesign.json").read_text())
     assert json.loads(done.stdout) == codesign_run[1].model_dump()
-    assert (
-        "No architecture was chosen by its test rows" in (folder / "run/codesign.html").read_text()
-    )
+    assert "No architecture was chosen by its test rows" in (folder / "run/codesign.html").read_text()
 
 
 def stopped(folder, arguments, sent, measured):
     """The command, sent a signal once so many trainings are measured: its exit code and what it told."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [*COMMAND, *arguments],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 120
     while len(measurements(folder)) < measured and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -47,9 +47,14 @@ names = ["logistic"]
 def process(*arguments, cwd=None):
     """The same as :func:`robustq` in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "robustq", *arguments], capture_output=True, text=True, cwd=cwd,
-        env={**os.environ, "COLUMNS": "160"}, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "robustq", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "160"},
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +133,7 @@ def test_audit_of_a_run_from_before_the_audit(folder):
 
 def test_transfer_prints_what_it_writes(folder):
     with in_place():
-        done = robustq(
-            "transfer",
-            "spec.toml",
-            "--models",
-            "qnn,logistic",
-            "--out",
-            "matrix",
-            "--json",
-            cwd=folder,
-        )
+        done = robustq("transfer", "spec.toml", "--models", "qnn,logistic", "--out", "matrix", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((folder / "matrix/transfer.json").read_text())
     assert "Whose adversarial inputs fool whom" in (folder / "matrix/transfer.html").read_text()
@@ -145,9 +141,19 @@ def test_transfer_prints_what_it_writes(folder):
 
 def test_attack_a_saved_model(folder):
     done = robustq(
-        "attack", "model", "--attack", "pgd", "--threat", "l2:0.2", "--steps", "5", "--json",
-        "--out", "adversarial", cwd=folder,
-    )  # fmt: skip
+        "attack",
+        "model",
+        "--attack",
+        "pgd",
+        "--threat",
+        "l2:0.2",
+        "--steps",
+        "5",
+        "--json",
+        "--out",
+        "adversarial",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     value, low, high = found["robust_accuracy"]
@@ -170,9 +176,7 @@ def test_attack_a_saved_model(folder):
 def test_assess_on_a_device_and_show_it(folder):
     Device.bundled("manila").drifted("t1-drop").save(folder / "today.json")
     with in_place():
-        done = robustq(
-            "assess", "spec.toml", "--device", "today.json", "--out", "on-device", cwd=folder
-        )
+        done = robustq("assess", "spec.toml", "--device", "today.json", "--out", "on-device", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "On manila, calibrated 2024-05-27" in done.stdout
     assert 'id="device"' in (folder / "on-device/report.html").read_text()
@@ -184,8 +188,9 @@ def test_assess_on_a_device_and_show_it(folder):
 def test_attackers_who_see_less(folder):
     """Scores only, a budget, and frozen features by name or number; the default is the ensemble."""
     asked = ("--knowledge", "scores", "--queries", "40", "--frozen", "0", "--json")
-    done = robustq("attack", "model", "--attack", "square", "--threat", "linf:0.2", *asked,
-                   "--out", "few", cwd=folder)  # fmt: skip
+    done = robustq(
+        "attack", "model", "--attack", "square", "--threat", "linf:0.2", *asked, "--out", "few", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["attacker"] == "scores only, at most 40 queries an input"
@@ -193,13 +198,9 @@ def test_attackers_who_see_less(folder):
     assert found["input_gradients"] == 0
     kept = AdversarialSet.load(folder / "few").tensors
     assert (kept["x_adv"] == kept["x"])[:, 0].all()
-    default = json.loads(
-        robustq("attack", "model", "--threat", "linf:0.2", "--json", cwd=folder).stdout
-    )
+    default = json.loads(robustq("attack", "model", "--threat", "linf:0.2", "--json", cwd=folder).stdout)
     assert default["attack"].startswith("QuantumAutoAttack v1 (")
-    labels = robustq(
-        "attack", "model", "--knowledge", "labels", "--queries", "60", "--json", cwd=folder
-    )
+    labels = robustq("attack", "model", "--knowledge", "labels", "--queries", "60", "--json", cwd=folder)
     assert labels.returncode == 0, labels.stderr
     assert json.loads(labels.stdout)["input_gradients"] == 0
     assert default["robust_accuracy"][0] <= found["robust_accuracy"][0]
@@ -207,10 +208,7 @@ def test_attackers_who_see_less(folder):
 
 def test_attack_on_a_device(folder):
     given = ("attack", "model", "--attack", "pgd", "--steps", "3", "--restarts", "1", "--json")
-    plain, noisy = (
-        json.loads(robustq(*given, *more, cwd=folder).stdout)
-        for more in ((), ("--device", "manila"))
-    )
+    plain, noisy = (json.loads(robustq(*given, *more, cwd=folder).stdout) for more in ((), ("--device", "manila")))
     assert noisy["device"] == "manila"
     assert noisy["input_gradients"] == 2 * plain["input_gradients"]
 
@@ -234,9 +232,7 @@ def test_poison_the_training_data(folder):
     assert [len(row) for row in found["outcomes"]["poisoned"]] == [20, 20]
     ones = sum(row.count("1") for row in found["outcomes"]["poisoned"])
     assert found["accuracy_poisoned"][0] == pytest.approx(ones / 40)
-    shown = robustq(
-        *given, "--with", "backdoor", "--trigger", "0:1,-1:0.5", "--target", "1", cwd=folder
-    )
+    shown = robustq(*given, "--with", "backdoor", "--trigger", "0:1,-1:0.5", "--target", "1", cwd=folder)
     assert shown.returncode == 0, shown.stderr
     assert "poisoning: backdoor to class 1, features 0 at 1, -1 at 0.5" in shown.stdout
     assert "trigger success: " in shown.stdout
@@ -255,10 +251,7 @@ def test_doctor_and_version():
         (["assess"], "expected a specification file or --data NAME, got neither"),
         (["assess", "missing.toml"], "expected a specification file, but missing.toml"),
         (["assess", "--data", "breast-cancr"], "did you mean 'breast-cancer'"),
-        (
-            ["assess", "--data", "iris", "--classes", "setosa,tulip"],
-            "unknown class of iris 'tulip'",
-        ),
+        (["assess", "--data", "iris", "--classes", "setosa,tulip"], "unknown class of iris 'tulip'"),
         (["assess", "--data", "iris", "--device", "kolkatta"], "did you mean 'kolkata'"),
         (["assess", "--data", "iris", "--device", "gone.json"], "device: cannot read gone.json"),
         (
@@ -278,10 +271,7 @@ def test_doctor_and_version():
         (["attack", "nothing", "--attack", "pgd", "--knowledge", "labels"], "expected a white-box"),
         (["attack", "nothing", "--attack", "square", "--knowledge", "labels"], "who sees scores"),
         (["attack", "nothing"], "robustq: expected a saved model, but nothing/model.json"),
-        (
-            ["attack", "nothing", "--out", "broken.toml"],
-            "expected a folder to write, but broken.toml",
-        ),
+        (["attack", "nothing", "--out", "broken.toml"], "expected a folder to write, but broken.toml"),
         (
             ["transfer", "--data", "iris", "--models", "mlp,logistic", "--device", "manila"],
             "--device: expected qnn in --models, got 'mlp,logistic'",
@@ -293,10 +283,7 @@ def test_doctor_and_version():
         (["certify", "nothing", "--method", "exact-stat"], "did you mean 'exact-state'"),
         (["certify", "nothing", "--set", "sigma"], "expected NAME=VALUE"),
         (["certify", "nothing", "--within", "0.1"], "expected a saved model"),
-        (
-            ["certify", "nothing", "--method", "exact-state", "--set", "reel=true"],
-            "did you mean 'real'",
-        ),
+        (["certify", "nothing", "--method", "exact-state", "--set", "reel=true"], "did you mean 'real'"),
         (
             ["certify", "nothing", "--method", "gaussian-smoothing", "--set", "samples=2.5"],
             "expected samples as a whole number, got 2.5",
@@ -308,21 +295,12 @@ def test_doctor_and_version():
         (["certify", "nothing", "--set", "groups=3"], "unknown certificate option 'groups'"),
         (["show", "nowhere"], "expected a finished run"),
         (["audit", "nowhere"], "expected a finished run"),
-        (
-            ["train", "--data", "iris", "--out", "broken.toml/model"],
-            "expected a place that can be written",
-        ),
-        (
-            ["assess", "--data", "iris", "--out", "broken.toml/run"],
-            "expected a place that can be written",
-        ),
+        (["train", "--data", "iris", "--out", "broken.toml/model"], "expected a place that can be written"),
+        (["assess", "--data", "iris", "--out", "broken.toml/run"], "expected a place that can be written"),
         (["poison", "--data", "iris", "--with", "labelflip"], "did you mean 'label-flip'"),
         (["poison", "--data", "iris", "--budget", "2"], "expected a budget in [0, 1], got 2"),
         (["poison", "--data", "iris", "--target", "1"], "with 'backdoor' only, got 'label-flip'"),
-        (
-            ["poison", "--data", "iris", "--with", "backdoor", "--trigger", "a"],
-            "expected FEATURE:VALUE",
-        ),
+        (["poison", "--data", "iris", "--with", "backdoor", "--trigger", "a"], "expected FEATURE:VALUE"),
         (["list", "attack"], "did you mean 'attacks'"),
     ],
 )
@@ -360,8 +338,11 @@ def test_a_run_folder_is_not_a_model(folder):
 def test_ctrl_c_says_how_to_continue(folder):
     process = subprocess.Popen(
         [sys.executable, "-m", "robustq", "assess", "--data", "iris", "--out", "interrupted"],
-        cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 60
     while not (folder / "interrupted/spec.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -379,14 +360,23 @@ def test_an_existing_model_is_not_overwritten(folder):
 
 
 def test_certify_a_saved_model(folder):
-    done = robustq("certify", "model", "--threat", "linf:0.2", "--attack", "pgd", "--compare",
-                   "--out", "proofs", "--json", cwd=folder)  # fmt: skip
+    done = robustq(
+        "certify",
+        "model",
+        "--threat",
+        "linf:0.2",
+        "--attack",
+        "pgd",
+        "--compare",
+        "--out",
+        "proofs",
+        "--json",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     for level in told["levels"]:
-        certified, possible, attacked = (
-            level[k]["value"] for k in ("certified", "possible", "attacked")
-        )
+        certified, possible, attacked = (level[k]["value"] for k in ("certified", "possible", "attacked"))
         assert certified <= possible <= attacked <= told["clean"]["value"]
     assert told["levels"][-1]["eps"] == pytest.approx(0.2)
     assert told["compared"]
@@ -397,9 +387,7 @@ def test_certify_a_saved_model(folder):
     assert "figure-tightness" in page
     for row in told["compared"]:
         assert not row["refused"].startswith(row["method"])
-    plain = robustq(
-        "certify", "model", "--threat", "infidelity", "--attack", "identity", cwd=folder
-    )
+    plain = robustq("certify", "model", "--threat", "infidelity", "--attack", "identity", cwd=folder)
     assert plain.returncode == 0, plain.stderr
     assert "exact state" in plain.stdout
     assert (folder / "model" / "certificates" / "infidelity-auto" / "certificates.html").exists()
@@ -407,8 +395,19 @@ def test_certify_a_saved_model(folder):
 
 def test_certify_on_an_uncertain_device(folder):
     def median(*more):
-        done = robustq("certify", "model", "--attack", "identity", "--device", "manila", "--json", *more,
-                       "--out", "there", cwd=folder)  # fmt: skip
+        done = robustq(
+            "certify",
+            "model",
+            "--attack",
+            "identity",
+            "--device",
+            "manila",
+            "--json",
+            *more,
+            "--out",
+            "there",
+            cwd=folder,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -421,8 +420,19 @@ def test_certify_on_an_uncertain_device(folder):
 
 
 def test_a_certificate_says_whom_it_is_about(folder):
-    done = robustq("certify", "model", "--threat", "l2:0.2", "--method", "gaussian-smoothing",
-                   "--set", "samples=200", "--out", "smoothed", cwd=folder)  # fmt: skip
+    done = robustq(
+        "certify",
+        "model",
+        "--threat",
+        "l2:0.2",
+        "--method",
+        "gaussian-smoothing",
+        "--set",
+        "samples=200",
+        "--out",
+        "smoothed",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     assert "about the smoothed model" in " ".join(done.stdout.split())
     page = (folder / "smoothed" / "certificates.html").read_text()

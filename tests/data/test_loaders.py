@@ -14,17 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustq.data import (
-    finance,
-    gtsrb,
-    mnist,
-    nsl_kdd,
-    plus_minus,
-    pneumonia_mnist,
-    text,
-    unsw_nb15,
-    wall_robot,
-)
+from robustq.data import finance, gtsrb, mnist, nsl_kdd, plus_minus, pneumonia_mnist, text, unsw_nb15, wall_robot
 from robustq.data.catalogue import DATA, load
 from robustq.data.files import VARIABLE, DataFile
 from robustq.data.raw import RawData
@@ -48,21 +38,104 @@ class Facts:
 _TEN = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 _TEN_TEST = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
 _SIGNS = (
-    7, 74, 75, 47, 66, 62, 14, 48, 47, 49, 67, 44, 70, 72, 26, 21, 14, 37, 40, 7, 12, 11,
-    13, 17, 9, 50, 20, 8, 18, 9, 15, 26, 8, 23, 14, 40, 13, 7, 69, 10, 12, 8, 8,
-)  # fmt: skip
+    7,
+    74,
+    75,
+    47,
+    66,
+    62,
+    14,
+    48,
+    47,
+    49,
+    67,
+    44,
+    70,
+    72,
+    26,
+    21,
+    14,
+    37,
+    40,
+    7,
+    12,
+    11,
+    13,
+    17,
+    9,
+    50,
+    20,
+    8,
+    18,
+    9,
+    15,
+    26,
+    8,
+    23,
+    14,
+    40,
+    13,
+    7,
+    69,
+    10,
+    12,
+    8,
+    8,
+)
 _SIGNS_TEST = (
-    8, 58, 77, 37, 65, 65, 16, 51, 52, 47, 78, 43, 67, 79, 23, 25, 14, 32, 41, 9, 3, 11,
-    14, 10, 5, 52, 23, 9, 13, 14, 17, 26, 9, 21, 9, 44, 13, 8, 49, 7, 4, 7, 8,
-)  # fmt: skip
+    8,
+    58,
+    77,
+    37,
+    65,
+    65,
+    16,
+    51,
+    52,
+    47,
+    78,
+    43,
+    67,
+    79,
+    23,
+    25,
+    14,
+    32,
+    41,
+    9,
+    3,
+    11,
+    14,
+    10,
+    5,
+    52,
+    23,
+    9,
+    13,
+    14,
+    17,
+    26,
+    9,
+    21,
+    9,
+    44,
+    13,
+    8,
+    49,
+    7,
+    4,
+    7,
+    8,
+)
 _KDD = (nsl_kdd.TRAIN, nsl_kdd.TEST)
 
 FACTS = {
     "breast-cancer": Facts((), (30,), (170, 285), (42, 72)),
     "wine": Facts((), (13,), (47, 57, 38), (12, 14, 10)),
     "iris": Facts((), (4,), (40, 40, 40), (10, 10, 10)),
-    "digits": Facts((), (8, 8), (142, 146, 142, 146, 145, 145, 145, 143, 139, 144),
-                    (36, 36, 35, 37, 36, 37, 36, 36, 35, 36)),
+    "digits": Facts(
+        (), (8, 8), (142, 146, 142, 146, 145, 145, 145, 143, 139, 144), (36, 36, 35, 37, 36, 37, 36, 36, 35, 36)
+    ),
     "mnist": Facts(mnist.MNIST, (28, 28), _TEN, _TEN_TEST),
     "fashion-mnist": Facts(mnist.FASHION, (28, 28), (6000,) * 10, (1000,) * 10),
     "plus-minus": Facts((plus_minus.PLUS_MINUS,), (16, 16), (250,) * 4, (50,) * 4),
@@ -71,15 +144,14 @@ FACTS = {
     "nsl-kdd": Facts(_KDD, (118,), (13449, 11743), (9711, 12833)),
     "nsl-kdd-5": Facts(_KDD, (118,), (13449, 9234, 2289, 209, 11), (9711, 7458, 2421, 2754, 200)),
     "unsw-nb15": Facts((unsw_nb15.UNSW,), (182,), (27360, 15792), (6840, 3948)),
-    "wall-robot": Facts((wall_robot.WALL_ROBOT,), (24,), (1784, 1766, 648, 167),
-                        (421, 331, 178, 161)),
+    "wall-robot": Facts((wall_robot.WALL_ROBOT,), (24,), (1784, 1766, 648, 167), (421, 331, 178, 161)),
     "credit-card": Facts((finance.CREDIT_CARD,), (29,), (378, 378), (95, 95)),
     "german-credit": Facts((finance.GERMAN,), (61,), (560, 240), (140, 60)),
     "banknote": Facts((finance.BANKNOTE,), (4,), (609, 488), (153, 122)),
     "bbc-news": Facts((text.BBC,), (), (408, 306, 334, 409, 328), (102, 80, 83, 102, 73)),
     "sst5": Facts((text.SST5,), (), (1092, 2218, 1624, 2322, 1288), (279, 633, 389, 510, 399)),
     "trec": Facts(text.TREC, (), (1162, 1250, 1223, 835, 896), (138, 94, 65, 81, 113)),
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=1)  # the tests of one set follow each other; all sets at once would fill memory
@@ -146,9 +218,7 @@ def test_a_second_load_gives_the_same_content(named: tuple[Facts, RawData]) -> N
     assert load(raw.name).content_hash == raw.content_hash
 
 
-@pytest.mark.parametrize(
-    "name", ["unsw-nb15", "wall-robot", "credit-card", "german-credit", "banknote"]
-)
+@pytest.mark.parametrize("name", ["unsw-nb15", "wall-robot", "credit-card", "german-credit", "banknote"])
 def test_no_row_is_on_both_sides_where_the_split_is_ours(name: str) -> None:
     assert same_rows(raw_of(name)) == 0
 
@@ -161,9 +231,7 @@ def test_no_row_is_on_both_sides_where_the_split_is_ours(name: str) -> None:
         ("german-credit", ("purpose", "housing", "job")),
     ],
 )
-def test_one_hot_columns_are_fitted_on_the_training_part(
-    name: str, columns: tuple[str, ...]
-) -> None:
+def test_one_hot_columns_are_fitted_on_the_training_part(name: str, columns: tuple[str, ...]) -> None:
     raw = raw_of(name)
     for column in columns:
         hot = [k for k, feature in enumerate(raw.features) if feature.startswith(f"{column}=")]

@@ -14,11 +14,17 @@ BUNDLED = [name for name, entry in DATA.items() if entry.facts["source"] == "bun
 
 def raw(**change):
     base = {
-        "name": "toy", "kind": "tabular", "x_train": np.arange(12.0).reshape(6, 2),
-        "y_train": np.array([0, 1, 0, 1, 0, 1]), "x_test": np.array([[100.0, -5.0], [2.0, 3.0]]),
-        "y_test": np.array([0, 1]), "classes": ("a", "b"), "licence": "-", "citation": "-",
+        "name": "toy",
+        "kind": "tabular",
+        "x_train": np.arange(12.0).reshape(6, 2),
+        "y_train": np.array([0, 1, 0, 1, 0, 1]),
+        "x_test": np.array([[100.0, -5.0], [2.0, 3.0]]),
+        "y_test": np.array([0, 1]),
+        "classes": ("a", "b"),
+        "licence": "-",
+        "citation": "-",
         "split": "-",
-    }  # fmt: skip
+    }
     return RawData(**(base | change))
 
 
@@ -59,17 +65,14 @@ def test_selection_keeps_the_telling_columns_and_skips_constant_ones():
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     x = np.stack([rng.normal(size=40), y + 0.1 * rng.normal(size=40), np.ones(40)], axis=1)
-    source = raw(
-        x_train=x, y_train=y, x_test=x[:2], y_test=y[:2], features=("noise", "good", "flat")
-    )
+    source = raw(x_train=x, y_train=y, x_test=x[:2], y_test=y[:2], features=("noise", "good", "flat"))
     assert prepare(source, reduction="select", features=1).features == ("good",)
 
 
 def test_images_are_area_averaged():
     image = np.zeros((2, 4, 4))
     image[0, :2, :2] = 1
-    source = raw(kind="image", x_train=image, y_train=np.array([0, 1]), x_test=image,
-                 y_test=np.array([0, 1]))  # fmt: skip
+    source = raw(kind="image", x_train=image, y_train=np.array([0, 1]), x_test=image, y_test=np.array([0, 1]))
     data = prepare(source, features=4)
     np.testing.assert_allclose(data.x_train, [[1, 0, 0, 0], [0, 0, 0, 0]])
     assert data.image_shape == (2, 2)
@@ -96,8 +99,7 @@ def test_subsamples_are_stratified_seeded_and_ordered():
 
 def test_subsamples_keep_a_few_of_every_class():
     y = np.array([0] * 900 + [1] * 95 + [2] * 5)
-    source = raw(x_train=np.arange(1000.0)[:, None], y_train=y, classes=("a", "b", "c"),
-                 x_test=np.zeros((2, 1)))  # fmt: skip
+    source = raw(x_train=np.arange(1000.0)[:, None], y_train=y, classes=("a", "b", "c"), x_test=np.zeros((2, 1)))
     counts = np.bincount(prepare(source, train_size=100).y_train)
     assert counts.tolist() == [86, 9, 5]
     assert np.bincount(prepare(source, train_size=3).y_train).tolist() == [1, 1, 1]

@@ -12,9 +12,8 @@ def small(encoder=None, *, seed=0, layers=2, classes=2):
     encoder = encoder or encodings.angle(3)
     circuit = encoder.then(ansaetze.strongly_entangling(encoder.qubits, layers=layers))
     return QuantumNet(
-        circuit, per_qubit_z(classes, circuit.qubits), generator=torch_generator(seed, "init"),
-        spread=1.0,
-    ).double()  # fmt: skip
+        circuit, per_qubit_z(classes, circuit.qubits), generator=torch_generator(seed, "init"), spread=1.0
+    ).double()
 
 
 def dressed(*, seed=0, features=4, classes=3):

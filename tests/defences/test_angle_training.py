@@ -40,9 +40,7 @@ def spy(seen):
     return Spy()
 
 
-@pytest.mark.parametrize(
-    ("norm", "turn"), [("linf", 0.3 * 1 + 0.3 * 2), ("l2", 0.3 * math.sqrt(5))]
-)
+@pytest.mark.parametrize(("norm", "turn"), [("linf", 0.3 * 1 + 0.3 * 2), ("l2", 0.3 * math.sqrt(5))])
 @pytest.mark.parametrize("steps", [1, 5])
 def test_one_qubit_by_hand(norm, turn, steps, generator):
     """Every angle by the radius, or all along ``(1, 2)``; the worst turn is away from the pole."""
@@ -121,9 +119,7 @@ def test_the_ascent_moves_no_remembered_perturbation(generator):
     """Free's hook answers to the step's own backward pass only."""
     model, memory = two_angles(generator), {}
     points, y = torch.tensor([[0.3]], dtype=torch.float64), torch.tensor([0])
-    step = Step(
-        x=points, y=y, generator=generator, rows=torch.tensor([0]), progress=0.0, memory=memory
-    )
+    step = Step(x=points, y=y, generator=generator, rows=torch.tensor([0]), progress=0.0, memory=memory)
     losses = AngleTraining(0.1, on=Free(Linf(0.2))).losses(model, step)
     start = float(memory["free"].of(torch.tensor([0])))
     assert abs(start) < 0.2
@@ -137,10 +133,7 @@ def test_guards_and_parts_keep_their_names(generator):
     assert list(drifting(Fronted(torch.nn.Identity(), inner))) == ["model.theta"]
     assert list(drifting(hybrid(4, 2, generator=generator))) == ["core.theta"]
     step = Step(x=torch.rand(4, 2, generator=generator), y=torch.arange(4) % 2, generator=generator)
-    found, bare = (
-        AngleTraining(0.2).losses(model, step)
-        for model in (Fronted(torch.nn.Identity(), inner), inner)
-    )
+    found, bare = (AngleTraining(0.2).losses(model, step) for model in (Fronted(torch.nn.Identity(), inner), inner))
     torch.testing.assert_close(found, bare)
 
 
@@ -155,9 +148,7 @@ def test_it_buys_accuracy_under_the_worst_drift():
         model = copy.deepcopy(start)
         generator = torch.Generator().manual_seed(2)
         fit(model, points, y, generator=generator, defence=defence, training=Training(epochs=15))
-        found = tamper(
-            ParameterDrift(0.15), model, points, y, attack=ManyStarts(), generator=generator
-        )
+        found = tamper(ParameterDrift(0.15), model, points, y, attack=ManyStarts(), generator=generator)
         robust.append(float(found.robust.double().mean()))
         clean.append(float(found.correct.double().mean()))
     assert clean[1] > 0.9

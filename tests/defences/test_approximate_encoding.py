@@ -48,12 +48,7 @@ def test_products_are_free_and_cat_states_cost_a_chain(generator):
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 2**31),
-    qubits=st.integers(2, 6),
-    layers=st.integers(1, 3),
-    cut=st.floats(0, 0.5),
-)
+@given(seed=st.integers(0, 2**31), qubits=st.integers(2, 6), layers=st.integers(1, 3), cut=st.floats(0, 0.5))
 def test_the_states_are_what_the_gates_make(seed, qubits, layers, cut):
     """Unit vectors of the claimed overlap, by gates that are rotations, as dense matrices."""
     wanted = random_states(3, qubits, torch.Generator().manual_seed(seed))
@@ -179,9 +174,7 @@ def test_attacks_go_through_the_encoder(generator):
 
 def test_what_cannot_be_is_refused(generator):
     x, y = torch.rand(40, 16, generator=generator), torch.zeros(40, dtype=torch.int64)
-    with pytest.raises(
-        DataError, match=r"mean fidelity of 0.999 within 1 layers, got 0\.\d+ at most"
-    ):
+    with pytest.raises(DataError, match=r"mean fidelity of 0.999 within 1 layers, got 0\.\d+ at most"):
         ApproximateEncoding(0.999, most=1).around(
             amplitude_model(generator), torch.randn(40, 16, generator=generator), y, generator
         )

@@ -30,10 +30,7 @@ NAMED = {
     "noisy-inputs": {"sigma": 0.2},
     "label-smoothing": {"share": 0.2},
 }
-LAYERED = {
-    "curriculum", "angle-training", "cvar", "group-dro", "gradient-penalty", "noisy-inputs",
-    "label-smoothing",
-}  # fmt: skip
+LAYERED = {"curriculum", "angle-training", "cvar", "group-dro", "gradient-penalty", "noisy-inputs", "label-smoothing"}
 GIVEN = Given(inner_attack(2), THREAT)
 
 
@@ -58,10 +55,7 @@ def test_a_specification_can_name_it_and_the_loop_can_run_it(name, generator):
     losses.mean().backward()
     assert all(bool((p.grad != 0).any()) for p in model.parameters())
     before = [p.detach().clone() for p in model.parameters()]
-    history = fit(
-        model, x, y, generator=generator, training=Training(epochs=1, validation=0.2),
-        defence=defence,
-    )  # fmt: skip
+    history = fit(model, x, y, generator=generator, training=Training(epochs=1, validation=0.2), defence=defence)
     assert history.epochs[0].validation_loss is not None
     assert not torch.equal(before[0], model.theta.detach())
 
@@ -76,8 +70,7 @@ def test_layers_stand_on_what_is_before_them(name, generator):
     model = qnn(3, 2, generator=generator, layers=1)
     x, y = batch(generator)
     ours, alone = (
-        each.losses(model, Step(x=x, y=y, generator=torch.Generator().manual_seed(1)))
-        for each in (recipe, layer)
+        each.losses(model, Step(x=x, y=y, generator=torch.Generator().manual_seed(1))) for each in (recipe, layer)
     )
     assert not torch.allclose(ours, alone, atol=1e-4)
 

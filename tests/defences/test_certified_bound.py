@@ -85,10 +85,7 @@ def test_no_point_of_the_box_lies_lower(build, generator):
 
 def test_its_gradient_is_that_of_its_differences(generator):
     x, y = batch(3, 2, generator)
-    for model in (
-        hybrid(3, 2, generator=generator).double(),
-        qnn(3, 2, generator=generator).double(),
-    ):
+    for model in (hybrid(3, 2, generator=generator).double(), qnn(3, 2, generator=generator).double()):
         margin_bounds(model, x.double(), y, Linf(0.05), 0.05).sum().backward()
         weights = [w for w in model.parameters() if w.grad is not None and bool(w.grad.any())]
         assert len(weights) >= 2

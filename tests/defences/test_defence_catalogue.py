@@ -20,11 +20,15 @@ PLAN = Training(epochs=2, batch_size=64)
 def test_by_name_alone(name, generator, tmp_path):
     encoding = "amplitude" if name in AMPLITUDES | IMAGES else "angle"
     threat = {"name": "l2"} if name == "certified-radius" else {}
-    spec = parse({
-        "data": {"name": "breast-cancer", "features": 4, "train_size": 200},
-        "model": {"options": {"encoding": encoding, "layers": 1}}, "threat": threat,
-        "noise": {"device": "manila"}, "recipes": [{"name": name}],
-    })  # fmt: skip
+    spec = parse(
+        {
+            "data": {"name": "breast-cancer", "features": 4, "train_size": 200},
+            "model": {"options": {"encoding": encoding, "layers": 1}},
+            "threat": threat,
+            "noise": {"device": "manila"},
+            "recipes": [{"name": name}],
+        }
+    )
     data = spec.dataset()
     (x, y), (x_test, y_test) = data.tensors("train"), data.tensors("test")
     x, y, x_test, y_test = x, y, x_test[:10], y_test[:10]
@@ -48,9 +52,14 @@ def test_by_name_alone(name, generator, tmp_path):
         for twin in model.twins():
             assert twin(x_test).shape[0] == 10
     found = run_attack(
-        PGD(steps=3, restarts=1), model, x_test, y_test, spec.threat.build(0.05),
-        generator=generator, answers=model.answers if random else 1,
-    )  # fmt: skip
+        PGD(steps=3, restarts=1),
+        model,
+        x_test,
+        y_test,
+        spec.threat.build(0.05),
+        generator=generator,
+        answers=model.answers if random else 1,
+    )
     assert found.gradients == 30
 
 

@@ -43,9 +43,7 @@ def test_weight_mixes_clean_and_attacked(generator):
     x, y = torch.full((1, 2), 0.5), torch.tensor([0])
 
     def loss(weight):
-        return mean_loss(
-            AdversarialTraining(FGSM(), Linf(0.1, BOX), weight), model, x, y, generator
-        )
+        return mean_loss(AdversarialTraining(FGSM(), Linf(0.1, BOX), weight), model, x, y, generator)
 
     torch.testing.assert_close(loss(0.25), 0.25 * loss(1.0) + 0.75 * loss(0.0))
     torch.testing.assert_close(loss(0.0), mean_loss(Plain(), model, x, y, generator))
@@ -68,9 +66,7 @@ def test_adversarial_training_buys_robustness_on_real_data():
         model = qnn(4, 2, generator=torch_generator(0, "init"), layers=3)
         plan = Training(epochs=12, lr=0.05)
         fit(model, x, y, generator=torch_generator(0, "fit"), training=plan, defence=defence)
-        result = run_attack(
-            PGD(), model, x_test, y_test, Linf(0.1, BOX), generator=torch_generator(0)
-        )
+        result = run_attack(PGD(), model, x_test, y_test, Linf(0.1, BOX), generator=torch_generator(0))
         robust[type(defence).__name__] = float(result.robust.double().mean())
     assert robust["AdversarialTraining"] > robust["Plain"] + 0.05
 

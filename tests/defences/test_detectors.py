@@ -71,14 +71,10 @@ def test_kernel_density_equals_scikit_learn(generator):
     assert len(answered.unique()) == 2
     for c in (0, 1):
         width = float(detector.bandwidths[c])
-        assert width == pytest.approx(
-            float(x.double().std(0).mean()) * int((y == c).sum()) ** (-1 / 7)
-        )
+        assert width == pytest.approx(float(x.double().std(0).mean()) * int((y == c).sum()) ** (-1 / 7))
         density = Density(bandwidth=width).fit(x[y == c].double().numpy())
         expected = -density.score_samples(new[answered == c].numpy())
-        np.testing.assert_allclose(
-            asked(detector, new)[answered == c].detach(), expected, rtol=1e-8
-        )
+        np.testing.assert_allclose(asked(detector, new)[answered == c].detach(), expected, rtol=1e-8)
 
 
 def test_isolation_forest_equals_scikit_learn(generator):
@@ -145,16 +141,12 @@ def test_shot_covariance_is_that_of_sampled_answers(read, generator):
     found = torch.cov(answers.T)
     error = 5 * (exact.diag().outer(exact.diag()) * 2 / draws).sqrt() + 1e-6
     assert bool(((found - exact).abs() < error).all()), (found, exact)
-    assert read == "mixed" or float(exact[0, 1].abs()) > float(
-        error[0, 1]
-    )  # joint outcomes correlate
+    assert read == "mixed" or float(exact[0, 1].abs()) > float(error[0, 1])  # joint outcomes correlate
 
 
 def test_shot_variance_is_margin_over_deviation(generator):
     """Of per-qubit Z the variance of one shot is ``1 - <Z>^2``; outcomes of a product state are independent."""
-    model = QuantumNet(
-        encodings.angle(2), [pauli("Z", 0), pauli("Z", 1)], generator=generator
-    ).double()
+    model = QuantumNet(encodings.angle(2), [pauli("Z", 0), pauli("Z", 1)], generator=generator).double()
     x, scale = points(generator, 5, 2), float(model.scale.detach())
     z = model(x).detach() / scale
     deviation = scale * ((1 - z**2).sum(1) / 100).sqrt()
@@ -170,9 +162,7 @@ def test_prototypes_are_mean_fidelities(generator):
     frozen = model.freeze()
     overlaps = (frozen.states(new).conj() @ frozen.states(x).T).abs() ** 2
     means = torch.stack([overlaps[:, y == c].mean(1) for c in (0, 1)], 1).double()
-    torch.testing.assert_close(
-        detector.fidelities(new, View.live(model)), means, rtol=1e-4, atol=1e-6
-    )
+    torch.testing.assert_close(detector.fidelities(new, View.live(model)), means, rtol=1e-4, atol=1e-6)
     answered = model(new).argmax(1)
     gap = means.gather(1, 1 - answered[:, None]) - means.gather(1, answered[:, None])
     torch.testing.assert_close(asked(detector, new), gap[:, 0], rtol=1e-4, atol=1e-6)
@@ -182,9 +172,7 @@ def test_squeezing_compares_the_answers(generator):
     model, new = watched_model()[0], points(generator).float()
     p, q = model(new).softmax(1), model(torch.round(new * 3) / 3).softmax(1)
     expected = ((p - q) * (p.log() - q.log())).sum(1)
-    torch.testing.assert_close(
-        asked(Squeezing({"bits": 2}), new).float(), expected, rtol=1e-3, atol=1e-5
-    )
+    torch.testing.assert_close(asked(Squeezing({"bits": 2}), new).float(), expected, rtol=1e-3, atol=1e-5)
     on_the_grid = torch.round(new * 3) / 3
     assert float(asked(Squeezing({"bits": 2}), on_the_grid).detach().abs().max()) < 1e-9
 
@@ -231,9 +219,7 @@ def test_support_watches_only_what_it_is_told(generator):
 def test_every_detector_is_differentiable_and_saved(name, generator, tmp_path):
     model, x, _ = watched_model()
     detector = DETECTORS[name](clean())
-    assert not list(detector.buffers()) or all(
-        b.dtype.is_floating_point for b in detector.buffers()
-    )
+    assert not list(detector.buffers()) or all(b.dtype.is_floating_point for b in detector.buffers())
     far = (x[:8] + 0.3).requires_grad_()
     scores = asked(detector, far)
     assert scores.shape == (8,)
@@ -248,9 +234,7 @@ def test_every_detector_is_differentiable_and_saved(name, generator, tmp_path):
         torch.testing.assert_close(watched.freeze()(x), watched(x), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "name", [k.kind for k in KINDS if k.kind not in ("isolation-forest", "squeezing")]
-)
+@pytest.mark.parametrize("name", [k.kind for k in KINDS if k.kind not in ("isolation-forest", "squeezing")])
 def test_gradients_are_those_of_finite_differences(name, generator):
     model = watched_model()[0]
     detector, x = DETECTORS[name](clean()), 0.4 + 0.8 * points(generator, 6)

@@ -55,8 +55,7 @@ def test_capital_by_hand(generator):
 def test_it_ever_cries_wolf_as_rarely_as_promised(alpha, reference):
     runs, length = 400, 300
     alarms = sum(
-        monitor(seed, reference, alpha=alpha).update(normal(length, 5000 + seed)).alarmed
-        for seed in range(runs)
+        monitor(seed, reference, alpha=alpha).update(normal(length, 5000 + seed)).alarmed for seed in range(runs)
     )
     assert alarms <= binom.ppf(1 - 1e-4, runs, alpha)
 

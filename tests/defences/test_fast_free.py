@@ -60,14 +60,7 @@ def test_free_remembers_one_step_by_hand(generator):
     start = threat.sample(x, torch.Generator().manual_seed(9)) - x
 
     def step():
-        return Step(
-            x=x,
-            y=y,
-            generator=torch.Generator().manual_seed(9),
-            rows=rows,
-            progress=0.0,
-            memory=memory,
-        )
+        return Step(x=x, y=y, generator=torch.Generator().manual_seed(9), rows=rows, progress=0.0, memory=memory)
 
     first = Free(threat, 0.5).losses(model, step())
     torch.testing.assert_close(first, cross_entropy(model.inner(x + start), y, reduction="none"))
@@ -87,9 +80,8 @@ def test_free_keeps_each_row_s_own_perturbation(generator):
     model, threat, memory = model_of(), Linf(0.1), {}
     for k in (0, 1):
         step = Step(
-            x=x[k : k + 1], y=y[k : k + 1], generator=generator, rows=torch.tensor([k]), progress=0.0,
-            memory=memory,
-        )  # fmt: skip
+            x=x[k : k + 1], y=y[k : k + 1], generator=generator, rows=torch.tensor([k]), progress=0.0, memory=memory
+        )
         Free(threat, step=2.0).losses(model, step).mean().backward()
     torch.testing.assert_close(memory[KEY].of(torch.tensor([1, 0])), 0.1 * TOWARDS[y].flip(0))
 
@@ -113,10 +105,7 @@ def test_held_back_rows_are_judged_afresh(generator):
     x, y = batch(generator)
     model, threat, memory = model_of(), Linf(0.1), {}
     for rows, progress in ((torch.arange(6), 1.0), (None, 0.0)):
-        step = Step(
-            x=x, y=y, generator=torch.Generator().manual_seed(9), rows=rows, progress=progress,
-            memory=memory,
-        )  # fmt: skip
+        step = Step(x=x, y=y, generator=torch.Generator().manual_seed(9), rows=rows, progress=progress, memory=memory)
         found = Free(threat, step=1.25).losses(model, step)
         fast = mean_loss(Fast(threat), model, x, y, torch.Generator().manual_seed(9))
         torch.testing.assert_close(found.mean(), fast)

@@ -90,9 +90,8 @@ def test_they_are_trained_through_saved_and_attacked(guard, generator, tmp_path)
     recipe = Recipe((guard,))
     assert isinstance(guard, Guard)
     model, _ = recipe.fit(
-        qnn(4, 2, generator=generator, layers=2), x, y, generator=generator,
-        training=Training(epochs=8),
-    )  # fmt: skip
+        qnn(4, 2, generator=generator, layers=2), x, y, generator=generator, training=Training(epochs=8)
+    )
     with torch.no_grad():
         assert float((model(x).argmax(1) == y).double().mean()) > 0.8
         save(model, tmp_path)

@@ -114,12 +114,7 @@ def test_it_lowers_the_constant_and_raises_certified_accuracy():
 
 
 def test_a_specification_can_name_it():
-    spec = parse(
-        {
-            "data": {"name": "iris"},
-            "defence": {"name": "lipschitz-margin", "options": {"weight": 0.5}},
-        }
-    )
+    spec = parse({"data": {"name": "iris"}, "defence": {"name": "lipschitz-margin", "options": {"weight": 0.5}}})
     defence = spec.defence.build(spec.threat).training
     assert isinstance(defence, LipschitzMargin)
     assert isinstance(defence, Defence)
@@ -130,9 +125,7 @@ def test_a_specification_can_name_it():
 
 def test_what_does_not_apply_is_refused(generator):
     x, y = torch.full((2, 4), 0.5), torch.tensor([0, 1])
-    amplitude = QuantumNet(
-        encodings.amplitude(4).then(ansaetze.brickwork(2)), per_qubit_z(2, 2), generator=generator
-    )
+    amplitude = QuantumNet(encodings.amplitude(4).then(ansaetze.brickwork(2)), per_qubit_z(2, 2), generator=generator)
     for model in (mlp(4, 2, generator=generator), amplitude):
         with pytest.raises(CertificateError, match=r"features (that )?turn gates"):
             mean_loss(LipschitzMargin(Linf(0.1)), model, x, y, generator)

@@ -25,9 +25,7 @@ def test_one_qubit_by_hand(generator):
     points, y = torch.rand(3, 2, generator=generator), torch.tensor([0, 1, 0])
     plain = mean_loss(Plain(), model, points, y, generator)
     expected = plain + 0.2 * (0.7**2 + 1.1**2) / 4
-    torch.testing.assert_close(
-        mean_loss(LipschitzPenalty(0.2), model, points, y, generator), expected
-    )
+    torch.testing.assert_close(mean_loss(LipschitzPenalty(0.2), model, points, y, generator), expected)
     torch.testing.assert_close(mean_loss(LipschitzPenalty(0.0), model, points, y, generator), plain)
 
 
@@ -63,8 +61,7 @@ def test_it_adds_to_any_defence(generator):
     extra = 0.5 * gate_speeds(model, points).square().sum(1).mean().float()
     layered = Recipe((inner, LipschitzPenalty(0.5))).training
     torch.testing.assert_close(
-        mean_loss(layered, model, points, y, generator),
-        mean_loss(inner, model, points, y, generator) + extra,
+        mean_loss(layered, model, points, y, generator), mean_loss(inner, model, points, y, generator) + extra
     )
 
 
@@ -75,8 +72,7 @@ def test_it_slows_the_gates(generator):
     for strength in (0.0, 0.02, 0.2):
         draw = torch.Generator().manual_seed(2)
         model = reuploading(2, 2, generator=draw, qubits=2, layers=2)
-        fit(model, points, y, generator=draw, defence=LipschitzPenalty(strength),
-            training=Training(epochs=10))  # fmt: skip
+        fit(model, points, y, generator=draw, defence=LipschitzPenalty(strength), training=Training(epochs=10))
         speeds.append(float(gate_speeds(model, points[:1]).sum().detach()))
     assert speeds[0] > 1.3 * speeds[1] > 1.69 * speeds[2]
 

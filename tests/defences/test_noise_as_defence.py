@@ -71,9 +71,7 @@ def test_it_is_trained_through_and_the_adaptive_attack_is_no_weaker(guard):
     model, x, y = trained(guard)
     attack, threat = PGD(steps=8, restarts=1), Linf(0.1, BOX)
     alone = run_attack(attack, model, x, y, threat, generator=torch_generator(1))
-    both = run_attack(
-        Adaptive(attack, model.twins()), model, x, y, threat, generator=torch_generator(1)
-    )
+    both = run_attack(Adaptive(attack, model.twins()), model, x, y, threat, generator=torch_generator(1))
     assert float(alone.correct.double().mean()) > 0.7
     assert bool((both.success | ~alone.success).all())
     assert int(both.success.sum()) > 0
@@ -132,10 +130,15 @@ def test_phase_damping_with_several_axes_on_a_qubit():
 def test_phase_damping_of_three_axes_and_of_pairs():
     """RX, RY, RZ by ``rot`` and RZZ by its parts: against the mean over sampled angles' closed form."""
     gates = [
-        op("h", 0), op("rx", 0, angles=[feature(0)]), op("ry", 0, angles=[feature(1)]),
-        op("rot", 1, angles=[feature(2), 0.3 * feature(3), 0.2]), op("rzz", 0, 1, angles=[feature(4)]),
-        op("ry", 0, angles=[theta(0)]), op("cx", 0, 1), op("rx", 1, angles=[theta(1)]),
-    ]  # fmt: skip
+        op("h", 0),
+        op("rx", 0, angles=[feature(0)]),
+        op("ry", 0, angles=[feature(1)]),
+        op("rot", 1, angles=[feature(2), 0.3 * feature(3), 0.2]),
+        op("rzz", 0, 1, angles=[feature(4)]),
+        op("ry", 0, angles=[theta(0)]),
+        op("cx", 0, 1),
+        op("rx", 1, angles=[theta(1)]),
+    ]
     reads = [pauli("ZX", 0, 1), pauli("Y", 0)]
     model = QuantumNet(Circuit.of(2, gates), reads, generator=torch_generator(3)).double()
     x = points(2, 5)[0].double()
@@ -150,9 +153,7 @@ def test_phase_damping_of_three_axes_and_of_pairs():
 def test_phase_damping_counts_repeated_features_once_a_gate():
     """Two encoding gates of one feature are blurred independently, as documented."""
     circuit = Circuit.of(1, [op("rx", 0, angles=[feature(0)]), op("rx", 0, angles=[feature(0)])])
-    model = QuantumNet(
-        circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)
-    ).double()
+    model = QuantumNet(circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)).double()
     x = torch.tensor([[0.3]], dtype=torch.float64)
     ratio = guarded(PhaseDamping(0.5), model)(x)[0, 0] / model(x)[0, 0]
     assert float(ratio.detach()) == pytest.approx(math.exp(-2 * 0.5**2 / 2))

@@ -7,14 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from robustq.attacks import FGSM
 from robustq.contracts import Step
-from robustq.defences import (
-    AdversarialTraining,
-    ErrorDetecting,
-    FeatureSqueezing,
-    NoiseAware,
-    Plain,
-    Recipe,
-)
+from robustq.defences import AdversarialTraining, ErrorDetecting, FeatureSqueezing, NoiseAware, Plain, Recipe
 from robustq.defences.encoding.randomised import Keyed, Redrawn
 from robustq.defences.inner import worst_inputs
 from robustq.defences.noise.aware import drawn
@@ -65,9 +58,7 @@ def test_drift_changes_the_device_in_training_only(generator):
     x = x.double()
     calibrated = cross_entropy(model.under(MELBOURNE)(x), y).detach()
     defence = NoiseAware(MELBOURNE, drift=True)
-    seen = [
-        mean_loss(defence, model, x, y, generator, progress=0.5).detach() for _ in range(16)
-    ]  # fmt: skip
+    seen = [mean_loss(defence, model, x, y, generator, progress=0.5).detach() for _ in range(16)]
     assert len({float(loss) for loss in seen}) > 3
     torch.testing.assert_close(mean_loss(defence, model, x, y, generator).detach(), calibrated)
 
@@ -85,9 +76,7 @@ def test_a_drifted_device_runs_the_fit_of_the_calibrated_one():
     model, (x, y) = small(), points(6, 3)
     x = x.double()
     worn = model.fitted(MELBOURNE).on(drawn(MELBOURNE, torch_generator(5)))
-    found = mean_loss(
-        NoiseAware(MELBOURNE, drift=True), model, x, y, torch_generator(5), progress=0.0
-    )
+    found = mean_loss(NoiseAware(MELBOURNE, drift=True), model, x, y, torch_generator(5), progress=0.0)
     torch.testing.assert_close(found, cross_entropy(model.under(worn)(x), y))
 
 
@@ -101,9 +90,7 @@ def test_training_on_the_device_buys_loss_and_accuracy_there():
         rows = []
         for seed in range(3):
             model = qnn(3, 2, generator=torch_generator(seed, "init"), layers=6)
-            model, _ = Recipe((defence,)).fit(
-                model, x, y, generator=torch_generator(seed, "fit"), training=plan
-            )
+            model, _ = Recipe((defence,)).fit(model, x, y, generator=torch_generator(seed, "fit"), training=plan)
             with torch.no_grad():
                 rows.append(model.under(WORN)(x_test))
         name = type(defence).__name__
@@ -134,9 +121,7 @@ def test_a_device_runs_the_circuit_with_its_key(drift, generator):
     fit = secret.fitted(MELBOURNE)
     expected = cross_entropy(secret.freeze(fit)(x), y)
     defence = NoiseAware(MELBOURNE, drift=drift)
-    torch.testing.assert_close(
-        mean_loss(defence, secret, x, y, generator).detach(), expected.detach()
-    )
+    torch.testing.assert_close(mean_loss(defence, secret, x, y, generator).detach(), expected.detach())
     mean_loss(defence, secret, x, y, generator, progress=0.3).backward()
     assert float(model.theta.grad.abs().sum()) > 0
 
@@ -161,8 +146,5 @@ def test_noise_behind_a_key_joins_the_device_s():
 def test_redrawn_keys_are_drawn_at_every_step(generator):
     x, y = points(6, 3)
     random = Redrawn(small(), 4, 0.6)
-    losses = {
-        float(mean_loss(NoiseAware(MELBOURNE), random, x.double(), y, generator).detach())
-        for _ in range(3)
-    }
+    losses = {float(mean_loss(NoiseAware(MELBOURNE), random, x.double(), y, generator).detach()) for _ in range(3)}
     assert len(losses) == 3

@@ -9,15 +9,7 @@ from small_models import dressed, points, small
 from robustq.circuits import ansaetze, encodings, op
 from robustq.defences import FeatureSqueezing, Fronted
 from robustq.defences.encoding.trainable import Affine
-from robustq.defences.noise.cores import (
-    changed,
-    core_of,
-    encoded,
-    rewired,
-    spliced,
-    with_noise,
-    without_noise,
-)
+from robustq.defences.noise.cores import changed, core_of, encoded, rewired, spliced, with_noise, without_noise
 from robustq.errors import ModelError
 from robustq.noise import Channel, Device, NoiseModel, Readout, Rule
 

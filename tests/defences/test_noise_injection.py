@@ -12,14 +12,7 @@ from robustq.attacks import FGSM, PGD, Adaptive, run_attack
 from robustq.circuits import encodings, pauli
 from robustq.circuits.gates import pauli_matrix
 from robustq.contracts import AngleClassifier, TwinnedClassifier
-from robustq.defences import (
-    AdversarialTraining,
-    FeatureSqueezing,
-    Fronted,
-    NoiseInjection,
-    Plain,
-    Recipe,
-)
+from robustq.defences import AdversarialTraining, FeatureSqueezing, Fronted, NoiseInjection, Plain, Recipe
 from robustq.defences.noise.cores import changed
 from robustq.defences.noise.insertion import inserted, pauli_chances
 from robustq.defences.noise.normalised import Levels, Normalised, started
@@ -33,12 +26,7 @@ from steps import mean_loss
 
 MANILA, MELBOURNE = Device.bundled("manila"), Device.bundled("melbourne")
 BOX = (0.0, 1.0)
-PAULIS = NoiseModel(
-    (
-        Rule(Channel("pauli", 0.05, 0.0, 0.1)),
-        Rule(Channel("depolarising-2", 0.2), width=2),
-    )
-)
+PAULIS = NoiseModel((Rule(Channel("pauli", 0.05, 0.0, 0.1)), Rule(Channel("depolarising-2", 0.2), width=2)))
 
 
 def test_a_pauli_channel_is_its_own_twirl():
@@ -59,9 +47,7 @@ def test_a_twirl_is_the_mean_over_conjugation_by_paulis(channel):
     """The definition: ``E_v P_v E(P_v . P_v) P_v`` has the chances as a Pauli channel (dense)."""
     words = ["".join(w) for w in itertools.product("IXYZ", repeat=channel.qubits)]
     frames = [pauli_matrix(w) for w in words]
-    twirled = sum(
-        np.kron(v @ k @ v, (v @ k @ v).conj()) for v in frames for k in channel.kraus
-    ) / len(words)  # fmt: skip
+    twirled = sum(np.kron(v @ k @ v, (v @ k @ v).conj()) for v in frames for k in channel.kraus) / len(words)
     chances = dict(pauli_chances(channel))
     expected = sum(chances[w] * np.kron(m, m.conj()) for w, m in zip(words, frames, strict=True))
     np.testing.assert_allclose(twirled, expected, atol=1e-12)
@@ -72,19 +58,16 @@ def test_inserted_gates_average_to_the_exact_noise(generator):
     """Mean over sampled circuits within 4.5 standard errors of the exact noisy expectations."""
     model = small(layers=1)
     x = points(3, 3)[0].double()
-    exact = expectations(
-        model.circuit, model.observables, inputs=x, parameters=model.theta, noise=PAULIS
-    )
+    exact = expectations(model.circuit, model.observables, inputs=x, parameters=model.theta, noise=PAULIS)
     clean = expectations(model.circuit, model.observables, inputs=x, parameters=model.theta)
     draws = torch.stack(
         [
             expectations(
-                inserted(model.circuit, PAULIS, generator), model.observables,
-                inputs=x, parameters=model.theta,
+                inserted(model.circuit, PAULIS, generator), model.observables, inputs=x, parameters=model.theta
             ).detach()
             for _ in range(600)
         ]
-    )  # fmt: skip
+    )
     error = draws.std(0) / len(draws) ** 0.5
     assert bool(((draws.mean(0) - exact).abs() < 4.5 * error).all())
     assert bool(((draws.mean(0) - clean).abs() > 4.5 * error).any())  # could have told them apart
@@ -93,9 +76,7 @@ def test_inserted_gates_average_to_the_exact_noise(generator):
 def test_the_device_s_read_out_stays_exact_and_its_gates_are_drawn(generator):
     model, (x, y) = small(), points(8, 3)
     defence = NoiseInjection(MELBOURNE, normalise=False, levels=0)
-    seen = {
-        float(mean_loss(defence, model, x.double(), y, generator).detach()) for _ in range(30)
-    }  # fmt: skip
+    seen = {float(mean_loss(defence, model, x.double(), y, generator).detach()) for _ in range(30)}
     assert len(seen) > 3
     fit = model.fitted(MELBOURNE)
     readout = NoiseModel(readout=fit.noise.readout, readouts=fit.noise.readouts)
@@ -145,9 +126,7 @@ def test_the_penalty_is_the_mean_squared_rounding(generator):
 def test_normalisation_undoes_uniform_depolarising_noise_exactly():
     """One qubit: noise is <Z> -> gamma <Z>, which fresh statistics take out of every logit."""
     circuit = encodings.angle(1)
-    model = QuantumNet(
-        circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)
-    ).double()  # fmt: skip
+    model = QuantumNet(circuit, [pauli("Z", 0), pauli("X", 0)], generator=torch_generator(0)).double()
     x = torch.rand(200, 1, generator=torch_generator(1), dtype=torch.float64)
     noise = NoiseModel.uniform(gate_error=0.4)
     normalised = started(model, x, levels=0).double()
@@ -190,16 +169,13 @@ def test_attacks_go_through_the_levels_and_the_twin_without_them():
     x, y = points(60, 3)
     recipe = Recipe((NoiseInjection(rate=0.01),))
     model, _ = recipe.fit(
-        small().float(), x, y, generator=torch_generator(0),
-        training=Training(epochs=8, lr=0.1, validation=0.0),
-    )  # fmt: skip
+        small().float(), x, y, generator=torch_generator(0), training=Training(epochs=8, lr=0.1, validation=0.0)
+    )
     assert isinstance(model, TwinnedClassifier)
     assert isinstance(model, Normalised)
     threat, attack = Linf(0.15, BOX), PGD(steps=10, restarts=1)
     alone = run_attack(attack, model, x, y, threat, generator=torch_generator(1))
-    adaptive = run_attack(
-        Adaptive(attack, model.twins()), model, x, y, threat, generator=torch_generator(1)
-    )
+    adaptive = run_attack(Adaptive(attack, model.twins()), model, x, y, threat, generator=torch_generator(1))
     assert int(alone.correct.sum()) > 40
     assert int(alone.success.sum()) > 10  # levels hide nothing
     assert bool((adaptive.success | ~alone.success).all())
@@ -212,9 +188,12 @@ def test_it_gathers_values_at_the_levels():
     for penalty in (0.0, 5.0):
         recipe = Recipe((NoiseInjection(levels=5, penalty=penalty),))
         model, _ = recipe.fit(
-            small(layers=4).float(), x, y, generator=torch_generator(0),
+            small(layers=4).float(),
+            x,
+            y,
+            generator=torch_generator(0),
             training=Training(epochs=40, lr=0.1, batch_size=40, validation=0.0, patience=0),
-        )  # fmt: skip
+        )
         values = model.model(x).detach()
         z = (values - values.mean(0)) / values.std(0)
         off.append(float((z - Levels(5)(z)).square().mean()))
@@ -227,10 +206,11 @@ def test_inner_attacks_run_on_the_drawn_sample(generator):
     x = x.double()
     inner = AdversarialTraining(FGSM(), Linf(0.0, BOX))
     losses = [
-        mean_loss(NoiseInjection(rate=0.1, normalise=False, levels=0, on=on), model, x, y,
-                  torch_generator(3)).detach()
+        mean_loss(
+            NoiseInjection(rate=0.1, normalise=False, levels=0, on=on), model, x, y, torch_generator(3)
+        ).detach()
         for on in (Plain(), inner)
-    ]  # fmt: skip
+    ]
     torch.testing.assert_close(*losses)
 
 
@@ -239,9 +219,7 @@ def test_in_a_recipe_it_guards_the_model_and_is_layered_on_what_comes_before(gen
     recipe = Recipe((FeatureSqueezing(4), inner, NoiseInjection(rate=0.02)))
     assert recipe.training == NoiseInjection(rate=0.02, on=inner)
     x, y = points(40, 3)
-    model, history = recipe.fit(
-        small().float(), x, y, generator=generator, training=Training(epochs=6, lr=0.1)
-    )
+    model, history = recipe.fit(small().float(), x, y, generator=generator, training=Training(epochs=6, lr=0.1))
     assert isinstance(model, Normalised)
     assert isinstance(model.model, Fronted)
     assert history.epochs[-1].loss < history.epochs[0].loss

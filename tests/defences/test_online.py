@@ -26,9 +26,15 @@ ATTACK = PGD(steps=6, restarts=1)
 
 def plan(**options):
     chosen = {
-        "detectors": (Mahalanobis.fitted,), "attack": ATTACK, "threat": THREAT, "false_alarms": 0.1,
-        "training": Training(epochs=4), "memory": 80, "window": 300, "copies": 30,
-    }  # fmt: skip
+        "detectors": (Mahalanobis.fitted,),
+        "attack": ATTACK,
+        "threat": THREAT,
+        "false_alarms": 0.1,
+        "training": Training(epochs=4),
+        "memory": 80,
+        "window": 300,
+        "copies": 30,
+    }
     return Adapting(**(chosen | options))
 
 
@@ -46,9 +52,7 @@ def learner(seed=0, policy=None, **options):
     x, y = tempting(200, torch.Generator().manual_seed(77))
     generator = torch.Generator().manual_seed(seed)
     how = plan(**options)
-    return OnlineDefence(
-        copy.deepcopy(plainly_trained()), x, y, how, generator=generator, policy=policy
-    )
+    return OnlineDefence(copy.deepcopy(plainly_trained()), x, y, how, generator=generator, policy=policy)
 
 
 def attacked(model, x, y, seed=0):
@@ -201,9 +205,7 @@ def test_caught_attacks_teach_once_their_labels_arrive():
 def test_a_policy_of_ones_own(generator):
     loop = learner(policy=Policy((Rule("oracle", "above", 0.5, "alarm"),)))
     x, _ = tempting(10, generator)
-    response, tickets = loop.see(
-        x, {"oracle": lambda x, logits: (torch.arange(len(x)) < 3).float()}
-    )
+    response, tickets = loop.see(x, {"oracle": lambda x, logits: (torch.arange(len(x)) < 3).float()})
     assert response.actions == ("alarm",) * 3 + ("accept",) * 7
     assert tickets.tolist() == [0, 1, 2] + [-1] * 7
 

@@ -63,9 +63,7 @@ def test_recomputing_asks_the_second_model_once():
     policy = Policy((Rule("margin", "below", 0.3, "recompute"),))
     found = policy.respond(LOGITS, identity, second=second)
     assert asked == [2]
-    assert (
-        found.recomputed.tolist() == [False, True, False, True] == found.where("recompute").tolist()
-    )
+    assert found.recomputed.tolist() == [False, True, False, True] == found.where("recompute").tolist()
     assert found.labels.tolist() == [1, -1, 0, 1]  # the second model is sure of the last one only
     assert found.actions == ("accept", "abstain", "accept", "accept")
     alarmed = Policy(policy.rules, "alarm").respond(LOGITS, identity, second=second)
@@ -114,10 +112,7 @@ def test_detectors_drive_it(generator):
 
 
 def test_a_policy_is_data():
-    policy = Policy(
-        (Rule("suspicion", "above", 2, "alarm"), Rule("entropy", "above", 0.5, "recompute")),
-        "alarm",
-    )
+    policy = Policy((Rule("suspicion", "above", 2, "alarm"), Rule("entropy", "above", 0.5, "recompute")), "alarm")
     assert Policy.from_data(json.loads(json.dumps(policy.to_data()))) == policy
     assert Policy.from_data({"rules": []}) == Policy()
 
@@ -134,11 +129,10 @@ def test_a_policy_is_data():
         (lambda: Policy.from_data({}), "expected rules as tables"),
         (lambda: Policy.from_data({"rules": [{"signal": "margin"}]}), "expected rules as tables"),
         (lambda: Policy.from_data({"rules": [], "rule": 1}), r"got \['rule'\] too"),
-        (lambda: Policy((Rule("margn", "below", 0.1, "alarm"),)).respond(LOGITS, identity),
-         "did you mean 'margin'"),
+        (lambda: Policy((Rule("margn", "below", 0.1, "alarm"),)).respond(LOGITS, identity), "did you mean 'margin'"),
         (lambda: Policy().respond(LOGITS, identity).where("panic"), "unknown action"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_policy_is_refused(make, message):
     with pytest.raises(SpecError, match=message):
         make()
@@ -170,9 +164,7 @@ def test_a_posterior_and_a_conformal_set_are_signals(generator):
 
     rows = torch.rand(200, 2, generator=generator).double()
     chances = (rows / rows.sum(1, keepdim=True)).numpy()
-    conformal = calibrate(
-        chances, (chances[:, 1] > 0.5).astype(int), alpha=0.1, score=LeastAmbiguous()
-    )
+    conformal = calibrate(chances, (chances[:, 1] > 0.5).astype(int), alpha=0.1, score=LeastAmbiguous())
     sure = Policy((Rule("classes", "above", 1, "abstain"), Rule("classes", "below", 1, "alarm")))
     logits = torch.tensor([[5.0, 0.0], [0.0, 0.0]])
     answered = sure.respond(logits, lambda x: x, {"classes": set_size(conformal)})

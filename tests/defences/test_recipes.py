@@ -75,10 +75,7 @@ def test_guarded_models_are_saved_and_frozen(make, generator, tmp_path):
 
 def test_a_model_keeps_its_own_noise(generator, tmp_path):
     x = torch.rand(4, 2, generator=generator)
-    for noise in (
-        NoiseModel.uniform(gate_error=0.05, readout_error=0.02),
-        Device.bundled("manila"),
-    ):
+    for noise in (NoiseModel.uniform(gate_error=0.05, readout_error=0.02), Device.bundled("manila")):
         model = qnn(2, 2, generator=generator, layers=1)
         bare = model(x)
         model.noise = noise
@@ -179,17 +176,16 @@ def test_a_loss_of_the_wrong_shape_is_refused(generator):
             return torch.zeros(())
 
     with pytest.raises(ModelError, match="Scalar: expected a loss for each of"):
-        fit(torch.nn.Linear(1, 2), torch.rand(4, 1), torch.tensor([0, 1, 0, 1]),
-            generator=generator, defence=Scalar())  # fmt: skip
+        fit(
+            torch.nn.Linear(1, 2), torch.rand(4, 1), torch.tensor([0, 1, 0, 1]), generator=generator, defence=Scalar()
+        )
 
 
 def test_identity_inner_attack_is_plain_behind_a_guard(generator):
     model = Fronted(Quantise(2), mlp(3, 2, generator=generator))
     x, y = torch.rand(4, 3, generator=generator), torch.tensor([0, 1, 1, 0])
     ours = mean_loss(AdversarialTraining(Identity(), Linf(0.1, BOX)), model, x, y, generator)
-    torch.testing.assert_close(
-        ours, Plain().losses(model, Step(x=x, y=y, generator=generator)).mean()
-    )
+    torch.testing.assert_close(ours, Plain().losses(model, Step(x=x, y=y, generator=generator)).mean())
 
 
 def test_the_page_on_defences_runs():

@@ -126,14 +126,10 @@ def test_shots_count_every_run_of_the_model(generator):
     assert device[1].shots_per_answer == 2 * bare.shots_per_answer
     assert device[1].shots_per_gradient == 2 * bare.shots_per_gradient
     x, y = (part[:10] for part in watched_model()[1:])
-    found = run_attack(
-        PGD(steps=2, restarts=1), device[0], x, y, Linf(0.1), generator=generator, answers=3
-    )
+    found = run_attack(PGD(steps=2, restarts=1), device[0], x, y, Linf(0.1), generator=generator, answers=3)
     assert found.shots > 0
     with pytest.raises(ModelError, match="quantum model"):
-        Rejecting(Perceptron(3, [], 2, generator=generator), [Squeezing({"bits": 2})]).under(
-            noise=None
-        )
+        Rejecting(Perceptron(3, [], 2, generator=generator), [Squeezing({"bits": 2})]).under(noise=None)
 
 
 def test_calibrating_again_moves_the_threshold_only():
@@ -164,9 +160,8 @@ def test_detectors_come_after_the_training(generator):
     recipe = Recipe((Detection("mahalanobis"),))
     assert isinstance(recipe.steps[0], Guard)
     model, history = recipe.fit(
-        qnn(3, 2, generator=generator, layers=1), x, y, generator=generator,
-        training=Training(epochs=2),
-    )  # fmt: skip
+        qnn(3, 2, generator=generator, layers=1), x, y, generator=generator, training=Training(epochs=2)
+    )
     assert isinstance(model, Rejecting)
     assert len(history.epochs) == 2
 
@@ -179,10 +174,12 @@ def test_detectors_come_after_the_training(generator):
     [
         (lambda x: x.index_fill(0, torch.tensor([3]), torch.nan), "finite rows"),
         (lambda x: x + 0.8, r"rows in \[0, 1\]"),
-        (lambda x: torch.cat([x[:150], (x[:150] + 0.05 * (x[:150] - 0.5).sign()).clamp(0, 1)]),
-         "every feature is moved by 0.05"),
+        (
+            lambda x: torch.cat([x[:150], (x[:150] + 0.05 * (x[:150] - 0.5).sign()).clamp(0, 1)]),
+            "every feature is moved by 0.05",
+        ),
     ],
-)  # fmt: skip
+)
 def test_rows_that_show_an_attack_are_refused(spoil, message):
     model, x, y = watched_model()
     y = torch.cat([y[:150], y[:150]]) if "moved" in message else y
@@ -192,9 +189,7 @@ def test_rows_that_show_an_attack_are_refused(spoil, message):
 
 def test_copies_made_by_an_attack_are_recognised(generator):
     model, x, y = watched_model()
-    found = run_attack(
-        PGD(steps=5, restarts=1), model, x, y, Linf(0.1, (0.0, 1.0)), generator=generator
-    )
+    found = run_attack(PGD(steps=5, restarts=1), model, x, y, Linf(0.1, (0.0, 1.0)), generator=generator)
     share, size = perturbed_copies(torch.cat([x, found.x_adv]))
     assert share > 0.5
     assert size == pytest.approx(0.1, abs=1e-4)
@@ -228,14 +223,7 @@ def test_a_changing_course_is_recognised_and_a_steady_one_passes(generator):
 def test_rows_whose_second_half_was_attacked_are_refused(generator):
     """The box, single rows and copies give nothing away; the course of the scores does."""
     model, x, y = watched_model()
-    found = run_attack(
-        PGD(steps=10, restarts=1),
-        model,
-        x[150:],
-        y[150:],
-        Linf(0.2, (0.0, 1.0)),
-        generator=generator,
-    )
+    found = run_attack(PGD(steps=10, restarts=1), model, x[150:], y[150:], Linf(0.2, (0.0, 1.0)), generator=generator)
     spoilt = torch.cat([x[:150], found.x_adv])
     check_rows(spoilt, y)
     with pytest.raises(DataError, match="second half differs"):
@@ -247,9 +235,7 @@ def test_rows_whose_second_half_was_attacked_are_refused(generator):
 def test_attacked_rows_are_refused_beside_a_clean_reference(generator):
     model, x, y = watched_model()
     reference, _ = clouds(150, generator)
-    found = run_attack(
-        PGD(steps=10, restarts=1), model, x, y, Linf(0.15, (0.0, 1.0)), generator=generator
-    )
+    found = run_attack(PGD(steps=10, restarts=1), model, x, y, Linf(0.15, (0.0, 1.0)), generator=generator)
     plan, chosen = Guarding(), [Mahalanobis.fitted]
     plan.fitted(chosen, model, x, y, torch.Generator().manual_seed(0), reference)
     with pytest.raises(DataError, match="clean reference rows"):

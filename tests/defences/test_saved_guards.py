@@ -56,8 +56,7 @@ def _twins(model):
 def test_guards_around_guards_are_saved_too(tmp_path):
     x, y = points(6, 3)
     model = small().float()
-    for guard in (FeatureSqueezing(3), RandomisedEncoding(0.2), ErrorDetecting(0.1),
-                  NoiseInjection()):  # fmt: skip
+    for guard in (FeatureSqueezing(3), RandomisedEncoding(0.2), ErrorDetecting(0.1), NoiseInjection()):
         model = guard.around(model, x, y, torch_generator(1))
     save(model.eval(), tmp_path)
     torch.testing.assert_close(load(tmp_path)(x), model(x))

@@ -44,9 +44,8 @@ def fitted(guard, *, layers=3, seed=0, rows=80):
     """The guard around a small model, trained, and its training data."""
     x, y = points(rows, 3)
     model, _ = Recipe((guard,)).fit(
-        small(seed=seed, layers=layers).float(), x, y, generator=torch_generator(seed),
-        training=PLAN,
-    )  # fmt: skip
+        small(seed=seed, layers=layers).float(), x, y, generator=torch_generator(seed), training=PLAN
+    )
     return model, x, y
 
 
@@ -115,9 +114,7 @@ def test_the_code_is_trained_through_and_frozen_alike():
     torch.testing.assert_close(model.freeze()(x), model(x))
     attack, threat = PGD(steps=8, restarts=1), Linf(0.1, BOX)
     adaptive = Adaptive(attack, model.twins())
-    alone, both = (
-        run_attack(a, model, x, y, threat, generator=torch_generator(1)) for a in (attack, adaptive)
-    )
+    alone, both = (run_attack(a, model, x, y, threat, generator=torch_generator(1)) for a in (attack, adaptive))
     assert float(alone.correct.double().mean()) > 0.7
     assert bool((both.success | ~alone.success).all())
     assert int(both.success.sum()) > 0
@@ -149,8 +146,7 @@ def test_a_key_is_a_unitary_in_that_place():
     place, longer = encoded(model.circuit), scrambled(model.circuit)
     added = len(longer.operations) - len(model.circuit.operations)
     constants = [
-        Operation(o.gate, o.qubits, tuple(map(filled, o.angles)))
-        for o in longer.operations[place : place + added]
+        Operation(o.gate, o.qubits, tuple(map(filled, o.angles))) for o in longer.operations[place : place + added]
     ]
     circuit = spliced(model.circuit, place, constants)
     expected = model.read(model.measured(x, model.theta, circuit=circuit))
@@ -202,10 +198,7 @@ class OnTwin:
 def test_strength_zero_is_no_defence_and_more_is_more():
     model, x = small(), points(20, 3)[0].double()
     torch.testing.assert_close(guarded(RandomisedEncoding(0.0), model)(x), model(x))
-    gaps = [
-        float((guarded(RandomisedEncoding(s), model)(x) - model(x)).abs().mean().detach())
-        for s in (0.05, 0.5)
-    ]
+    gaps = [float((guarded(RandomisedEncoding(s), model)(x) - model(x)).abs().mean().detach()) for s in (0.05, 0.5)]
     assert 0 < gaps[0] < gaps[1]
 
 
@@ -246,9 +239,7 @@ def test_a_trainable_encoding_starts_as_the_model_and_learns():
     before = model(x).detach()
     front = guarded(TrainableEncoding(2.0), model)
     torch.testing.assert_close(front(x), before)
-    trained, _ = Recipe((TrainableEncoding(2.0),)).fit(
-        model, x, y, generator=torch_generator(0), training=PLAN
-    )
+    trained, _ = Recipe((TrainableEncoding(2.0),)).fit(model, x, y, generator=torch_generator(0), training=PLAN)
     scale = trained.front.scale.detach()
     assert float((scale - 1).abs().max()) > 0.05
     assert float(trained.front.shift.detach().abs().max()) > 0.01
@@ -321,9 +312,8 @@ def test_the_step_helps_near_black_and_white_and_harms_in_the_grey(centre, eps):
             judged = guarded(SmoothedEncoding(1.0), model) if stepped else model
             labels = judged(x).argmax(1)
             result = run_attack(
-                PGD(steps=20, restarts=1), judged, x, labels, Linf(eps, BOX),
-                generator=torch_generator(3),
-            )  # fmt: skip
+                PGD(steps=20, restarts=1), judged, x, labels, Linf(eps, BOX), generator=torch_generator(3)
+            )
             flipped[stepped] += int(result.success.sum())
     if centre < 0.25:
         assert flipped[True] < 0.7 * flipped[False]
@@ -342,13 +332,14 @@ def test_defences_compose(generator):
     """Squeezed, secret, noisy on the way and adversarially trained: one model."""
     x, y = points(40, 3)
     steps = (
-        FeatureSqueezing(4), RandomisedEncoding(0.3), ErrorDetecting(0.05),
+        FeatureSqueezing(4),
+        RandomisedEncoding(0.3),
+        ErrorDetecting(0.05),
         AdversarialTraining(PGD(steps=2, restarts=1), Linf(0.05, BOX)),
-    )  # fmt: skip
+    )
     model, history = Recipe(steps).fit(
-        small().float(), x, y, generator=generator,
-        training=Training(epochs=4, lr=0.1, validation=0.0),
-    )  # fmt: skip
+        small().float(), x, y, generator=generator, training=Training(epochs=4, lr=0.1, validation=0.0)
+    )
     assert history.epochs[-1].loss < history.epochs[0].loss
     torch.testing.assert_close(model.freeze()(x), model(x))
 

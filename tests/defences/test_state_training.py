@@ -97,11 +97,7 @@ def test_the_hard_case_and_the_ends_of_the_budget():
     moved = furthest(*torch.linalg.eigh(form[None]), psi, 0.25).abs().square()
     torch.testing.assert_close(moved, torch.tensor([[0.25, 0.75, 0.0]]).double(), atol=1e-6, rtol=0)
     assert torch.equal(furthest(*torch.linalg.eigh(form[None]), psi, 0.0), psi)
-    top = (
-        furthest(*torch.linalg.eigh(form[None]), (psi + 1j * psi.roll(1)) / 2**0.5, 1.0)
-        .abs()
-        .square()
-    )
+    top = furthest(*torch.linalg.eigh(form[None]), (psi + 1j * psi.roll(1)) / 2**0.5, 1.0).abs().square()
     torch.testing.assert_close(top, torch.tensor([[0.0, 0.0, 0.0]]).double() + form[:, 0].real / 3)
     flat = torch.eye(3, dtype=torch.complex128)
     assert torch.equal(furthest(*torch.linalg.eigh(flat[None]), psi, 0.5), psi)
@@ -190,9 +186,7 @@ def test_it_buys_robustness_against_the_exact_state_attack():
         model, generator = copy.deepcopy(start), torch.Generator().manual_seed(2)
         fit(model, points, y, generator=generator, defence=defence, training=Training(epochs=6))
         view = StateView.of(model)
-        found = run_attack(
-            ExactState(), view, view.encoded(held), truth, Fidelity(0.05), generator=generator
-        )
+        found = run_attack(ExactState(), view, view.encoded(held), truth, Fidelity(0.05), generator=generator)
         assert float(found.correct.double().mean()) > 0.85
         robust.append(float(found.robust.double().mean()))
     assert robust[1] > robust[0] + 0.05

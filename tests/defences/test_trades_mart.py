@@ -83,9 +83,7 @@ def test_trades_learns_through_both_answers(generator):
     attacked = defence.furthest(model, Step(x=x, y=y, generator=torch.Generator().manual_seed(5)))
     mean_loss(defence, model, x, y, seed).backward()
     p, q = (model(points).log_softmax(1) for points in (x, attacked))
-    by_parts = (
-        torch.nn.functional.cross_entropy(model(x), y) + 4 * (p.exp() * (p - q)).sum(1).mean()
-    )
+    by_parts = torch.nn.functional.cross_entropy(model(x), y) + 4 * (p.exp() * (p - q)).sum(1).mean()
     (expected,) = torch.autograd.grad(by_parts, model.weight)
     torch.testing.assert_close(model.weight.grad, expected)
 
@@ -152,11 +150,7 @@ def test_the_boosted_loss_stays_finite_where_a_rival_is_sure():
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [
-        ({"beta": -1.0}, "beta >= 0"),
-        ({"steps": 0}, "steps as a whole number >= 1"),
-        ({"step": 0.0}, "step > 0"),
-    ],
+    [({"beta": -1.0}, "beta >= 0"), ({"steps": 0}, "steps as a whole number >= 1"), ({"step": 0.0}, "step > 0")],
 )
 def test_impossible_options_are_refused(options, said):
     with pytest.raises(SpecError, match=f"trades: expected {said}"):

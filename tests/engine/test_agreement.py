@@ -15,14 +15,10 @@ from robustq.errors import DataError
 from strategies import circuits, data, everything, observables
 
 # The kernel's tests skip where it was not built or is switched off; the rest runs on pure torch.
-NATIVE = pytest.param(
-    "native", marks=pytest.mark.skipif(not native.available(), reason="no native kernel here")
-)
+NATIVE = pytest.param("native", marks=pytest.mark.skipif(not native.available(), reason="no native kernel here"))
 METHODS = [NATIVE, "statevector", "density", "heisenberg"]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-OBSERVABLES = (
-    z(0), z(1, 2), pauli("XY", 0, 3) + 0.5 * pauli("ZX", 1, 2), Projector(("01", "11"), (2, 0)),
-)  # fmt: skip
+OBSERVABLES = (z(0), z(1, 2), pauli("XY", 0, 3) + 0.5 * pauli("ZX", 1, 2), Projector(("01", "11"), (2, 0)))
 
 
 def tensors(inputs, parameters, dtype=torch.float64, grad=False):
@@ -49,8 +45,7 @@ def test_every_gate_agrees_with_the_reference(rng, dtype, method):
 def test_random_circuits_agree_with_the_reference(draw):
     circuit = draw.draw(circuits())
     observable = draw.draw(observables(circuit.qubits))
-    inputs = np.array(draw.draw(st.lists(
-        st.tuples(*[st.floats(0.125, 2, width=32)] * 3), min_size=1, max_size=3)))  # fmt: skip
+    inputs = np.array(draw.draw(st.lists(st.tuples(*[st.floats(0.125, 2, width=32)] * 3), min_size=1, max_size=3)))
     parameters = np.array(draw.draw(st.tuples(*[st.floats(-3, 3, width=32)] * 4)))
     x, theta = tensors(inputs, parameters)
     theirs = reference.expectations(circuit, [observable], inputs, parameters)
@@ -70,10 +65,11 @@ def pennylane_expectations(circuit, inputs, parameters, device_name="default.qub
             angles = [reference.angle_value(a, x, parameters) for a in o.angles]
             pennylane_gate(o, angles)
         return (
-            qml.expval(qml.Z(0)), qml.expval(qml.Z(1) @ qml.Z(2)),
+            qml.expval(qml.Z(0)),
+            qml.expval(qml.Z(1) @ qml.Z(2)),
             qml.expval(qml.X(0) @ qml.Y(3) + 0.5 * (qml.Z(1) @ qml.X(2))),
             qml.probs(wires=[2, 0]),
-        )  # fmt: skip
+        )
 
     rows = [node(x) for x in inputs]
     return np.array([[a, b, c, p[1] + p[3]] for a, b, c, p in rows], dtype=float)
@@ -109,9 +105,7 @@ def test_gradients_agree_with_finite_differences(rng, method):
     weights = torch.tensor(rng.normal(size=len(OBSERVABLES)))
 
     def value(x_row, theta_row, m="statevector"):
-        rows = engine.expectations(
-            circuit, OBSERVABLES, inputs=x_row[None], parameters=theta_row, method=m
-        )
+        rows = engine.expectations(circuit, OBSERVABLES, inputs=x_row[None], parameters=theta_row, method=m)
         return (rows @ weights).sum()
 
     value(x[0], theta, method).backward()
@@ -142,9 +136,7 @@ def test_gradcheck_with_amplitudes(rng, method):
     x, theta = tensors(1 + rng.random((2, 3)), rng.normal(size=circuit.parameters), grad=True)
 
     def run(a, b):
-        return engine.expectations(
-            circuit, [z(0), pauli("XY", 0, 1)], inputs=a, parameters=b, method=method
-        )
+        return engine.expectations(circuit, [z(0), pauli("XY", 0, 1)], inputs=a, parameters=b, method=method)
 
     assert torch.autograd.gradcheck(run, (x, theta))
     assert torch.autograd.gradgradcheck(run, (x, theta))

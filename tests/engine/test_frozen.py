@@ -68,9 +68,8 @@ def test_second_derivatives(rng, name):
     x = torch.tensor(inputs, requires_grad=True)
     theta = torch.tensor(parameters)
     expected = value_and_slope(
-        lambda x: engine.expectations(circuit, READ, inputs=x, parameters=theta, method="statevector"),
-        x, order=2,
-    )  # fmt: skip
+        lambda x: engine.expectations(circuit, READ, inputs=x, parameters=theta, method="statevector"), x, order=2
+    )
     for strategy in engine.FrozenModel(circuit, READ, theta).costs:
         frozen = engine.FrozenModel(circuit, READ, theta, strategy=strategy)
         for ours, theirs in zip(value_and_slope(frozen, x, order=2), expected, strict=True):

@@ -8,10 +8,7 @@ from robustq.circuits import ansaetze, encodings, pauli, z
 from robustq.noise import NoiseModel
 from strategies import data
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 NOISE = NoiseModel.uniform(gate_error=0.02, readout_error=0.03)
 READ = [z(0), pauli("XY", 0, 1)]
 CIRCUITS = {
@@ -45,21 +42,16 @@ def check_agree(call, inputs, parameters):
 def test_expectations_and_gradients(case, noise):
     circuit, inputs, parameters = case
     check_agree(
-        lambda x, t: engine.expectations(circuit, READ, inputs=x, parameters=t, noise=noise),
-        inputs, parameters,
-    )  # fmt: skip
+        lambda x, t: engine.expectations(circuit, READ, inputs=x, parameters=t, noise=noise), inputs, parameters
+    )
 
 
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["pure", "noisy"])
 def test_frozen_models(case, noise):
     circuit, inputs, parameters = case
-    check_agree(
-        lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters
-    )
+    check_agree(lambda x, t: engine.FrozenModel(circuit, READ, t, noise=noise)(x), inputs, parameters)
 
 
 def test_fidelity_kernels(case):
     circuit, inputs, parameters = case
-    check_agree(
-        lambda x, t: engine.fidelity_kernel(circuit, x, parameters=t.detach()), inputs, parameters
-    )
+    check_agree(lambda x, t: engine.fidelity_kernel(circuit, x, parameters=t.detach()), inputs, parameters)

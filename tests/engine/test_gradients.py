@@ -29,11 +29,13 @@ def products():
         [
             op("u3", 0, angles=[x(0) * theta(0), theta(1) * theta(2), 0.5 * x(1) * x(1) + 0.3]),
             op("rxx", 0, 1, angles=[x(1) * theta(1) + theta(0)]),
-            op("crz", 1, 0, angles=[theta(2)]), op("ry", 1, angles=[theta(0)]),
-            op("ryy", 1, 0, angles=[theta(0) * theta(0)]), op("p", 0, angles=[x(0)]),
+            op("crz", 1, 0, angles=[theta(2)]),
+            op("ry", 1, angles=[theta(0)]),
+            op("ryy", 1, 0, angles=[theta(0) * theta(0)]),
+            op("p", 0, angles=[x(0)]),
             op("ry", 0, angles=[theta(1)]),
         ],
-    )  # fmt: skip
+    )
 
 
 CIRCUITS = {
@@ -50,10 +52,7 @@ needs_kernel = pytest.mark.skipif(not native.available(), reason="no native kern
 def point(rng, circuit, batch=2):
     """Leaves of float64 at which no amplitude vector is near zero."""
     inputs, parameters = data(rng, circuit, batch)
-    return (
-        torch.tensor(0.3 * inputs + 0.7, requires_grad=True),
-        torch.tensor(parameters, requires_grad=True),
-    )
+    return (torch.tensor(0.3 * inputs + 0.7, requires_grad=True), torch.tensor(parameters, requires_grad=True))
 
 
 def expectation(circuit, method, noise):
@@ -164,9 +163,7 @@ def test_one_kind_alone(rng, circuit_name, noise, wanted):
     circuit = CIRCUITS[circuit_name]()
     leaves = point(rng, circuit, 3)
     run = expectation(circuit, "auto", noise)
-    both = dict(
-        zip(("inputs", "parameters"), torch.autograd.grad(run(*leaves).sum(), leaves), strict=True)
-    )
+    both = dict(zip(("inputs", "parameters"), torch.autograd.grad(run(*leaves).sum(), leaves), strict=True))
     given = dict(zip(both, (leaf.detach().clone() for leaf in leaves), strict=True))
     given[wanted].requires_grad_()
     (alone,) = torch.autograd.grad(run(*given.values()).sum(), given[wanted])

@@ -27,10 +27,7 @@ def case(rng):
 
 
 def densities(circuit, features, parameters, noise=None):
-    return [
-        reference.density(circuit, row, parameters.numpy(), noise or NoiseModel())
-        for row in features.numpy()
-    ]
+    return [reference.density(circuit, row, parameters.numpy(), noise or NoiseModel()) for row in features.numpy()]
 
 
 @pytest.mark.parametrize("noise", [None, NOISE])
@@ -52,15 +49,10 @@ def test_projected_agrees_with_loops_over_the_reference(case, noise):
         error = Readout() if noise is None else noise.readout
         scale, offset = 1 - error.p01 - error.p10, error.p10 - error.p01
         for q in range(3):
-            means = [
-                scale * np.trace(reference.embed(p, [q], 3) @ rho).real + offset for p in PAULIS
-            ]
+            means = [scale * np.trace(reference.embed(p, [q], 3) @ rho).real + offset for p in PAULIS]
             yield (np.eye(2) + sum(r * p for r, p in zip(means, PAULIS, strict=True))) / 2
 
-    left, right = (
-        [list(marginals(rho)) for rho in densities(circuit, part, parameters, noise)]
-        for part in (a, b)
-    )
+    left, right = ([list(marginals(rho)) for rho in densities(circuit, part, parameters, noise)] for part in (a, b))
     for i, p in enumerate(left):
         for j, q in enumerate(right):
             distance = sum(np.linalg.norm(u - v) ** 2 for u, v in zip(p, q, strict=True))
@@ -156,10 +148,12 @@ def test_shots_scatter_about_the_exact_kernel(case, generator, noise, square):
     arguments = {"parameters": parameters, "noise": noise}
     other, shots, repeats = None if square else b, 50, 300
     exact = engine.fidelity_kernel(circuit, a, other, **arguments)
-    drawn = torch.stack([
-        engine.fidelity_kernel(circuit, a, other, **arguments, shots=shots, generator=generator)
-        for _ in range(repeats)
-    ])  # fmt: skip
+    drawn = torch.stack(
+        [
+            engine.fidelity_kernel(circuit, a, other, **arguments, shots=shots, generator=generator)
+            for _ in range(repeats)
+        ]
+    )
     spread = exact * (1 - exact) if noise is None else 1 - exact**2
     sigma = (spread.clamp_min(0) / shots / repeats).sqrt()
     assert ((drawn.mean(0) - exact).abs() < 4 * sigma + 1e-9).all()
@@ -184,9 +178,7 @@ def test_read_out_error_alone_leaves_states_pure(case, generator):
     circuit, a, b, parameters = case
     arguments = {"parameters": parameters, "shots": 40}
     drawn = [
-        engine.fidelity_kernel(
-            circuit, a, b, **arguments, noise=noise, generator=generator.manual_seed(1)
-        )
+        engine.fidelity_kernel(circuit, a, b, **arguments, noise=noise, generator=generator.manual_seed(1))
         for noise in (None, NoiseModel(readout=Readout(0.1, 0.2)))
     ]
     assert torch.equal(*drawn)
@@ -197,9 +189,7 @@ def test_the_generator_decides(case):
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return engine.fidelity_kernel(
-            circuit, a, b, parameters=parameters, shots=20, generator=generator
-        )
+        return engine.fidelity_kernel(circuit, a, b, parameters=parameters, shots=20, generator=generator)
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))

@@ -44,17 +44,13 @@ def test_a_layered_ansatz_takes_two_steps_a_layer():
 
 
 def test_gates_that_cannot_be_regrouped_stand_alone():
-    circuit = Circuit.of(
-        3, [op("h", 0), op("cz", 0, 1), op("h", 2), op("crx", 2, 0, angles=[x(0)])]
-    )
+    circuit = Circuit.of(3, [op("h", 0), op("cz", 0, 1), op("h", 2), op("crx", 2, 0, angles=[x(0)])])
     steps = lower(circuit, torch.float32, CPU).steps
     assert [type(step) for step in steps] == [Layer, Block, Layer, Block]
 
 
 def test_shared_and_batched_gates_live_in_different_banks():
-    circuit = Circuit.of(
-        2, [op("ry", 0, angles=[x(0)]), op("ry", 1, angles=[theta(0)]), op("h", 0)]
-    )
+    circuit = Circuit.of(2, [op("ry", 0, angles=[x(0)]), op("ry", 1, angles=[theta(0)]), op("h", 0)])
     program = lower(circuit, torch.float64, CPU)
     matrices = program.matrices(torch.zeros(5, 1, dtype=torch.float64), torch.zeros(1).double())
     assert matrices[(True, 1)].shape == (5, 1, 2, 2)

@@ -89,9 +89,7 @@ def test_memory_does_not_grow_with_depth():
     circuit = encodings.angle(4).then(ansaetze.strongly_entangling(4, layers=100))
     theta = torch.zeros(circuit.parameters, requires_grad=True)
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda t: kept.append(t.numel()) or t, lambda t: t
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
         engine.expectations(circuit, [z(0)], inputs=torch.zeros(64, 4), parameters=theta)
     assert sum(kept) < 64 * 2**4 * 100 / 4
 
@@ -107,8 +105,9 @@ def test_only_what_is_needed_is_differentiated(rng):
 
 def test_gradients_flow_into_preparation(rng):
     circuit = encodings.amplitude(5).then(ansaetze.strongly_entangling(3, layers=1))
-    for ours, theirs in both(circuit, [z(0), pauli("XY", 0, 2)], 1 + rng.random((9, 5)),
-                             rng.normal(size=circuit.parameters)):  # fmt: skip
+    for ours, theirs in both(
+        circuit, [z(0), pauli("XY", 0, 2)], 1 + rng.random((9, 5)), rng.normal(size=circuit.parameters)
+    ):
         torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
 
 
@@ -154,9 +153,7 @@ def test_keeping_the_states_changes_nothing(rng, monkeypatch, kept):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_shapes_that_take_other_ways(rng, circuit, dtype):
     inputs, parameters = data(rng, circuit, 19)
-    if (
-        circuit.inputs == 2
-    ):  # float32 cannot hold a huge angle in the same way twice but for integers
+    if circuit.inputs == 2:  # float32 cannot hold a huge angle in the same way twice but for integers
         inputs = rng.integers(0, 3, inputs.shape).astype(float)
     tolerance = 1e-9 if dtype == torch.float64 else 2e-3
     scale = max(1.0, float(np.abs(inputs).max()))
@@ -194,9 +191,7 @@ def _matrix(primitive, qubits):
 def test_the_schedule_holds_every_factor_once(draw):
     circuit = draw.draw(circuits())
     made = schedule(circuit)
-    expected = [
-        p for o in circuit.operations for p in primitives(o) if not isinstance(p, Relabelling)
-    ]
+    expected = [p for o in circuit.operations for p in primitives(o) if not isinstance(p, Relabelling)]
     found = [*made.opening, *(f for step in made.steps for f in step.factors)]
     assert sorted(map(repr, found)) == sorted(map(repr, expected))
     assert sorted(made.places.tolist()) == list(range(2**circuit.qubits))
@@ -253,9 +248,7 @@ def test_rows_that_read_nothing_are_zero(rng):
     for _ in range(3):
         rows = torch.full((9, 2), torch.nan, dtype=torch.float64)  # what freed memory may hold
         del rows
-        found = engine.expectations(
-            circuit, [z(0), pauli("X", 0)], inputs=inputs, parameters=parameters, noise=blind
-        )
+        found = engine.expectations(circuit, [z(0), pauli("X", 0)], inputs=inputs, parameters=parameters, noise=blind)
         torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-15, rtol=0)
 
 
@@ -286,23 +279,44 @@ def test_many_turns_alike_keep_the_norm():
 
 
 GOOD = {
-    "qubits": 2, "opening": 0, "monomials": [[1, 0]], "coefficients": [0.5],
-    "factors": [[0, 1, 1, -1, 0, 0]], "steps": [[0, 0, 0, 0, 1]], "places": [[0, 1, 2, 3]], "last": 0,
-}  # fmt: skip
+    "qubits": 2,
+    "opening": 0,
+    "monomials": [[1, 0]],
+    "coefficients": [0.5],
+    "factors": [[0, 1, 1, -1, 0, 0]],
+    "steps": [[0, 0, 0, 0, 1]],
+    "places": [[0, 1, 2, 3]],
+    "last": 0,
+}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"qubits": 0}, {"qubits": 60}, {"qubits": 3}, {"monomials": [[5, 0]]}, {"monomials": [[-1, 0]]},
-        {"coefficients": [0.5, 1.0]}, {"factors": [[0, 2, 1, -1, 0, 0]]}, {"factors": [[0, 1, 2, -1, 0, 0]]},
-        {"factors": [[0, 1, 1, 1, 0, 1]]}, {"factors": [[-1, 1, 1, -1, 0, 0]]}, {"opening": 2},
-        {"factors": [[0, 1, 1, 0, 0, 0]]}, {"factors": [[0, 1, 1, -1, 1, 0]]}, {"monomials": [[2, 0]]},
-        {"steps": [[0, 0, 1, 0, 1]]}, {"steps": [[0, 0, 0, 0, 2]]}, {"steps": [[0, 0, 0, -1, 1]]},
-        {"places": [[0, 1, 2, 4]]}, {"last": 1}, {"steps": [[0, 0, 0]]}, {"parameters": -1},
+        {"qubits": 0},
+        {"qubits": 60},
+        {"qubits": 3},
+        {"monomials": [[5, 0]]},
+        {"monomials": [[-1, 0]]},
+        {"coefficients": [0.5, 1.0]},
+        {"factors": [[0, 2, 1, -1, 0, 0]]},
+        {"factors": [[0, 1, 2, -1, 0, 0]]},
+        {"factors": [[0, 1, 1, 1, 0, 1]]},
+        {"factors": [[-1, 1, 1, -1, 0, 0]]},
+        {"opening": 2},
+        {"factors": [[0, 1, 1, 0, 0, 0]]},
+        {"factors": [[0, 1, 1, -1, 1, 0]]},
+        {"monomials": [[2, 0]]},
+        {"steps": [[0, 0, 1, 0, 1]]},
+        {"steps": [[0, 0, 0, 0, 2]]},
+        {"steps": [[0, 0, 0, -1, 1]]},
+        {"places": [[0, 1, 2, 4]]},
+        {"last": 1},
+        {"steps": [[0, 0, 0]]},
+        {"parameters": -1},
         {"parameters": 2**31 - 1, "features": 2**31 - 1},
     ],
-)  # fmt: skip
+)
 def test_bad_plans_are_refused_not_run(change):
     assert native._kernel.Plan(*plan_arguments(GOOD))
     with pytest.raises(ValueError, match="kernel: expected"):
@@ -314,5 +328,14 @@ def plan_arguments(given):
         return np.array(given[name], np.int32)
 
     slots = given.get("parameters", 1), given.get("features", 1)
-    return (given["qubits"], *slots, table("monomials"), np.array(given["coefficients"], float),
-            table("factors"), given["opening"], table("steps"), table("places"), given["last"])  # fmt: skip
+    return (
+        given["qubits"],
+        *slots,
+        table("monomials"),
+        np.array(given["coefficients"], float),
+        table("factors"),
+        given["opening"],
+        table("steps"),
+        table("places"),
+        given["last"],
+    )

@@ -36,9 +36,13 @@ def test_every_channel_agrees_with_the_reference(rng, channel, method):
     noise = NoiseModel.after_every_gate(channel, readout=Readout(0.03, 0.08))
     inputs, parameters = data(rng, circuit, 2)
     ours = engine.expectations(
-        circuit, OBSERVABLES, inputs=torch.tensor(inputs), parameters=torch.tensor(parameters),
-        noise=noise, method=method,
-    )  # fmt: skip
+        circuit,
+        OBSERVABLES,
+        inputs=torch.tensor(inputs),
+        parameters=torch.tensor(parameters),
+        noise=noise,
+        method=method,
+    )
     theirs = reference.expectations(circuit, OBSERVABLES, inputs, parameters, noise)
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
 
@@ -54,9 +58,13 @@ def test_random_noisy_circuits_agree_with_the_reference(draw):
     frozen = engine.FrozenModel(circuit, [observable], torch.tensor(parameters), noise=noise)
     for method in ("density", "heisenberg"):
         ours = engine.expectations(
-            circuit, [observable], inputs=torch.tensor(inputs), noise=noise, method=method,
+            circuit,
+            [observable],
+            inputs=torch.tensor(inputs),
+            noise=noise,
+            method=method,
             parameters=torch.tensor(parameters),
-        )  # fmt: skip
+        )
         np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-9)
     np.testing.assert_allclose(frozen(torch.tensor(inputs)).numpy(), theirs, atol=1e-9)
 
@@ -76,13 +84,14 @@ def test_agrees_with_pennylanes_mixed_device(rng):
                 qml.AmplitudeDamping(0.1, wires=q)
         return [qml.expval(qml.Z(0)), qml.expval(qml.X(1) @ qml.Y(2))]
 
-    noise = NoiseModel.after_every_gate(
-        Channel("depolarising", 0.02), Channel("amplitude-damping", 0.1)
-    )
+    noise = NoiseModel.after_every_gate(Channel("depolarising", 0.02), Channel("amplitude-damping", 0.1))
     ours = engine.expectations(
-        circuit, [z(0), pauli("XY", 1, 2)], noise=noise,
-        inputs=torch.tensor(inputs), parameters=torch.tensor(parameters),
-    )  # fmt: skip
+        circuit,
+        [z(0), pauli("XY", 1, 2)],
+        noise=noise,
+        inputs=torch.tensor(inputs),
+        parameters=torch.tensor(parameters),
+    )
     theirs = np.array([[float(v) for v in node(x)] for x in inputs])
     np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
 
@@ -93,9 +102,13 @@ def test_every_qubit_has_its_own_readout(rng, generator, shots):
     circuit = encodings.angle(2)
     noise = NoiseModel(readouts=((1, Readout(0.1, 0.3)),))
     means = engine.expectations(
-        circuit, [z(0), z(1)], inputs=torch.tensor([[0.2, 0.6]], dtype=torch.float64),
-        noise=noise, shots=shots, generator=generator,
-    )  # fmt: skip
+        circuit,
+        [z(0), z(1)],
+        inputs=torch.tensor([[0.2, 0.6]], dtype=torch.float64),
+        noise=noise,
+        shots=shots,
+        generator=generator,
+    )
     expected = [np.cos(0.2 * np.pi), 0.6 * np.cos(0.6 * np.pi) + 0.2]
     np.testing.assert_allclose(means[0].numpy(), expected, atol=0.02 if shots else 1e-12)
 
@@ -146,8 +159,7 @@ def test_shots_follow_the_exact_distribution(rng, generator):
         circuit, effect, inputs=x, parameters=theta, noise=model(), shots=4, generator=generator
     )
     p = float(exact)
-    expected = [4000 * np.prod([p] * k) * np.prod([1 - p] * (4 - k)) * c
-                for k, c in enumerate((1, 4, 6, 4, 1))]  # fmt: skip
+    expected = [4000 * np.prod([p] * k) * np.prod([1 - p] * (4 - k)) * c for k, c in enumerate((1, 4, 6, 4, 1))]
     counts = np.bincount((drawn[:, 0] * 4).round().long().numpy(), minlength=5)
     assert chisquare(counts, expected).pvalue > 1e-3
 
@@ -171,9 +183,8 @@ def test_same_generator_same_shots():
 
     def draw(seed):
         return engine.expectations(
-            circuit, per_qubit_z(2, 2), inputs=x, shots=20,
-            generator=torch.Generator().manual_seed(seed),
-        )  # fmt: skip
+            circuit, per_qubit_z(2, 2), inputs=x, shots=20, generator=torch.Generator().manual_seed(seed)
+        )
 
     assert torch.equal(draw(1), draw(1))
     assert any(not torch.equal(draw(1), draw(seed)) for seed in range(2, 6))

@@ -16,17 +16,18 @@ from strategies import channels, data, everything
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 OBSERVABLES = (
-    z(0), z(1, 2), pauli("XY", 0, 3) + 0.5 * pauli("ZX", 1, 2), Projector(("01", "11"), (2, 0)),
+    z(0),
+    z(1, 2),
+    pauli("XY", 0, 3) + 0.5 * pauli("ZX", 1, 2),
+    Projector(("01", "11"), (2, 0)),
     pauli("YXZY", 0, 1, 2, 3),
-)  # fmt: skip
+)
 READOUTS = tuple((q, Readout(0.02 * q, 0.05 + 0.01 * q)) for q in (0, 1, 3))
 
 
 def by_method(method):
     def run(circuit, x, theta, noise):
-        return engine.expectations(
-            circuit, OBSERVABLES, inputs=x, parameters=theta, noise=noise, method=method
-        )
+        return engine.expectations(circuit, OBSERVABLES, inputs=x, parameters=theta, noise=noise, method=method)
 
     return run
 
@@ -41,9 +42,13 @@ def frozen(circuit, x, theta, noise):
 
 
 PATHS = {
-    "native": by_method("native"), "native-forwards": native_forwards, "density": by_method("density"),
-    "heisenberg": by_method("heisenberg"), "statevector": by_method("statevector"), "frozen": frozen,
-}  # fmt: skip
+    "native": by_method("native"),
+    "native-forwards": native_forwards,
+    "density": by_method("density"),
+    "heisenberg": by_method("heisenberg"),
+    "statevector": by_method("statevector"),
+    "frozen": frozen,
+}
 
 
 def paths(circuit, noise):
@@ -127,8 +132,7 @@ CIRCUITS = {
 def mixed_rules():
     """One model with every channel: on single qubits, on pairs, on spectators, after some gates only."""
     rules = [
-        Rule(channel, width=(None, 1, 2)[k % 3] if channel.qubits == 1 else 2)
-        for k, channel in enumerate(channels())
+        Rule(channel, width=(None, 1, 2)[k % 3] if channel.qubits == 1 else 2) for k, channel in enumerate(channels())
     ]
     rules += [
         Rule(Channel("amplitude-damping", 0.1), gates=("h", "cx"), on=(3,)),
@@ -154,10 +158,12 @@ def weak_rules():
 
 
 NOISE = {
-    "none": NoiseModel, "read-out": lambda: NoiseModel((), Readout(0.03, 0.08), READOUTS),
-    "weak": weak_rules, "mixed": mixed_rules,
+    "none": NoiseModel,
+    "read-out": lambda: NoiseModel((), Readout(0.03, 0.08), READOUTS),
+    "weak": weak_rules,
+    "mixed": mixed_rules,
     **{c.name: (lambda c=c: NoiseModel.after_every_gate(c)) for c in channels()},
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=1)
@@ -214,9 +220,14 @@ def test_nothing_is_left_out():
 def test_trajectories_agree_within_their_errors(generator, noise_name):
     circuit, noise, inputs, parameters = case("narrow", noise_name)
     found = engine.trajectory_expectations(
-        circuit, OBSERVABLES, inputs=torch.tensor(inputs), parameters=torch.tensor(parameters),
-        noise=noise, trajectories=1500, generator=generator,
-    )  # fmt: skip
+        circuit,
+        OBSERVABLES,
+        inputs=torch.tensor(inputs),
+        parameters=torch.tensor(parameters),
+        noise=noise,
+        trajectories=1500,
+        generator=generator,
+    )
     theirs = torch.as_tensor(observed("reference", circuit, noise, inputs, parameters))
     assert bool(((found.mean - theirs).abs() <= 4 * found.standard_error + 1e-12).all())
 

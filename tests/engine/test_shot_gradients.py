@@ -39,10 +39,16 @@ def autograd(circuit, chosen, inputs, parameters, noise=None):
 
 def small(rng):
     """Two qubits, a four-term gate, a three-angle gate, products of slots and reused slots."""
-    circuit = Circuit.of(2, [
-        op("ry", 0, angles=[x(0)]), op("h", 1), op("crx", 0, 1, angles=[x(1) * theta(0) + 0.3]),
-        op("rot", 1, angles=[theta(1), x(0) + theta(2), 0.4]), op("rxx", 0, 1, angles=[theta(0)]),
-    ])  # fmt: skip
+    circuit = Circuit.of(
+        2,
+        [
+            op("ry", 0, angles=[x(0)]),
+            op("h", 1),
+            op("crx", 0, 1, angles=[x(1) * theta(0) + 0.3]),
+            op("rot", 1, angles=[theta(1), x(0) + theta(2), 0.4]),
+            op("rxx", 0, 1, angles=[theta(0)]),
+        ],
+    )
     inputs, parameters = data(rng, circuit, 2)
     return circuit, torch.tensor(inputs), torch.tensor(parameters)
 
@@ -72,9 +78,7 @@ def test_frequencies_without_a_common_spacing_are_refused(monkeypatch):
 def test_every_gate_agrees_with_autograd(rng):
     circuit = everything(rng)
     inputs, parameters = map(torch.tensor, data(rng, circuit, 2))
-    found = engine.shot_gradient(
-        circuit, READ, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH
-    )
+    found = engine.shot_gradient(circuit, READ, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH)
     by_x, by_theta = autograd(circuit, READ, inputs, parameters)
     torch.testing.assert_close(found.inputs, by_x, atol=1e-10, rtol=0)
     torch.testing.assert_close(found.parameters, by_theta, atol=1e-10, rtol=0)
@@ -91,13 +95,9 @@ def test_random_circuits_agree_with_autograd(draw):
     chosen = [draw.draw(observables(circuit.qubits))]
     inputs = torch.tensor([[0.5, 1.25, -0.75]], dtype=torch.float64)
     parameters = torch.tensor([0.3, -1.0, 2.0, 0.7], dtype=torch.float64)
-    found = engine.shot_gradient(
-        circuit, chosen, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH, chunk=7
-    )
+    found = engine.shot_gradient(circuit, chosen, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH, chunk=7)
     for ours, theirs in zip(
-        (found.inputs, found.parameters),
-        autograd(circuit, chosen, inputs, parameters),
-        strict=True,
+        (found.inputs, found.parameters), autograd(circuit, chosen, inputs, parameters), strict=True
     ):
         torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-10)
 
@@ -119,9 +119,8 @@ def test_sampled_gradients_are_unbiased_and_know_their_error(rng, generator, noi
     repeats, shots = 600, 50
     many = inputs[:1].repeat(repeats, 1)
     found = engine.shot_gradient(
-        circuit, READ, inputs=many, parameters=parameters, noise=noise, shots=shots,
-        generator=generator, wrt=BOTH,
-    )  # fmt: skip
+        circuit, READ, inputs=many, parameters=parameters, noise=noise, shots=shots, generator=generator, wrt=BOTH
+    )
     by_x, by_theta = autograd(circuit, READ, inputs[:1], parameters, noise)
     for drawn, stated, exact in (
         (found.inputs, found.inputs_error, by_x),
@@ -137,9 +136,8 @@ def test_sampled_gradients_are_unbiased_and_know_their_error(rng, generator, noi
 def test_values_and_their_errors_are_those_of_the_unshifted_circuit(rng, generator):
     circuit, inputs, parameters = small(rng)
     found = engine.shot_gradient(
-        circuit, READ, inputs=inputs[:1].repeat(2000, 1), parameters=parameters, shots=40,
-        generator=generator,
-    )  # fmt: skip
+        circuit, READ, inputs=inputs[:1].repeat(2000, 1), parameters=parameters, shots=40, generator=generator
+    )
     exact = engine.expectations(circuit, READ, inputs=inputs[:1], parameters=parameters)
     scatter = found.values.std(0)
     assert ((found.values.mean(0) - exact[0]).abs() < 4 * scatter / 2000**0.5).all()
@@ -151,18 +149,15 @@ def test_counts_by_hand(rng, generator):
     circuit, inputs, parameters = small(rng)
     # Inputs: ry (2), crx (4), the middle angle of rot (2). Settings: Z basis, XY, and the Z of the sum.
     assert engine.settings(circuit, READ) == 3
-    found = engine.shot_gradient(
-        circuit, READ, inputs=inputs, parameters=parameters, shots=10, generator=generator
-    )
+    found = engine.shot_gradient(circuit, READ, inputs=inputs, parameters=parameters, shots=10, generator=generator)
     assert found.circuits == 2 * (1 + 8) * 3
     assert found.shots == 10 * found.circuits
     assert found.parameters is None
     assert found.parameters_error is None
     # Parameters: crx (4), two angles of rot (4), rxx (2).
     found = engine.shot_gradient(
-        circuit, [z(0)], inputs=inputs, parameters=parameters, shots=7, generator=generator,
-        wrt=["parameters"],
-    )  # fmt: skip
+        circuit, [z(0)], inputs=inputs, parameters=parameters, shots=7, generator=generator, wrt=["parameters"]
+    )
     assert (found.circuits, found.shots) == (2 * 11, 2 * 11 * 7)
     assert found.inputs is None
 
@@ -186,10 +181,9 @@ def test_agrees_with_pennylane():
 
     w = qml.numpy.array([0.4, -1.1, 0.8], requires_grad=True)
     theirs = qml.gradients.param_shift(node)(w)
-    circuit = Circuit.of(2, [
-        op("ry", 0, angles=[x(0)]), op("crx", 0, 1, angles=[x(1)]),
-        op("rot", 1, angles=[x(0) * x(1), x(2), 0.3]),
-    ])  # fmt: skip
+    circuit = Circuit.of(
+        2, [op("ry", 0, angles=[x(0)]), op("crx", 0, 1, angles=[x(1)]), op("rot", 1, angles=[x(0) * x(1), x(2), 0.3])]
+    )
     ours = engine.shot_gradient(circuit, [z(1)], inputs=torch.tensor(np.array(w))[None], shots=None)
     np.testing.assert_allclose(ours.inputs[0, 0].numpy(), np.array(theirs), atol=1e-10)
 
@@ -199,9 +193,15 @@ def test_the_generator_decides(rng):
 
     def draw(seed):
         return engine.shot_gradient(
-            circuit, READ, inputs=inputs, parameters=parameters, noise=NOISE, shots=20,
-            generator=torch.Generator().manual_seed(seed), wrt=BOTH,
-        )  # fmt: skip
+            circuit,
+            READ,
+            inputs=inputs,
+            parameters=parameters,
+            noise=NOISE,
+            shots=20,
+            generator=torch.Generator().manual_seed(seed),
+            wrt=BOTH,
+        )
 
     assert torch.equal(draw(1).inputs, draw(1).inputs)
     assert torch.equal(draw(1).parameters_error, draw(1).parameters_error)
@@ -212,9 +212,7 @@ def test_the_generator_decides(rng):
 def test_chunks_change_nothing_without_shots(rng, chunk):
     circuit, inputs, parameters = small(rng)
     whole, parts = (
-        engine.shot_gradient(
-            circuit, READ, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH, chunk=size
-        )
+        engine.shot_gradient(circuit, READ, inputs=inputs, parameters=parameters, shots=None, wrt=BOTH, chunk=size)
         for size in (None, chunk)
     )
     torch.testing.assert_close(whole.inputs, parts.inputs)
@@ -225,9 +223,7 @@ def test_chunks_change_nothing_without_shots(rng, chunk):
 def test_dtype_empty_batches_and_single_shots(rng, generator, dtype):
     circuit, inputs, parameters = small(rng)
     inputs, parameters = inputs.to(dtype), parameters.to(dtype)
-    found = engine.shot_gradient(
-        circuit, READ, inputs=inputs, parameters=parameters, shots=1, generator=generator
-    )
+    found = engine.shot_gradient(circuit, READ, inputs=inputs, parameters=parameters, shots=1, generator=generator)
     assert found.inputs.dtype == found.inputs_error.dtype == dtype
     assert found.inputs_error.isnan().all()
     empty = engine.shot_gradient(
@@ -283,9 +279,8 @@ def test_losses_of_sampled_expectations_can_be_differentiated(rng, generator):
     parameters.requires_grad_()
     weights = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     sampled = engine.shot_expectations(
-        circuit, READ, inputs=many, parameters=parameters, noise=NOISE, shots=30,
-        generator=generator,
-    )  # fmt: skip
+        circuit, READ, inputs=many, parameters=parameters, noise=NOISE, shots=30, generator=generator
+    )
     assert len(sampled.unique(dim=0)) > 1
     (sampled @ weights).mean().backward()
     by_x, by_theta = autograd(circuit, READ, inputs[:1], parameters.detach(), NOISE)
@@ -293,9 +288,15 @@ def test_losses_of_sampled_expectations_can_be_differentiated(rng, generator):
     exact = torch.einsum("o,of->f", weights, by_x[0])
     assert ((drawn.mean(0) - exact).abs() < 4 * drawn.std(0) / repeats**0.5 + 1e-12).all()
     single = engine.shot_gradient(
-        circuit, READ, inputs=inputs[:1], parameters=parameters, noise=NOISE, shots=30,
-        generator=generator, wrt="parameters",
-    )  # fmt: skip
+        circuit,
+        READ,
+        inputs=inputs[:1],
+        parameters=parameters,
+        noise=NOISE,
+        shots=30,
+        generator=generator,
+        wrt="parameters",
+    )
     scale = (weights.abs() @ single.parameters_error[0]) / repeats**0.5  # bounds the true scatter
     assert ((parameters.grad - weights @ by_theta[0]).abs() < 5 * scale + 1e-12).all()
 
@@ -314,6 +315,5 @@ def test_only_what_requires_gradients_is_shifted_and_backward_is_reproducible(rn
     assert torch.equal(gradient(), gradient())
     with torch.no_grad():
         assert not engine.shot_expectations(
-            circuit, [z(1)], inputs=inputs, parameters=parameters, shots=30,
-            generator=torch.Generator(),
-        ).requires_grad  # fmt: skip
+            circuit, [z(1)], inputs=inputs, parameters=parameters, shots=30, generator=torch.Generator()
+        ).requires_grad

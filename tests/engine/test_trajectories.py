@@ -30,9 +30,7 @@ def check_agrees(found, exact, atol=1e-9):
     assert ((found.mean - exact).abs() <= 4 * found.standard_error + atol).all()
 
 
-STRENGTHS = [
-    Channel(name, p) for name in ("depolarising", "amplitude-damping") for p in (0.02, 0.3, 1.0)
-]
+STRENGTHS = [Channel(name, p) for name in ("depolarising", "amplitude-damping") for p in (0.02, 0.3, 1.0)]
 
 
 @pytest.mark.parametrize("channel", [*channels(), *STRENGTHS], ids=str)
@@ -40,22 +38,16 @@ def test_every_channel_agrees_with_the_density(rng, generator, channel):
     circuit, inputs, parameters = short_case(rng)
     noise = NoiseModel.after_every_gate(channel, readout=Readout(0.03, 0.08))
     arguments = {"inputs": inputs, "parameters": parameters, "noise": noise}
-    found = engine.trajectory_expectations(
-        circuit, READ, **arguments, trajectories=1000, generator=generator
-    )
+    found = engine.trajectory_expectations(circuit, READ, **arguments, trajectories=1000, generator=generator)
     check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_gate_agrees_with_the_density(rng, generator, dtype):
     circuit, inputs, parameters = random_case(rng, dtype=dtype)
-    noise = NoiseModel.after_every_gate(
-        Channel("amplitude-damping", 0.05), Channel("depolarising", 0.02)
-    )
+    noise = NoiseModel.after_every_gate(Channel("amplitude-damping", 0.05), Channel("depolarising", 0.02))
     arguments = {"inputs": inputs, "parameters": parameters, "noise": noise}
-    found = engine.trajectory_expectations(
-        circuit, READ, **arguments, trajectories=1500, generator=generator
-    )
+    found = engine.trajectory_expectations(circuit, READ, **arguments, trajectories=1500, generator=generator)
     assert found.mean.dtype == found.standard_error.dtype == dtype
     assert found.trajectories == 1500
     check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"), 1e-5)
@@ -64,14 +56,8 @@ def test_every_gate_agrees_with_the_density(rng, generator, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_without_channels_a_single_trajectory_is_exact(rng, generator, dtype):
     circuit, inputs, parameters = random_case(rng, dtype=dtype)
-    arguments = {
-        "inputs": inputs,
-        "parameters": parameters,
-        "noise": NoiseModel(readout=Readout(0.1)),
-    }
-    found = engine.trajectory_expectations(
-        circuit, READ, **arguments, trajectories=1, generator=generator
-    )
+    arguments = {"inputs": inputs, "parameters": parameters, "noise": NoiseModel(readout=Readout(0.1))}
+    found = engine.trajectory_expectations(circuit, READ, **arguments, trajectories=1, generator=generator)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-10
     exact = engine.expectations(circuit, READ, **arguments)
     torch.testing.assert_close(found.mean, exact, atol=tolerance, rtol=0)
@@ -85,9 +71,7 @@ def test_amplitude_loading(generator):
         "parameters": torch.rand(6, generator=generator, dtype=torch.float64),
         "noise": NoiseModel.after_every_gate(Channel("amplitude-damping", 0.2)),
     }
-    found = engine.trajectory_expectations(
-        circuit, READ, **arguments, trajectories=1000, generator=generator
-    )
+    found = engine.trajectory_expectations(circuit, READ, **arguments, trajectories=1000, generator=generator)
     check_agrees(found, engine.expectations(circuit, READ, **arguments, method="density"))
 
 
@@ -105,14 +89,19 @@ def on_pairs(kind):
 @pytest.mark.parametrize("kind", ["mixture", "decay"])
 def test_channels_on_two_qubits_in_any_order(generator, kind):
     noise = on_pairs(kind)
-    circuit = Circuit(3, (
-        op("h", 0), op("ry", 1, angles=[0.7]), op("ry", 2, angles=[1.9]), op("cx", 0, 1),
-        op("crx", 2, 0, angles=[1.2]), op("rxx", 1, 2, angles=[0.5]),
-    ))  # fmt: skip
-    exact = reference.expectations(circuit, READ, np.zeros((1, 0)), np.zeros(0), noise)
-    found = engine.trajectory_expectations(
-        circuit, READ, noise=noise, trajectories=3000, generator=generator
+    circuit = Circuit(
+        3,
+        (
+            op("h", 0),
+            op("ry", 1, angles=[0.7]),
+            op("ry", 2, angles=[1.9]),
+            op("cx", 0, 1),
+            op("crx", 2, 0, angles=[1.2]),
+            op("rxx", 1, 2, angles=[0.5]),
+        ),
     )
+    exact = reference.expectations(circuit, READ, np.zeros((1, 0)), np.zeros(0), noise)
+    found = engine.trajectory_expectations(circuit, READ, noise=noise, trajectories=3000, generator=generator)
     check_agrees(found, torch.tensor(exact))
     assert (found.standard_error > 0).any()
 
@@ -123,16 +112,19 @@ def test_the_standard_error_is_calibrated_and_falls_as_the_square_root(rng, gene
     spreads = []
     for trajectories in (40, 160):
         found = engine.trajectory_expectations(
-            circuit, READ, inputs=inputs.repeat(400, 1), parameters=parameters, noise=noise,
-            trajectories=trajectories, generator=generator,
-        )  # fmt: skip
+            circuit,
+            READ,
+            inputs=inputs.repeat(400, 1),
+            parameters=parameters,
+            noise=noise,
+            trajectories=trajectories,
+            generator=generator,
+        )
         scatter = found.mean.std(0)
         stated = (found.standard_error**2).mean(0).sqrt()
         torch.testing.assert_close(stated / scatter, torch.ones(3).double(), atol=0.15, rtol=0)
         spreads.append(stated)
-    torch.testing.assert_close(
-        spreads[0] / spreads[1], 2 * torch.ones(3).double(), atol=0.1, rtol=0
-    )
+    torch.testing.assert_close(spreads[0] / spreads[1], 2 * torch.ones(3).double(), atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["depolarising", "amplitude-damping"])
@@ -141,9 +133,15 @@ def test_neither_chunks_nor_later_inputs_change_a_result(rng, name):
 
     def run(batch, **options):
         return engine.trajectory_expectations(
-            circuit, READ, inputs=batch, parameters=parameters, trajectories=30, **options,
-            noise=NoiseModel.after_every_gate(Channel(name, 0.2)), generator=torch.Generator().manual_seed(5),
-        )  # fmt: skip
+            circuit,
+            READ,
+            inputs=batch,
+            parameters=parameters,
+            trajectories=30,
+            **options,
+            noise=NoiseModel.after_every_gate(Channel(name, 0.2)),
+            generator=torch.Generator().manual_seed(5),
+        )
 
     whole = run(inputs)
     assert torch.equal(run(inputs).mean, whole.mean)
@@ -159,9 +157,14 @@ def test_the_generator_decides_and_nothing_carries_gradients(rng):
 
     def run(seed):
         return engine.trajectory_expectations(
-            circuit, READ, inputs=inputs, parameters=parameters, trajectories=20,
-            noise=NoiseModel.uniform(gate_error=0.2), generator=torch.Generator().manual_seed(seed),
-        ).mean  # fmt: skip
+            circuit,
+            READ,
+            inputs=inputs,
+            parameters=parameters,
+            trajectories=20,
+            noise=NoiseModel.uniform(gate_error=0.2),
+            generator=torch.Generator().manual_seed(seed),
+        ).mean
 
     assert not run(0).requires_grad
     assert not torch.equal(run(0), run(1))
@@ -170,6 +173,4 @@ def test_the_generator_decides_and_nothing_carries_gradients(rng):
 @pytest.mark.parametrize("wrong", [{"trajectories": 0}, {"chunk": 0}])
 def test_clear_errors(generator, wrong):
     with pytest.raises(CircuitError, match="expected trajectories and chunk >= 1"):
-        engine.trajectory_expectations(
-            Circuit(1, ()), [z(0)], **{"trajectories": 3, "generator": generator} | wrong
-        )
+        engine.trajectory_expectations(Circuit(1, ()), [z(0)], **{"trajectories": 3, "generator": generator} | wrong)

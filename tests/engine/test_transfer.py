@@ -34,9 +34,7 @@ def both(circuit, chosen, inputs, parameters, noise=NOISE, dtype=torch.float64):
     for method in ("native", "density"):
         x = torch.tensor(inputs, dtype=dtype, requires_grad=True)
         theta = torch.tensor(parameters, dtype=dtype, requires_grad=True)
-        rows = engine.expectations(
-            circuit, chosen, inputs=x, parameters=theta, method=method, noise=noise
-        )
+        rows = engine.expectations(circuit, chosen, inputs=x, parameters=theta, method=method, noise=noise)
         weight = torch.linspace(1, 2, rows.numel(), dtype=dtype).reshape(rows.shape)
         total = (rows * weight).sum() + 0 * (x.sum() + theta.sum())  # circuits may use neither
         found.append((rows.detach(), *torch.autograd.grad(total, (x, theta))))
@@ -63,9 +61,13 @@ def test_random_circuits_and_rules(draw):
     theirs = reference.expectations(circuit, chosen, inputs, parameters, noise)
     for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
         ours = engine.expectations(
-            circuit, chosen, inputs=torch.tensor(inputs, dtype=dtype),
-            parameters=torch.tensor(parameters, dtype=dtype), noise=noise, method=method,
-        )  # fmt: skip
+            circuit,
+            chosen,
+            inputs=torch.tensor(inputs, dtype=dtype),
+            parameters=torch.tensor(parameters, dtype=dtype),
+            noise=noise,
+            method=method,
+        )
         np.testing.assert_allclose(ours.numpy(), theirs, atol=tolerance)
 
 
@@ -122,9 +124,8 @@ def test_a_pure_prefix_may_be_run_as_states(rng, monkeypatch, encoding):
     for method in ("native", "density"):
         leaves = [torch.tensor(a, requires_grad=True) for a in (inputs, parameters)]
         rows = engine.expectations(
-            circuit, [z(0), pauli("XY", 0, 1)], inputs=leaves[0], parameters=leaves[1],
-            noise=noise, method=method,
-        )  # fmt: skip
+            circuit, [z(0), pauli("XY", 0, 1)], inputs=leaves[0], parameters=leaves[1], noise=noise, method=method
+        )
         found.append((rows.detach(), *torch.autograd.grad(rows.square().sum(), leaves)))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
@@ -141,12 +142,7 @@ def test_threads_do_not_change_a_bit(rng, deep):
             torch.set_num_threads(threads)
             leaves = (inputs.clone().requires_grad_(), parameters.clone().requires_grad_())
             rows = engine.expectations(
-                circuit,
-                [z(0)],
-                inputs=leaves[0],
-                parameters=leaves[1],
-                noise=NOISE,
-                method="native",
+                circuit, [z(0)], inputs=leaves[0], parameters=leaves[1], noise=NOISE, method="native"
             )
             gradients = torch.autograd.grad((rows**2).sum(), leaves)
             found.append(torch.cat([t.detach().flatten() for t in (rows, *gradients)]))
@@ -184,9 +180,7 @@ def test_what_does_not_fit_is_refused(rng):
     circuit = everything(rng)
     inputs, parameters = (torch.tensor(a) for a in data(rng, circuit))
     with pytest.raises(CircuitError, match="gates on up to 3"):
-        engine.expectations(
-            circuit, [z(0)], inputs=inputs, parameters=parameters, noise=NOISE, method="native"
-        )
+        engine.expectations(circuit, [z(0)], inputs=inputs, parameters=parameters, noise=NOISE, method="native")
 
 
 def test_room_is_asked_for_before_it_is_taken(monkeypatch):
@@ -203,29 +197,60 @@ def test_room_is_asked_for_before_it_is_taken(monkeypatch):
 
 
 GOOD = {
-    "qubits": 2, "monomials": [[1, 0]], "coefficients": [0.5], "factors": [[0, 1, 1, -1, 0, 0]],
-    "pieces": [[0, 0], [0, -1]], "ops": [[1, -1, 0, 1], [1, 0, 1, 1]], "small": 1, "large": 1,
-}  # fmt: skip
+    "qubits": 2,
+    "monomials": [[1, 0]],
+    "coefficients": [0.5],
+    "factors": [[0, 1, 1, -1, 0, 0]],
+    "pieces": [[0, 0], [0, -1]],
+    "ops": [[1, -1, 0, 1], [1, 0, 1, 1]],
+    "small": 1,
+    "large": 1,
+}
 BAD = [
-    {"qubits": 0}, {"qubits": 13}, {"qubits": 1}, {"parameters": -1}, {"features": -1},
-    {"parameters": 2**31 - 1, "features": 2**31 - 1}, {"monomials": [[5, 0]]},
-    {"coefficients": [0.5, 1.0]}, {"factors": [[0, 2, 1, -1, 0, 0]]}, {"monomials": [[2, 0]]},
-    {"pieces": [[1, 0], [0, -1]]}, {"pieces": [[-1, 0], [0, -1]]}, {"pieces": [[0, 1], [0, -1]]},
-    {"pieces": [[0, -2], [0, -1]]}, {"pieces": [[0, 0], [1, -1]]}, {"pieces": [[0, 0, 0]]},
-    {"ops": [[2, -1, 0, 1]]}, {"ops": [[-1, -1, 0, 1]]}, {"ops": [[1, 1, 0, 1]]},
-    {"ops": [[1, 2, 0, 1]]}, {"ops": [[1, -2, 0, 1]]}, {"ops": [[1, -1, 0, 0]]},
-    {"ops": [[1, -1, 0, 3]]}, {"ops": [[1, -1, -1, 1]]}, {"ops": [[1, -1, 2, 1]]},
-    {"ops": [[1, -1, 1, 2**31 - 1]]}, {"ops": [[1, -1, 0]]}, {"small": 0}, {"large": 0},
-]  # fmt: skip
+    {"qubits": 0},
+    {"qubits": 13},
+    {"qubits": 1},
+    {"parameters": -1},
+    {"features": -1},
+    {"parameters": 2**31 - 1, "features": 2**31 - 1},
+    {"monomials": [[5, 0]]},
+    {"coefficients": [0.5, 1.0]},
+    {"factors": [[0, 2, 1, -1, 0, 0]]},
+    {"monomials": [[2, 0]]},
+    {"pieces": [[1, 0], [0, -1]]},
+    {"pieces": [[-1, 0], [0, -1]]},
+    {"pieces": [[0, 1], [0, -1]]},
+    {"pieces": [[0, -2], [0, -1]]},
+    {"pieces": [[0, 0], [1, -1]]},
+    {"pieces": [[0, 0, 0]]},
+    {"ops": [[2, -1, 0, 1]]},
+    {"ops": [[-1, -1, 0, 1]]},
+    {"ops": [[1, 1, 0, 1]]},
+    {"ops": [[1, 2, 0, 1]]},
+    {"ops": [[1, -2, 0, 1]]},
+    {"ops": [[1, -1, 0, 0]]},
+    {"ops": [[1, -1, 0, 3]]},
+    {"ops": [[1, -1, -1, 1]]},
+    {"ops": [[1, -1, 2, 1]]},
+    {"ops": [[1, -1, 1, 2**31 - 1]]},
+    {"ops": [[1, -1, 0]]},
+    {"small": 0},
+    {"large": 0},
+]
 
 
 def plan_of(given):
     tables = [np.array(given[name], np.int32) for name in ("monomials", "factors", "pieces", "ops")]
     return native.kernel().TransferPlan(
-        given["qubits"], given.get("parameters", 1), given.get("features", 1), tables[0],
-        np.array(given["coefficients"], float), *tables[1:],
-        np.tile(np.eye(4).ravel(), (given["small"], 1)), np.tile(np.eye(16).ravel(), (given["large"], 1)),
-    )  # fmt: skip
+        given["qubits"],
+        given.get("parameters", 1),
+        given.get("features", 1),
+        tables[0],
+        np.array(given["coefficients"], float),
+        *tables[1:],
+        np.tile(np.eye(4).ravel(), (given["small"], 1)),
+        np.tile(np.eye(16).ravel(), (given["large"], 1)),
+    )
 
 
 @pytest.mark.parametrize("change", BAD, ids=str)
@@ -238,17 +263,28 @@ def test_bad_plans_are_refused_not_run(change):
 @pytest.mark.parametrize(
     "change",
     [
-        {"parameters": (1, 2)}, {"features": (3, 2)}, {"features": (2, 1)}, {"start": (3, 8)},
-        {"start": (2, 16)}, {"out": (3, 8)}, {"grad_parameters": (1, 3)}, {"grad_features": (3, 0)},
+        {"parameters": (1, 2)},
+        {"features": (3, 2)},
+        {"features": (2, 1)},
+        {"start": (3, 8)},
+        {"start": (2, 16)},
+        {"out": (3, 8)},
+        {"grad_parameters": (1, 3)},
+        {"grad_features": (3, 0)},
         {"grad_start": (2, 16)},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_arrays_of_wrong_shapes_are_refused(change):
     shapes = {
-        "parameters": (1, 1), "features": (3, 1), "start": (3, 16), "out": (3, 16),
-        "grad_parameters": (1, 1), "grad_features": (3, 1), "grad_start": (3, 16),
-    }  # fmt: skip
+        "parameters": (1, 1),
+        "features": (3, 1),
+        "start": (3, 16),
+        "out": (3, 16),
+        "grad_parameters": (1, 1),
+        "grad_features": (3, 1),
+        "grad_start": (3, 16),
+    }
 
     def run(shapes):
         arrays = [np.zeros(shape) for shape in shapes.values()]

@@ -60,10 +60,7 @@ def test_the_polynomial_is_the_model_within_its_own_error(drawn, noise):
     assert float((form(points) - frozen(points)).abs().max()) <= form.error < 1e-6
     if noise is None:
         state = reference.statevector(circuit, points[0].numpy(), angles.numpy())
-        seen = [
-            2 * (state.conj() @ o.matrix(circuit.qubits) @ state).real
-            for o in per_qubit_z(2, circuit.qubits)
-        ]
+        seen = [2 * (state.conj() @ o.matrix(circuit.qubits) @ state).real for o in per_qubit_z(2, circuit.qubits)]
         assert np.allclose(form(points[:1])[0].numpy(), seen, atol=1e-9)
 
 
@@ -145,8 +142,9 @@ def test_the_amplification_bounds_the_lebesgue_constant(degree):
     points = torch.linspace(0, 2 * math.pi, 2001, dtype=torch.float64)
     lagrange = basis(points, degree) @ from_nodes(degree)
     assert float(lagrange.abs().sum(1).max()) <= amplification([degree]) + 1e-12
-    assert torch.allclose(basis(nodes(degree), degree) @ from_nodes(degree),
-                          torch.eye(2 * degree + 1, dtype=torch.float64), atol=1e-13)  # fmt: skip
+    assert torch.allclose(
+        basis(nodes(degree), degree) @ from_nodes(degree), torch.eye(2 * degree + 1, dtype=torch.float64), atol=1e-13
+    )
 
 
 def test_common_frequencies():
@@ -157,9 +155,7 @@ def test_common_frequencies():
 
 
 def test_the_error_counts_the_size_of_angles(generator):
-    c = Circuit(
-        2, (op("ry", 0, angles=[x(0)]), op("h", 0), op("ry", 0, angles=[1001 * x(0)])), inputs=1
-    )
+    c = Circuit(2, (op("ry", 0, angles=[x(0)]), op("h", 0), op("ry", 0, angles=[1001 * x(0)])), inputs=1)
     frozen = QuantumNet(c, per_qubit_z(2, 2), generator=generator).double().freeze()
     points = 6 * torch.rand(500, 1, generator=generator, dtype=torch.float64)
     form = frozen.trigonometric()

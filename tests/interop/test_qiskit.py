@@ -22,23 +22,23 @@ def aer():
 
 # ours, and Aer's as a function of its module
 PAIRS = [
-    (Channel("thermal-relaxation", 1e-4, 8e-5, 3e-5),
-     lambda m: m.thermal_relaxation_error(1e-4, 8e-5, 3e-5)),
-    (Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5),
-     lambda m: m.thermal_relaxation_error(1e-4, 1.7e-4, 3e-5)),
-    (Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5, 0.2),
-     lambda m: m.thermal_relaxation_error(1e-4, 1.7e-4, 3e-5, 0.2)),
-    (Channel("thermal-relaxation", 1e-4, 9e-5, 3e-5, 0.2),
-     lambda m: m.thermal_relaxation_error(1e-4, 9e-5, 3e-5, 0.2)),
+    (Channel("thermal-relaxation", 1e-4, 8e-5, 3e-5), lambda m: m.thermal_relaxation_error(1e-4, 8e-5, 3e-5)),
+    (Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5), lambda m: m.thermal_relaxation_error(1e-4, 1.7e-4, 3e-5)),
+    (
+        Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5, 0.2),
+        lambda m: m.thermal_relaxation_error(1e-4, 1.7e-4, 3e-5, 0.2),
+    ),
+    (
+        Channel("thermal-relaxation", 1e-4, 9e-5, 3e-5, 0.2),
+        lambda m: m.thermal_relaxation_error(1e-4, 9e-5, 3e-5, 0.2),
+    ),
     (Channel("depolarising", 0.1), lambda m: m.depolarizing_error(0.1, 1)),
     (Channel("depolarising-2", 0.1), lambda m: m.depolarizing_error(0.1, 2)),
     (Channel("amplitude-damping", 0.2), lambda m: m.amplitude_damping_error(0.2)),
-    (Channel("generalised-amplitude-damping", 0.2, 0.3),
-     lambda m: m.amplitude_damping_error(0.2, 0.3)),
+    (Channel("generalised-amplitude-damping", 0.2, 0.3), lambda m: m.amplitude_damping_error(0.2, 0.3)),
     (Channel("phase-damping", 0.2), lambda m: m.phase_damping_error(0.2)),
-    (Channel("pauli", 0.1, 0.2, 0.05),
-     lambda m: m.pauli_error([("X", 0.1), ("Y", 0.2), ("Z", 0.05), ("I", 0.65)])),
-]  # fmt: skip
+    (Channel("pauli", 0.1, 0.2, 0.05), lambda m: m.pauli_error([("X", 0.1), ("Y", 0.2), ("Z", 0.05), ("I", 0.65)])),
+]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda p: getattr(p, "name", ""))
@@ -58,9 +58,7 @@ def test_kraus_channels_agree_with_qiskit(qubits):
 
 
 def generic():
-    provider = pytest.importorskip(
-        "qiskit.providers.fake_provider", reason="qiskit is not installed"
-    )
+    provider = pytest.importorskip("qiskit.providers.fake_provider", reason="qiskit is not installed")
     ring = [[k, (k + 1) % 5] for k in range(5)]
     return provider.GenericBackendV2(5, coupling_map=ring + [p[::-1] for p in ring], seed=3)
 
@@ -80,9 +78,7 @@ def test_a_back_end_becomes_a_device():
     assert Device.from_data(device.to_data()) == device
 
 
-@pytest.mark.parametrize(
-    ("gate", "qubits"), [("sx", (0,)), ("sx", (2,)), ("cx", (1, 2)), ("cx", (0, 4))]
-)
+@pytest.mark.parametrize(("gate", "qubits"), [("sx", (0,)), ("sx", (2,)), ("cx", (1, 2)), ("cx", (0, 4))])
 def test_a_device_makes_the_noise_aer_makes(gate, qubits):
     """A gate of a back end: our channels and Aer's ``NoiseModel.from_backend``, as matrices."""
     from qiskit.quantum_info import PTM
@@ -104,9 +100,7 @@ def test_a_device_makes_the_noise_aer_makes(gate, qubits):
 
 
 def test_a_fake_back_end_gives_the_bundled_snapshot():
-    runtime = pytest.importorskip(
-        "qiskit_ibm_runtime.fake_provider", reason="qiskit-ibm-runtime is not installed"
-    )
+    runtime = pytest.importorskip("qiskit_ibm_runtime.fake_provider", reason="qiskit-ibm-runtime is not installed")
     device, bundled = device_from_backend(runtime.FakeGuadalupeV2()), DEVICES["guadalupe"].make()
     assert device.edges == bundled.edges
     for ours, kept in zip(device.qubits, bundled.qubits, strict=True):
@@ -131,9 +125,7 @@ def test_a_noisy_circuit_means_what_aer_says():
     ours, theirs = [], QuantumCircuit(5)
     for _ in range(40):
         a, angle = int(rng.integers(5)), float(rng.normal())
-        pair = min(
-            ((a, (a + 1) % 5), ((a + 1) % 5, a)), key=lambda p: backend.target["cx"][p].error
-        )
+        pair = min(((a, (a + 1) % 5), ((a + 1) % 5, a)), key=lambda p: backend.target["cx"][p].error)
         ours += [op("sx", a), op("rz", a, angles=[angle]), op("cx", *pair)]
         theirs.sx(a)
         theirs.rz(angle, a)

@@ -9,9 +9,7 @@ from robustq.noise import Channel
 
 def scaled(noise, scale):
     """Relaxation for ``scale`` times the time, the other channels ``scale`` times in a row; perfect read-out."""
-    rules = tuple(
-        dataclasses.replace(rule, channel=_scaled(rule.channel, scale)) for rule in noise.rules
-    )
+    rules = tuple(dataclasses.replace(rule, channel=_scaled(rule.channel, scale)) for rule in noise.rules)
     return dataclasses.replace(perfect_readout(noise), rules=rules)
 
 

@@ -9,16 +9,7 @@ import torch
 from mitigation.random_circuits import errors, problem_of, random_circuit, rms
 from robustq.circuits import Circuit, encodings, op, pauli, per_qubit_z, z
 from robustq.errors import CircuitError, DataError, SpecError
-from robustq.mitigation import (
-    PEC,
-    Decoupling,
-    Idle,
-    MitigatedNet,
-    PartialCorrection,
-    ReadoutInversion,
-    Run,
-    Stack,
-)
+from robustq.mitigation import PEC, Decoupling, Idle, MitigatedNet, PartialCorrection, ReadoutInversion, Run, Stack
 from robustq.mitigation.catalogue import MITIGATIONS, build
 from robustq.mitigation.correction import partially_corrected, uncorrected
 from robustq.mitigation.correction.technique import PROTECTED
@@ -47,9 +38,7 @@ def ring(zz):
     """Qubits that are perfect but for the ZZ coupling of neighbours, in hertz."""
     one = Qubit(1e9, 1e9, gate_duration=40e-9)
     edges = [(k, (k + 1) % 4) for k in range(4)]
-    return Device(
-        "ring", "2026-01-01", "made up", (one,) * 4, tuple(Coupling(e, 0, 4e-7, zz) for e in edges)
-    )
+    return Device("ring", "2026-01-01", "made up", (one,) * 4, tuple(Coupling(e, 0, 4e-7, zz) for e in edges))
 
 
 def test_both_are_the_fit_on_its_clock(rng):
@@ -57,9 +46,7 @@ def test_both_are_the_fit_on_its_clock(rng):
     waiting = timed(problem.fit, MANILA)
     for technique, timing in ((Idle(), waiting), (Decoupling("xy4"), decoupled(waiting, "xy4"))):
         found = technique.rewrite(problem)
-        assert found == dataclasses.replace(
-            problem.run, circuit=timing.fitted.circuit, noise=timing.fitted.noise
-        )
+        assert found == dataclasses.replace(problem.run, circuit=timing.fitted.circuit, noise=timing.fitted.noise)
     assert not np.allclose(values(Idle(), problem), values(Decoupling(), problem), atol=1e-5)
 
 
@@ -82,9 +69,7 @@ def test_read_out_is_inverted_before_or_after(rng):
         timing = decoupled(timed(problem.fit, MANILA))
         quiet = NoiseModel(timing.fitted.noise.rules)
         alone = problem_of(Run(timing.fitted.circuit, problem.run.observables, quiet))
-        np.testing.assert_allclose(
-            stacked, alone.run.values(alone.inputs, alone.parameters), atol=1e-9
-        )
+        np.testing.assert_allclose(stacked, alone.run.values(alone.inputs, alone.parameters), atol=1e-9)
 
 
 def test_what_was_decoupled_can_be_extrapolated(rng):
@@ -99,8 +84,9 @@ def test_what_was_decoupled_can_be_extrapolated(rng):
 def test_a_model_gives_its_clock_to_the_technique(generator):
     net = QuantumNet(
         encodings.angle(3).then(random_circuit(np.random.default_rng(1), qubits=3)),
-        per_qubit_z(2, 3), generator=generator,
-    )  # fmt: skip
+        per_qubit_z(2, 3),
+        generator=generator,
+    )
     x = torch.rand(4, 3, generator=generator).double()
     fit = net.fitted(MANILA)
     options = {"inputs": x, "generator": generator}
@@ -108,8 +94,7 @@ def test_a_model_gives_its_clock_to_the_technique(generator):
     second = MitigatedNet(net, fit, Decoupling(), device=MANILA, **options)
     np.testing.assert_array_equal(first(x).detach(), second(x).detach())
     with pytest.raises(
-        CircuitError,
-        match="and that device, for durations of gates, got no device; give MitigatedNet a Device",
+        CircuitError, match="and that device, for durations of gates, got no device; give MitigatedNet a Device"
     ):
         MitigatedNet(net, fit, Idle(), **options)
     with pytest.raises(CircuitError, match="got no fit and no device"):
@@ -134,9 +119,7 @@ def test_partial_correction_of_uniform_noise_is_the_model_of_its_name(rng):
     struck = problem_of(Run(circuit, observables, uncorrected(0.05)))
     wanted = problem_of(Run(circuit, observables, partially_corrected(0.05, 0.01)))
     found = values(PartialCorrection(0.01), struck)
-    np.testing.assert_allclose(
-        found, wanted.run.values(wanted.inputs, wanted.parameters), atol=1e-12
-    )
+    np.testing.assert_allclose(found, wanted.run.values(wanted.inputs, wanted.parameters), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["manila", "guadalupe", "melbourne"])

@@ -44,9 +44,12 @@ def waiting_pair(busy=6):
 def value(timing, noise=True, inputs=None, parameters=None):
     fitted = timing.fitted
     return engine.expectations(
-        fitted.circuit, fitted.observables, inputs=inputs, parameters=parameters,
+        fitted.circuit,
+        fitted.observables,
+        inputs=inputs,
+        parameters=parameters,
         noise=fitted.noise if noise else None,
-    ).numpy()  # fmt: skip
+    ).numpy()
 
 
 def wait(timing, qubit=0):
@@ -71,9 +74,7 @@ def test_without_noise_nothing_changes(data):
 
 @given(hertz=st.floats(-3e5, 3e5), busy=st.integers(3, 12), joint=st.integers(1, 9))
 @settings(max_examples=15, deadline=None)
-def test_a_static_detuning_turns_a_waiting_qubit_and_every_sequence_turns_it_back(
-    hertz, busy, joint
-):
+def test_a_static_detuning_turns_a_waiting_qubit_and_every_sequence_turns_it_back(hertz, busy, joint):
     """Ramsey: <X> = cos(2 pi detuning T); after an echo with ideal pulses exactly 1."""
     device = ring(joint=joint * PULSE)
     fitted = as_it_is(waiting_pair(busy), [pauli("X", 0)], device)
@@ -82,9 +83,7 @@ def test_a_static_detuning_turns_a_waiting_qubit_and_every_sequence_turns_it_bac
     assert value(plain).item() == pytest.approx(math.cos(phase), abs=1e-9)
     for name in SEQUENCES:
         echoed = decoupled(plain, name)
-        assert value(echoed).item() == pytest.approx(
-            1 if echoed.pulses else math.cos(phase), abs=1e-9
-        )
+        assert value(echoed).item() == pytest.approx(1 if echoed.pulses else math.cos(phase), abs=1e-9)
         assert echoed.pulses or wait(plain).length < 16
 
 
@@ -208,10 +207,7 @@ def test_a_real_device_gains_on_its_own_crosstalk():
     parameters = torch.rand(circuit.parameters, generator=generator, dtype=torch.float64)
     plain = timed(fitted, device, detuning=[3e4, -2e4, 4e4, 1e4, -3e4])
     exact = value(plain, False, inputs, parameters)
-    gaps = [
-        np.abs(value(t, True, inputs, parameters) - exact).mean()
-        for t in (plain, decoupled(plain, "xx"))
-    ]
+    gaps = [np.abs(value(t, True, inputs, parameters) - exact).mean() for t in (plain, decoupled(plain, "xx"))]
     assert 0 < gaps[1] < gaps[0]
 
 

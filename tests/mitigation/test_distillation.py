@@ -19,9 +19,7 @@ def _density(run, inputs, parameters):
     return operators_of(state, run.circuit.qubits)[0] / 2**run.circuit.qubits
 
 
-@pytest.mark.parametrize(
-    "observable", [z(0), z(1, 2), pauli("XY", 0, 2), 0.5 * z(1) + pauli("X", 2)]
-)
+@pytest.mark.parametrize("observable", [z(0), z(1, 2), pauli("XY", 0, 2), 0.5 * z(1) + pauli("X", 2)])
 def test_squares_of_states_are_those_of_matrices(observable, rng):
     noise = NoiseModel((Rule(Channel("amplitude-damping", 0.1)),))
     run = Run(random_circuit(rng, qubits=3, layers=3), (observable,), noise)
@@ -38,9 +36,7 @@ def test_the_native_and_the_torch_path_agree(rng, monkeypatch):
     problem = problem_of(run)
 
     def state():
-        return engine.pauli_states(
-            run.circuit, inputs=problem.inputs, parameters=problem.parameters, noise=run.noise
-        )
+        return engine.pauli_states(run.circuit, inputs=problem.inputs, parameters=problem.parameters, noise=run.noise)
 
     first = state()
     monkeypatch.setenv("ROBUSTQ_NATIVE", "0")
@@ -87,21 +83,17 @@ def test_incoherent_errors_shrink_as_the_spectrum_says(device, rng):
         rules = tuple(r for r in run.noise.rules if r.channel.name != "zz-crosstalk")
         quiet = problem_of(Run(run.circuit, run.observables, NoiseModel(rules)))
         before, after = errors(VirtualDistillation(), quiet)
-        values, vectors = np.linalg.eigh(
-            _density(quiet.run, quiet.inputs, quiet.parameters).numpy()
+        values, vectors = np.linalg.eigh(_density(quiet.run, quiet.inputs, quiet.parameters).numpy())
+        means = np.array(
+            [np.einsum("bi,bc,ci->i", vectors.conj(), o.matrix(4), vectors).real for o in run.observables]
         )
-        means = np.array([
-            np.einsum("bi,bc,ci->i", vectors.conj(), o.matrix(4), vectors).real for o in run.observables
-        ])  # fmt: skip
         ideal = run.ideal(problem.inputs, problem.parameters)[0].numpy()
         plain.append(before)
         left.append(after)
         predicted.append(means @ values**2 / (values**2).sum() - ideal)
         order.append(1 - values[-1])
     np.testing.assert_allclose(left, predicted, atol=1e-9)
-    assert rms(left) / rms(plain) < 4 * np.mean(
-        order
-    )  # second order: what is left goes with the error itself
+    assert rms(left) / rms(plain) < 4 * np.mean(order)  # second order: what is left goes with the error itself
 
 
 def test_shots_scatter_around_the_exact_values(generator, rng):
@@ -109,13 +101,8 @@ def test_shots_scatter_around_the_exact_values(generator, rng):
     problem = problem_of(run)
     plan = VirtualDistillation().plan(problem)
     exact = plan.values(problem.inputs, problem.parameters)
-    drawn = plan.values(
-        problem.inputs.expand(2000, -1), problem.parameters, shots=2000, generator=generator
-    )
-    assert (
-        float((drawn.mean(0) - exact[0]).abs().max())
-        < 4 * float(drawn.std(0).max()) / 2000**0.5 + 1e-3
-    )
+    drawn = plan.values(problem.inputs.expand(2000, -1), problem.parameters, shots=2000, generator=generator)
+    assert float((drawn.mean(0) - exact[0]).abs().max()) < 4 * float(drawn.std(0).max()) / 2000**0.5 + 1e-3
 
 
 def test_purity_quotient_and_refusals(rng):
@@ -125,8 +112,6 @@ def test_purity_quotient_and_refusals(rng):
     assert float(overlap(state, (), 2)) == pytest.approx(1)
     assert float(quotient([torch.tensor([[0.4, 0.5]])])) == pytest.approx(0.8)
     with pytest.raises(CircuitError, match="at most 6 qubits, got 7"):
-        VirtualDistillation().plan(
-            problem_of(Run(random_circuit(rng, qubits=7, layers=1), (z(0),)))
-        )
+        VirtualDistillation().plan(problem_of(Run(random_circuit(rng, qubits=7, layers=1), (z(0),))))
     with pytest.raises(DataError, match=r"gate error in \[0, 1\)"):
         VirtualDistillation(1.0)

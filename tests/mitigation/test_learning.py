@@ -21,9 +21,7 @@ def test_slots_hold_the_angles(rng, generator):
     x = torch.rand(5, 3, generator=generator, dtype=torch.float64)
     parameters = torch.randn(circuit.parameters, generator=generator, dtype=torch.float64)
     run = Run(circuit, (z(0), z(1, 2)))
-    found = Run(slotted(circuit), run.observables).ideal(
-        angles(circuit, x, parameters), torch.zeros(0).double()
-    )
+    found = Run(slotted(circuit), run.observables).ideal(angles(circuit, x, parameters), torch.zeros(0).double())
     np.testing.assert_allclose(found, run.ideal(x, parameters), atol=1e-12)
 
 
@@ -40,8 +38,14 @@ def test_rounding_keeps_the_share_and_the_mean(generator):
 
 def test_near_clifford_circuits_are_clifford():
     """Ideal values of a fully rounded circuit are 0, 1 or -1: those of a stabiliser state."""
-    operations = [op("rx", 0, angles=[0.4]), op("crz", 0, 1, angles=[0.7]), op("rzz", 0, 1, angles=[1.0]),
-                  op("u3", 1, angles=[0.3, 0.2, 0.1]), op("h", 0), op("cry", 1, 0, angles=[2.0])]  # fmt: skip
+    operations = [
+        op("rx", 0, angles=[0.4]),
+        op("crz", 0, 1, angles=[0.7]),
+        op("rzz", 0, 1, angles=[1.0]),
+        op("u3", 1, angles=[0.3, 0.2, 0.1]),
+        op("h", 0),
+        op("cry", 1, 0, angles=[2.0]),
+    ]
     circuit = Circuit.of(2, operations)
     found = training(problem_of(Run(circuit, (z(0), z(1), z(0, 1)))), 200, 0.0)
     np.testing.assert_allclose(found.ideal, found.ideal.round(), atol=1e-9)
@@ -87,9 +91,7 @@ def test_a_regressor_improves_on_circuits_it_has_not_seen(regressor, rng, genera
     plain = run.values(x[60:], parameters) - ideal
     left = plan.values(x[60:], parameters) - ideal
     assert rms(left.detach().numpy()) < 0.7 * rms(plain.numpy())
-    np.testing.assert_allclose(
-        plan.frozen(parameters)(x[60:]), plan.values(x[60:], parameters), atol=1e-7
-    )
+    np.testing.assert_allclose(plan.frozen(parameters)(x[60:]), plan.values(x[60:], parameters), atol=1e-7)
     assert plan.training >= 300
     assert not plan.linear
 

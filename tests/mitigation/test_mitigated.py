@@ -27,11 +27,7 @@ from trained_models import trained
 MANILA = Device.bundled("manila")
 NAMES = [name for name in MITIGATIONS if name != "symmetry"] + [n for n in USUAL if "+" in n]
 
-OPTIONS = {
-    "forest": {"circuits": 60},
-    "mlp": {"circuits": 60},
-    "partial-correction": {"logical": 1e-3},
-}
+OPTIONS = {"forest": {"circuits": 60}, "mlp": {"circuits": 60}, "partial-correction": {"logical": 1e-3}}
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +74,7 @@ def test_it_comes_nearer_to_the_noise_free_model(name, model):
 
 def test_nothing_done_is_the_model_on_its_device(model):
     net, x, _ = model
-    np.testing.assert_allclose(
-        _net(model, Unmitigated()).freeze()(x[:20]), net.freeze(MANILA)(x[:20]), atol=1e-12
-    )
+    np.testing.assert_allclose(_net(model, Unmitigated()).freeze()(x[:20]), net.freeze(MANILA)(x[:20]), atol=1e-12)
 
 
 def test_training_through_the_mitigation_trains_the_model(generator):
@@ -123,9 +117,9 @@ def test_shots_are_shared_among_the_circuits(model, generator):
 
 def test_one_seed_gives_the_same_answers(model):
     first, second = (
-        _net(model, build("readout+cdr"), shots=200).under(
-            shots=500, generator=torch.Generator().manual_seed(9)
-        )(model[1][:5])
+        _net(model, build("readout+cdr"), shots=200).under(shots=500, generator=torch.Generator().manual_seed(9))(
+            model[1][:5]
+        )
         for _ in range(2)
     )
     assert torch.equal(first, second)
@@ -133,17 +127,14 @@ def test_one_seed_gives_the_same_answers(model):
 
 def test_a_hybrid_is_mitigated_between_its_layers(generator):
     net, x, _ = trained("hybrid", torch.float64)
-    whole = MitigatedNet(
-        net, MANILA, Stack(ReadoutInversion(), PEC()), inputs=x[:10], generator=generator
-    )
+    whole = MitigatedNet(net, MANILA, Stack(ReadoutInversion(), PEC()), inputs=x[:10], generator=generator)
     np.testing.assert_allclose(whole(x[:10]).detach(), net(x[:10]).detach(), atol=1e-6)
 
 
 def test_what_is_refused(model, generator):
     _, x, _ = model
     with pytest.raises(ModelError, match="quantum or hybrid model, got Perceptron"):
-        MitigatedNet(Perceptron(4, [2], 3, generator=generator), MANILA, ZNE(), inputs=x,
-                     generator=generator)  # fmt: skip
+        MitigatedNet(Perceptron(4, [2], 3, generator=generator), MANILA, ZNE(), inputs=x, generator=generator)
     net = _net(model, ZNE())
     with pytest.raises(ModelError, match="the noise that it was made for"):
         net.freeze(MANILA)
@@ -158,5 +149,6 @@ def test_what_is_refused(model, generator):
     rules = NoiseModel.uniform(gate_error=0.01)
     plain = QuantumNet(Circuit.of(2, [op("x", 0)]), per_qubit_z(2, 2), generator=generator)
     blank = torch.zeros(1, 0)
-    assert MitigatedNet(plain, rules, SymmetryVerification("ZI", -1), inputs=blank,
-                        generator=generator)(blank).shape == (1, 2)  # fmt: skip
+    assert MitigatedNet(plain, rules, SymmetryVerification("ZI", -1), inputs=blank, generator=generator)(
+        blank
+    ).shape == (1, 2)

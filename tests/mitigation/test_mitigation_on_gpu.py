@@ -12,10 +12,7 @@ from robustq.noise import Device
 from robustq.uncertainty import Members, Panel
 from robustq.uncertainty.scores import SCORES
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 CIRCUIT = encodings.angle(3).then(ansaetze.strongly_entangling(3, layers=2))
 NOISE = Device.bundled("manila")
 
@@ -32,16 +29,28 @@ def x(generator):
 
 @pytest.mark.parametrize(
     "name",
-    ["none", "readout", "readout-m3", "zne", "readout+zne", "readout+pec", "readout+cdr", "virtual-distillation",
-     "readout+regression"],
-)  # fmt: skip
+    [
+        "none",
+        "readout",
+        "readout-m3",
+        "zne",
+        "readout+zne",
+        "readout+pec",
+        "readout+cdr",
+        "virtual-distillation",
+        "readout+regression",
+    ],
+)
 def test_techniques_agree_on_both_devices(name, x):
     found, drawn = [], []
     for device in ("cpu", "cuda"):
         net = MitigatedNet(
-            made(device), NOISE, build(name, {"regression": {"circuits": 40}}), inputs=x.to(device),
+            made(device),
+            NOISE,
+            build(name, {"regression": {"circuits": 40}}),
+            inputs=x.to(device),
             generator=torch.Generator().manual_seed(1),
-        )  # fmt: skip
+        )
         given = x.to(device).requires_grad_()
         logits = net(given)
         assert logits.device.type == device
@@ -57,11 +66,9 @@ def test_techniques_agree_on_both_devices(name, x):
 
 def test_final_states_agree(x):
     states = [
-        engine.pauli_states(
-            CIRCUIT, inputs=x.to(device), parameters=made(device).theta.detach(),
-        ).cpu()
+        engine.pauli_states(CIRCUIT, inputs=x.to(device), parameters=made(device).theta.detach()).cpu()
         for device in ("cpu", "cuda")
-    ]  # fmt: skip
+    ]
     torch.testing.assert_close(states[0], states[1])
 
 
@@ -72,9 +79,7 @@ def test_posteriors_agree(x):
         logits = posterior.members(x.to(device))
         assert logits.device.type == device
         scores = [score(logits).cpu() for score in SCORES.values()]
-        found.append(
-            [posterior(x.to(device)).cpu(), posterior.freeze()(x.to(device)).cpu(), *scores]
-        )
+        found.append([posterior(x.to(device)).cpu(), posterior.freeze()(x.to(device)).cpu(), *scores])
         assert isinstance(posterior.freeze(), Panel)
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)

@@ -21,14 +21,10 @@ def test_extrapolations_agree(rng):
     scales, values = [1.0, 2.0, 3.0], [0.7, 0.52, 0.41]
     richardson = zne.RichardsonFactory.extrapolate(scales, values)
     assert coefficients(scales, 2) @ values == pytest.approx(richardson)
-    assert coefficients(scales, 1) @ values == pytest.approx(
-        zne.LinearFactory.extrapolate(scales, values)
-    )
+    assert coefficients(scales, 1) @ values == pytest.approx(zne.LinearFactory.extrapolate(scales, values))
     ours = exponential([torch.tensor([[v]]).double() for v in values], scales)
     theirs = zne.ExpFactory.extrapolate(scales, values, asymptote=0.0)
-    assert float(ours) == pytest.approx(
-        theirs, abs=0.01
-    )  # theirs is a non-linear fit of the values
+    assert float(ours) == pytest.approx(theirs, abs=0.01)  # theirs is a non-linear fit of the values
 
 
 def test_folded_circuits_have_as_many_gates(rng):
@@ -42,21 +38,15 @@ def test_folded_circuits_have_as_many_gates(rng):
     for scale in (1, 3, 5):
         folded = scaling.fold_global(twin, scale)
         ours = FOLDINGS["global"](circuit, scale)
-        assert len(list(folded.all_operations())) / count == len(ours.operations) / len(
-            circuit.operations
-        )
+        assert len(list(folded.all_operations())) / count == len(ours.operations) / len(circuit.operations)
 
 
 @pytest.mark.parametrize("p", [0.01, 0.1])
 def test_quasi_probabilities_agree(p):
     """Their depolarising ``p`` is the chance of a Pauli error: 3/4 (one qubit) and 15/16 (two) of ours."""
     import cirq
-    from mitiq.pec.representations import (
-        represent_operation_with_global_depolarizing_noise as represent,
-    )
-    from mitiq.pec.representations.damping import (
-        _represent_operation_with_amplitude_damping_noise as damped,
-    )
+    from mitiq.pec.representations import represent_operation_with_global_depolarizing_noise as represent
+    from mitiq.pec.representations.damping import _represent_operation_with_amplitude_damping_noise as damped
 
     first, second = cirq.LineQubit.range(2)
     one = represent(cirq.Circuit(cirq.X(first)), 0.75 * p)
@@ -87,10 +77,7 @@ def test_the_line_of_clifford_data_is_theirs(rng):
     noisy = torch.as_tensor(rng.uniform(-1, 1, (20, 1)))
     ideal = 1.3 * noisy + 0.05 + 0.02 * torch.as_tensor(rng.standard_normal((20, 1)))
     theirs, _ = curve_fit(
-        lambda x, *params: linear_fit_function(x, params),
-        noisy.T.numpy(),
-        ideal[:, 0].numpy(),
-        p0=[1, 0],
+        lambda x, *params: linear_fit_function(x, params), noisy.T.numpy(), ideal[:, 0].numpy(), p0=[1, 0]
     )
     ours = line(Training(noisy, noisy, ideal))
     np.testing.assert_allclose([float(v) for v in ours], theirs, atol=1e-6)
@@ -109,10 +96,7 @@ def test_distilled_values_agree():
     p, shots, turn = 0.15, 40_001, 1.1
     a, b = cirq.LineQubit.range(2)
     noisy = cirq.Circuit(
-        cirq.ry(turn)(a),
-        cirq.depolarize(0.75 * p)(a),
-        cirq.CNOT(a, b),
-        cirq.depolarize(15 / 16 * p, 2)(a, b),
+        cirq.ry(turn)(a), cirq.depolarize(0.75 * p)(a), cirq.CNOT(a, b), cirq.depolarize(15 / 16 * p, 2)(a, b)
     )
 
     def executor(circuit):

@@ -15,11 +15,17 @@ from robustq.mitigation.quasi import inverse
 from robustq.noise import Channel, NoiseModel, Rule
 
 CHANNELS = [
-    Channel("depolarising", 0.2), Channel("depolarising-2", 0.1), Channel("bit-flip", 0.2),
-    Channel("pauli", 0.05, 0.1, 0.02), Channel("amplitude-damping", 0.2), Channel("phase-damping", 0.3),
-    Channel("generalised-amplitude-damping", 0.1, 0.3), Channel("zz-crosstalk", 0.4),
-    Channel("thermal-relaxation", 100e-6, 120e-6, 10e-6), Channel("over-rotation", "x", 0.2),
-]  # fmt: skip
+    Channel("depolarising", 0.2),
+    Channel("depolarising-2", 0.1),
+    Channel("bit-flip", 0.2),
+    Channel("pauli", 0.05, 0.1, 0.02),
+    Channel("amplitude-damping", 0.2),
+    Channel("phase-damping", 0.3),
+    Channel("generalised-amplitude-damping", 0.1, 0.3),
+    Channel("zz-crosstalk", 0.4),
+    Channel("thermal-relaxation", 100e-6, 120e-6, 10e-6),
+    Channel("over-rotation", "x", 0.2),
+]
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda c: c.name)
@@ -46,12 +52,8 @@ def test_unbiased_within_four_standard_errors_at_the_stated_overhead(device, gen
     count = 20_000
     problem = problem_on(device, random_circuit(rng))
     run = problem.run
-    noisy = Run(
-        run.circuit, run.observables, NoiseModel(run.noise.rules, couplings=run.noise.couplings)
-    )
-    found = signed_circuits(
-        noisy, problem.inputs, problem.parameters, circuits=count, generator=generator
-    ).numpy()
+    noisy = Run(run.circuit, run.observables, NoiseModel(run.noise.rules, couplings=run.noise.couplings))
+    found = signed_circuits(noisy, problem.inputs, problem.parameters, circuits=count, generator=generator).numpy()
     ideal = run.ideal(problem.inputs, problem.parameters)[0].numpy()
     price = cost(run.circuit, run.noise)
     error = found.std(0) / count**0.5
@@ -63,14 +65,10 @@ def test_unbiased_within_four_standard_errors_at_the_stated_overhead(device, gen
 
 def test_exact_expectations_of_drawn_circuits_average_to_the_ideal_ones(generator):
     circuit = encodings.angle(2).then(random_circuit(np.random.default_rng(3), qubits=2, layers=2))
-    noise = NoiseModel(
-        (Rule(Channel("amplitude-damping", 0.1)), Rule(Channel("depolarising-2", 0.05)))
-    )
+    noise = NoiseModel((Rule(Channel("amplitude-damping", 0.1)), Rule(Channel("depolarising-2", 0.05))))
     run = Run(circuit, (z(0), pauli("XY", 0, 1)), noise)
     inputs = torch.tensor([[0.3, 0.8]])
-    found = signed_circuits(
-        run, inputs, torch.zeros(0), circuits=6000, generator=generator, shots=False
-    )
+    found = signed_circuits(run, inputs, torch.zeros(0), circuits=6000, generator=generator, shots=False)
     ideal = run.ideal(inputs.double(), torch.zeros(0).double())[0]
     assert bool(((found.mean(0) - ideal).abs() < 4 * found.std(0) / 6000**0.5).all())
 
@@ -104,9 +102,7 @@ def test_without_shots_it_is_exact(device, rng):
 def test_what_is_refused():
     gone = NoiseModel((Rule(Channel("depolarising", 1.0)),))
     problem = problem_of(Run(Circuit.of(1, [op("x", 0)]), (z(0),), gone))
-    with pytest.raises(
-        CircuitError, match=r"can be inverted, its smallest singular value at least 0.0001, got 0"
-    ):
+    with pytest.raises(CircuitError, match=r"can be inverted, its smallest singular value at least 0.0001, got 0"):
         PEC().plan(problem)
     strong = NoiseModel((Rule(Channel("depolarising", 0.5)),))
     problem = problem_of(Run(Circuit.of(1, [op("x", 0)] * 20), (z(0),), strong))
@@ -116,8 +112,7 @@ def test_what_is_refused():
     with pytest.raises(CircuitError, match="local operations"):
         inverse(kraus)
     with pytest.raises(CircuitError, match="expected one input"):
-        signed_circuits(problem.run, torch.zeros(2, 0), torch.zeros(0), circuits=1,
-                        generator=torch.Generator())  # fmt: skip
+        signed_circuits(problem.run, torch.zeros(2, 0), torch.zeros(0), circuits=1, generator=torch.Generator())
     assert Unmitigated().plan(problem).runs == (problem.run,)
 
 

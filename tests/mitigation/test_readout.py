@@ -26,9 +26,7 @@ def test_inversion_leaves_exactly_the_gates_errors(device, rng):
     _, left = errors(ReadoutInversion(), problem)
     run = problem.run
     quiet = Run(run.circuit, run.observables, perfect_readout(run.noise))
-    gates = quiet.values(problem.inputs, problem.parameters) - run.ideal(
-        problem.inputs, problem.parameters
-    )
+    gates = quiet.values(problem.inputs, problem.parameters) - run.ideal(problem.inputs, problem.parameters)
     np.testing.assert_allclose(left, gates[0].numpy(), atol=1e-12)
 
 
@@ -97,9 +95,12 @@ def test_least_squares_is_what_a_general_solver_finds():
     seen = np.array([0.02, 0.0, 0.0, 0.98])
     table = confusion(readouts)
     best = minimize(
-        lambda p: float(((table @ p - seen) ** 2).sum()), np.full(4, 0.25), bounds=[(0, 1)] * 4,
-        constraints={"type": "eq", "fun": lambda p: p.sum() - 1}, tol=1e-12,
-    )  # fmt: skip
+        lambda p: float(((table @ p - seen) ** 2).sum()),
+        np.full(4, 0.25),
+        bounds=[(0, 1)] * 4,
+        constraints={"type": "eq", "fun": lambda p: p.sum() - 1},
+        tol=1e-12,
+    )
     np.testing.assert_allclose(least_squares(seen, readouts), best.x, atol=1e-4)
     assert inversion(seen, readouts).min() < 0 <= least_squares(seen, readouts).min()
 

@@ -18,9 +18,15 @@ from robustq.noise import Channel, NoiseModel, Rule
 # Excitations are exchanged, never made: parity is kept.
 CONSERVING = Circuit.of(
     3,
-    [op("x", 0), op("rxx", 0, 1, angles=[0.7]), op("ryy", 0, 1, angles=[0.7]),
-     op("rzz", 1, 2, angles=[0.3]), op("rxx", 1, 2, angles=[0.9]), op("ryy", 1, 2, angles=[0.9])],
-)  # fmt: skip
+    [
+        op("x", 0),
+        op("rxx", 0, 1, angles=[0.7]),
+        op("ryy", 0, 1, angles=[0.7]),
+        op("rzz", 1, 2, angles=[0.3]),
+        op("rxx", 1, 2, angles=[0.9]),
+        op("ryy", 1, 2, angles=[0.9]),
+    ],
+)
 
 
 @pytest.mark.parametrize("channel", ["amplitude-damping", "depolarising", "bit-flip"])

@@ -29,10 +29,7 @@ def test_round_trip_is_exact(name, tmp_path):
     x = torch.rand(7, 4)
     assert torch.equal(model(x), again(x))
     assert json.loads((tmp_path / "m/model.json").read_text())["metadata"] == {"note": "é"}
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
-        "model.json",
-        "weights.safetensors",
-    ]
+    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["model.json", "weights.safetensors"]
 
 
 def alter_weights(folder):

@@ -31,9 +31,7 @@ def iris():
 def test_every_model_learns_iris(name, iris):
     model = make(name, classes=3)
     x, y = iris.tensors("train")
-    history = fit(
-        model, x, y, generator=torch_generator(0, "fit"), training=Training(epochs=40, lr=0.08)
-    )
+    history = fit(model, x, y, generator=torch_generator(0, "fit"), training=Training(epochs=40, lr=0.08))
     x_test, y_test = iris.tensors("test")
     assert float((model(x_test).argmax(1) == y_test).double().mean()) >= 0.85
     assert history.epochs[history.best - 1].validation_loss < history.epochs[0].validation_loss
@@ -59,9 +57,7 @@ def test_frozen_and_noisy_views_agree_with_the_model(name, generator):
     noise = NoiseModel.uniform(gate_error=0.02, readout_error=0.05)
     with torch.no_grad():
         torch.testing.assert_close(model.freeze()(x), model(x), atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(
-            model.freeze(noise)(x), model.under(noise)(x), atol=1e-4, rtol=1e-4
-        )
+        torch.testing.assert_close(model.freeze(noise)(x), model.under(noise)(x), atol=1e-4, rtol=1e-4)
         sampled = model.under(noise, shots=200_000, generator=generator)(x)
         torch.testing.assert_close(sampled, model.under(noise)(x), atol=0.05, rtol=0.05)
 
@@ -72,9 +68,7 @@ def test_a_device_is_the_mapped_circuit_under_its_noise(options, generator):
     x = 0.1 + torch.rand(5, 4, generator=generator)
     fit = mapped(model.circuit, model.observables, device)
     with torch.no_grad():
-        values = engine.expectations(
-            fit.circuit, fit.observables, inputs=x, parameters=model.theta, noise=fit.noise
-        )
+        values = engine.expectations(fit.circuit, fit.observables, inputs=x, parameters=model.theta, noise=fit.noise)
         assert torch.equal(model.under(device)(x), model.scale * values)
         assert torch.equal(model.under(fit)(x), model.under(device)(x))
         torch.testing.assert_close(model.freeze(device)(x), model.under(device)(x))
@@ -87,9 +81,7 @@ def test_frozen_and_sampled_views_agree_on_a_device(name, generator):
     model, device = make(name), Device.bundled("manila")
     x = torch.rand(6, 4, generator=generator)
     with torch.no_grad():
-        torch.testing.assert_close(
-            model.freeze(device)(x), model.under(device)(x), atol=1e-4, rtol=1e-4
-        )
+        torch.testing.assert_close(model.freeze(device)(x), model.under(device)(x), atol=1e-4, rtol=1e-4)
         sampled = model.under(device, shots=200_000, generator=generator)(x)
         torch.testing.assert_close(sampled, model.under(device)(x), atol=0.05, rtol=0.05)
 
@@ -152,9 +144,13 @@ def test_early_stopping_keeps_the_best_weights(generator):
     model = mlp(2, 2, generator=generator, hidden=64)
     seen = []
     history = fit(
-        model, x, y, generator=generator, callbacks=[seen.append],
+        model,
+        x,
+        y,
+        generator=generator,
+        callbacks=[seen.append],
         training=Training(epochs=200, lr=0.1, patience=5, validation=0.3),
-    )  # fmt: skip
+    )
     assert history.stopped_early
     assert len(history.epochs) == history.best + 5
     assert seen == list(history.epochs)
@@ -234,17 +230,21 @@ def test_impossible_training_is_refused(change):
 def test_one_observable_is_not_a_classifier():
     circuit = qnn(2, 2, generator=torch.Generator()).circuit
     with pytest.raises(ModelError, match="observable per class"):
-        QuantumNet(circuit, qnn(2, 2, generator=torch.Generator()).observables[:1],
-                   generator=torch.Generator())  # fmt: skip
+        QuantumNet(circuit, qnn(2, 2, generator=torch.Generator()).observables[:1], generator=torch.Generator())
 
 
 def test_a_cnn_is_what_torch_would_compute(generator):
     model = MODELS["cnn"].make(36, 3, generator=generator, channels=4).double()
     x = torch.rand(5, 36, generator=generator, dtype=torch.float64)
     by_hand = torch.nn.Sequential(
-        torch.nn.Unflatten(1, (1, 6, 6)), model.first, torch.nn.ReLU(), model.second,
-        torch.nn.ReLU(), torch.nn.Flatten(), model.last,
-    )  # fmt: skip
+        torch.nn.Unflatten(1, (1, 6, 6)),
+        model.first,
+        torch.nn.ReLU(),
+        model.second,
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        model.last,
+    )
     assert model.first.weight.shape == (4, 1, 3, 3)
     assert model.last.in_features == 8 * 3 * 3
     torch.testing.assert_close(model(x), by_hand(x), atol=1e-12, rtol=0)

@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 
 from robustq.noise import Coupling, Device, Qubit
 
-GOOD = Qubit(t1=100e-6, t2=80e-6, p01=0.01, p10=0.03, readout_duration=1e-6,
-             gate_error=3e-4, gate_duration=35e-9)  # fmt: skip
+GOOD = Qubit(t1=100e-6, t2=80e-6, p01=0.01, p10=0.03, readout_duration=1e-6, gate_error=3e-4, gate_duration=35e-9)
 
 
 def line(count, error=8e-3, zz=0.0):
@@ -22,12 +21,8 @@ def devices(draw, qubits):
     edges |= set(draw(st.lists(st.sampled_from(pairs), max_size=3))) if pairs else set()
     errors = st.floats(0, 0.1)
     some = tuple(
-        Qubit(
-            1e-4, draw(st.floats(1e-5, 2e-4)), draw(errors), draw(errors), 1e-6, draw(errors), 35e-9
-        )
+        Qubit(1e-4, draw(st.floats(1e-5, 2e-4)), draw(errors), draw(errors), 1e-6, draw(errors), 35e-9)
         for _ in range(qubits)
     )
-    joined = tuple(
-        Coupling(e, draw(errors), 3e-7, draw(st.floats(-1e5, 1e5))) for e in sorted(edges)
-    )
+    joined = tuple(Coupling(e, draw(errors), 3e-7, draw(st.floats(-1e5, 1e5))) for e in sorted(edges))
     return Device("drawn", "2026-01-01", "made up", some, joined)

@@ -84,9 +84,7 @@ def test_names_and_positions_say_the_same(name):
 
 
 def test_closed_forms():
-    np.testing.assert_allclose(
-        Channel("depolarising", 0.3).ptm, np.diag([1, 0.7, 0.7, 0.7]), atol=1e-15
-    )
+    np.testing.assert_allclose(Channel("depolarising", 0.3).ptm, np.diag([1, 0.7, 0.7, 0.7]), atol=1e-15)
     expected = np.diag([1, *[0.6] * 15])
     np.testing.assert_allclose(Channel("depolarising-2", 0.4).ptm, expected, atol=1e-14)
     t = Channel("thermal-relaxation", 2.0, 3.0, 0.5, 0.2).ptm
@@ -111,13 +109,14 @@ PENNYLANE = [
     (Channel("bit-flip", 0.2), qml.BitFlip(0.2, wires=0)),
     (Channel("phase-flip", 0.2), qml.PhaseFlip(0.2, wires=0)),
     (Channel("amplitude-damping", 0.2), qml.AmplitudeDamping(0.2, wires=0)),
-    (Channel("generalised-amplitude-damping", 0.2, 0.3),
-     qml.GeneralizedAmplitudeDamping(0.2, 0.3, wires=0)),
+    (Channel("generalised-amplitude-damping", 0.2, 0.3), qml.GeneralizedAmplitudeDamping(0.2, 0.3, wires=0)),
     (Channel("phase-damping", 0.2), qml.PhaseDamping(0.2, wires=0)),
     (Channel("thermal-relaxation", 1e-4, 8e-5, 3e-5), qml.ThermalRelaxationError(0, 1e-4, 8e-5, 3e-5, wires=0)),
-    (Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5, 0.2),
-     qml.ThermalRelaxationError(0.2, 1e-4, 1.7e-4, 3e-5, wires=0)),
-]  # fmt: skip
+    (
+        Channel("thermal-relaxation", 1e-4, 1.7e-4, 3e-5, 0.2),
+        qml.ThermalRelaxationError(0.2, 1e-4, 1.7e-4, 3e-5, wires=0),
+    ),
+]
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PENNYLANE, ids=lambda c: c.name)

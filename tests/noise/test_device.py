@@ -66,9 +66,7 @@ def test_every_gate_costs_what_the_tables_say(name):
 
 
 def test_every_narrow_gate_is_in_a_table():
-    assert {
-        name for name, gate in GATES.items() if gate.qubits < 3
-    } == PULSES.keys() | ENTANGLERS.keys()
+    assert {name for name, gate in GATES.items() if gate.qubits < 3} == PULSES.keys() | ENTANGLERS.keys()
 
 
 def test_a_gate_worse_than_random_is_fully_depolarising():
@@ -112,8 +110,10 @@ def test_bundled_snapshots_are_what_the_catalogue_says(name):
     read = statistics.median((q.p01 + q.p10) / 2 for q in device.qubits)
     t1 = statistics.median(q.t1 for q in device.qubits)
     assert [f"{two:.1e}", f"{read:.1e}", f"{t1 * 1e6:.0f} us"] == [
-        facts["two-qubit error"], facts["read-out error"], facts["t1"],
-    ]  # fmt: skip
+        facts["two-qubit error"],
+        facts["read-out error"],
+        facts["t1"],
+    ]
 
 
 def test_bundled_snapshots_cover_the_range():
@@ -183,11 +183,7 @@ def test_impossible_snapshots_are_named(path, value, message):
 
 
 def test_damaged_files_are_named(tmp_path):
-    for content, message in (
-        (b"{", "expected JSON"),
-        (b"[]", "format 1, got 'list'"),
-        (b"\xff", "utf-8"),
-    ):
+    for content, message in ((b"{", "expected JSON"), (b"[]", "format 1, got 'list'"), (b"\xff", "utf-8")):
         (tmp_path / "bad.json").write_bytes(content)
         with pytest.raises(DataError, match=message):
             Device.load(tmp_path / "bad.json")
@@ -197,11 +193,7 @@ def test_damaged_files_are_named(tmp_path):
         line(2).save(tmp_path / "none" / "x.json")
 
 
-OPTIONS = {
-    "tls-defect": {"qubit": 1},
-    "random-walk": {"generator": 3},
-    "interval": {"generator": 3},
-}
+OPTIONS = {"tls-defect": {"qubit": 1}, "random-walk": {"generator": 3}, "interval": {"generator": 3}}
 
 
 def drifted(device, name, **options):
@@ -245,9 +237,7 @@ def test_what_drifts():
 def test_random_walks_spread_as_the_square_root_of_the_steps():
     device = line(2)
     rng = np.random.default_rng(0)
-    walks = [
-        device.drifted("random-walk", amount=0.05, steps=4, generator=rng) for _ in range(2000)
-    ]
+    walks = [device.drifted("random-walk", amount=0.05, steps=4, generator=rng) for _ in range(2000)]
     spread = np.std([math.log(w.qubits[0].p10 / GOOD.p10) for w in walks])
     assert spread == pytest.approx(0.1, rel=0.1)
 

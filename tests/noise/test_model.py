@@ -82,13 +82,15 @@ def test_what_a_model_says_about_itself():
         (lambda: Rule(FLIP, qubits=(-1,)), CircuitError, "qubits >= 0"),
         (lambda: NoiseModel((FLIP,)), CircuitError, "expected rules, got Channel"),
         (lambda: NoiseModel(readouts=((0, Readout()),) * 2), CircuitError, "one read-out a qubit"),
-        (lambda: NoiseModel(readouts=((4, Readout()),)).readouts_of(2), CircuitError,
-         r"qubits 0\.\.1, got a rule for qubit 4"),
+        (
+            lambda: NoiseModel(readouts=((4, Readout()),)).readouts_of(2),
+            CircuitError,
+            r"qubits 0\.\.1, got a rule for qubit 4",
+        ),
         (lambda: NoiseModel((Rule(FLIP, on=(2,)),)).readouts_of(2), CircuitError, "for qubit 2"),
-        (lambda: NoiseModel(couplings=((0, 1),)).after(op("cx", 0, 2)), CircuitError,
-         "coupled qubits, got 'cx' on"),
+        (lambda: NoiseModel(couplings=((0, 1),)).after(op("cx", 0, 2)), CircuitError, "coupled qubits, got 'cx' on"),
     ],
-)  # fmt: skip
+)
 def test_bad_models_are_named(build, error, message):
     with pytest.raises(error, match=message):
         build()

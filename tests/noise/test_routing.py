@@ -20,17 +20,13 @@ from strategies import circuits, observables
 def values(circuit, seen, noise=None):
     inputs = torch.tensor([[0.5, 1.0, 0.25]], dtype=torch.float64)[:, : circuit.inputs]
     parameters = torch.linspace(-1, 2, circuit.parameters, dtype=torch.float64)
-    return engine.expectations(
-        circuit, seen, inputs=inputs, parameters=parameters, noise=noise
-    ).numpy()
+    return engine.expectations(circuit, seen, inputs=inputs, parameters=parameters, noise=noise).numpy()
 
 
 def coupled(fitted, device):
     edges = {frozenset(edge) for edge in device.edges}
     return all(
-        frozenset(fitted.layout[q] for q in o.qubits) in edges
-        for o in fitted.circuit.operations
-        if len(o.qubits) > 1
+        frozenset(fitted.layout[q] for q in o.qubits) in edges for o in fitted.circuit.operations if len(o.qubits) > 1
     )
 
 
@@ -44,23 +40,21 @@ def test_a_mapped_circuit_means_the_same(data):
     assert coupled(fitted, device)
     assert sorted(fitted.final) == list(range(circuit.qubits))
     assert len(set(fitted.layout)) == circuit.qubits
-    np.testing.assert_allclose(
-        values(fitted.circuit, fitted.observables), values(circuit, seen), atol=1e-9
-    )
+    np.testing.assert_allclose(values(fitted.circuit, fitted.observables), values(circuit, seen), atol=1e-9)
     noisy = values(fitted.circuit, fitted.observables, fitted.noise)
     assert np.isfinite(noisy).all()
 
 
 def test_three_qubit_gates_are_taken_apart_exactly():
     for name in ("ccx", "cswap"):
-        circuit = Circuit.of(3, [op("h", 0), op("ry", 1, angles=[0.7]), op(name, 0, 1, 2),
-                                 op("rx", 2, angles=[0.4]), op(name, 2, 0, 1)])  # fmt: skip
+        circuit = Circuit.of(
+            3,
+            [op("h", 0), op("ry", 1, angles=[0.7]), op(name, 0, 1, 2), op("rx", 2, angles=[0.4]), op(name, 2, 0, 1)],
+        )
         seen = [pauli("XYZ", 0, 1, 2), pauli("ZZ", 0, 2), Projector(("011",), (2, 0, 1))]
         fitted = mapped(circuit, seen, line(3))
         assert max(len(o.qubits) for o in fitted.circuit.operations) == 2
-        np.testing.assert_allclose(
-            values(fitted.circuit, fitted.observables), values(circuit, seen), atol=1e-12
-        )
+        np.testing.assert_allclose(values(fitted.circuit, fitted.observables), values(circuit, seen), atol=1e-12)
 
 
 def test_a_ring_on_a_line_needs_swaps_and_a_line_none():

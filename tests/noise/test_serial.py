@@ -17,10 +17,11 @@ MODELS = {
     "words": NoiseModel((Rule(Channel("over-rotation", axis="x", angle=0.1), gates=("cx",), qubits=(1,)),)),
     "spectators": NoiseModel(
         (Rule(Channel("zz-crosstalk", 0.2), qubits=(0, 1), width=2, on=(1, 2)),),
-        readouts=((1, Readout(0.1, 0.2)),), couplings=((0, 1), (1, 2)),
+        readouts=((1, Readout(0.1, 0.2)),),
+        couplings=((0, 1), (1, 2)),
     ),
     "device": Device.bundled("manila").noise([0, 1, 2]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -29,10 +30,17 @@ def test_round_trip(name):
     assert noise_from_data(data) == MODELS[name]
 
 
-@pytest.mark.parametrize("change", [
-    {"rules": [{}]}, {"rules": None}, {"readout": ["a"]}, {"readout": [2.0, 0.0]}, {"couplings": [[1]]},
-    {"rules": [{"channel": ["depolarsing", 0.1], "gates": [], "qubits": [], "width": None, "on": []}]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rules": [{}]},
+        {"rules": None},
+        {"readout": ["a"]},
+        {"readout": [2.0, 0.0]},
+        {"couplings": [[1]]},
+        {"rules": [{"channel": ["depolarsing", 0.1], "gates": [], "qubits": [], "width": None, "on": []}]},
+    ],
+)
 def test_anything_else_is_refused(change):
     with pytest.raises(DataError, match="expected a noise model as data"):
         noise_from_data({**noise_to_data(NoiseModel()), **change})

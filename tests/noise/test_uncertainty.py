@@ -30,10 +30,7 @@ def forms(fit, device, angles):
 def times(device, factor):
     """Every calibrated number times a factor of its own, written out without the library's own way."""
     qubits = [_capped(q, factor) for q in device.qubits]
-    couplings = [
-        replace(c, gate_error=min(1, factor() * c.gate_error), zz=factor() * c.zz)
-        for c in device.couplings
-    ]
+    couplings = [replace(c, gate_error=min(1, factor() * c.gate_error), zz=factor() * c.zz) for c in device.couplings]
     return replace(device, qubits=tuple(qubits), couplings=tuple(couplings))
 
 
@@ -107,13 +104,8 @@ def test_every_corner_of_two_qubits(rng):
     some = []
     for t1, t2, p01, p10, e, t1b, t2b, ec in signs:
         one, other = iter([t1, t2, p01, p10, e]), iter([t1b, t2b, p10, p01, e])
-        pair = tuple(
-            _capped(q, lambda f=f: next(f))
-            for q, f in zip(device.qubits, (one, other), strict=True)
-        )
-        joined = tuple(
-            replace(c, gate_error=ec * c.gate_error, zz=e * c.zz) for c in device.couplings
-        )
+        pair = tuple(_capped(q, lambda f=f: next(f)) for q, f in zip(device.qubits, (one, other), strict=True))
+        joined = tuple(replace(c, gate_error=ec * c.gate_error, zz=e * c.zz) for c in device.couplings)
         some.append(replace(device, qubits=pair, couplings=joined))
     bound = np.array(uncertainty(fit, device, 0.3).sizes)
     found = worst(fit, device, angles, some)
@@ -140,9 +132,7 @@ def test_a_changed_channel_is_no_further_than_its_bound(data):
         seen = max(_seen(low, high, state / np.linalg.norm(state)) for state in states)
         assert seen <= CHANGES[name](low, low, high) + 1e-9
         if name != "thermal-relaxation":  # the maximally entangled state attains these
-            assert _seen(low, high, states[0]) == pytest.approx(
-                CHANGES[name](low, low, high), abs=1e-7
-            )
+            assert _seen(low, high, states[0]) == pytest.approx(CHANGES[name](low, low, high), abs=1e-7)
 
 
 def _seen(one, other, state):

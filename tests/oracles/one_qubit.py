@@ -36,9 +36,7 @@ def optimum(weights, bias, points, norm):
     away = torch.remainder(phase - math.pi / 2, math.pi)
     turn = torch.where(away < math.pi / 2, -away, math.pi - away)
     largest = torch.nn.functional.one_hot(w.abs().argmax(), len(w)).double()
-    direction = {
-        "linf": w.sign() / w.abs().sum(), "l2": w / (w @ w), "l1": largest / (largest @ w)
-    }[norm]  # fmt: skip
+    direction = {"linf": w.sign() / w.abs().sum(), "l2": w / (w @ w), "l1": largest / (largest @ w)}[norm]
     return points + turn[:, None] * direction
 
 

@@ -113,17 +113,21 @@ def test_a_page_of_ours_alone(small, tmp_path, monkeypatch, capsys):
 
 def test_libraries_that_are_absent_are_said_to_be(small, monkeypatch):
     absent = Library({"linf": {}, "l2": {}}, "no_such_module")
-    monkeypatch.setattr(harness, "LIBRARIES", {OURS: Library({"linf": {}, "l2": {}}, "torch"),
-                                               "Foolbox": absent})  # fmt: skip
+    monkeypatch.setattr(harness, "LIBRARIES", {OURS: Library({"linf": {}, "l2": {}}, "torch"), "Foolbox": absent})
     rows = harness.attacks(Options(batch=5))
     assert [row["note"] for row in rows if "note" in row] == ["not installed", "not installed"]
     assert "not installed" in markdown({"machine": MACHINE, "rows": rows})
 
 
 MACHINE = {
-    "versions": {"torch": "1"}, "date": "today", "processor": "p", "cores": 1, "threads": 1,
-    "engine": "e", "python": "3",
-}  # fmt: skip
+    "versions": {"torch": "1"},
+    "date": "today",
+    "processor": "p",
+    "cores": 1,
+    "threads": 1,
+    "engine": "e",
+    "python": "3",
+}
 
 
 @pytest.mark.parametrize("words", ["attacks --against aer", "gradient --against Foolbox"])

@@ -44,7 +44,4 @@ def test_the_long_run_is_not_drawn():
     times = {"freeze and prepare ms": 1.0, "prove ms": 2.0}
     rows = [{"certificate": "a", "qubits": n, "inputs": 5, **times} for n in (2, 3)]
     rows.append({"certificate": "a", "qubits": qubits, "inputs": inputs, **times})
-    assert [line["a"] for line in dict(panels(rows)).values()] == [
-        [(2, 1.0), (3, 1.0)],
-        [(2, 2.0), (3, 2.0)],
-    ]
+    assert [line["a"] for line in dict(panels(rows)).values()] == [[(2, 1.0), (3, 1.0)], [(2, 2.0), (3, 2.0)]]

@@ -25,9 +25,7 @@ from robustq import engine
 
 TINY = Options(qubits=2, layers=1, batch=4, repeats=1)
 RIVALS = [name for name in PEERS if name != OURS]
-MATRIX = [
-    (name, noise) for name in RIVALS for noise in (0.0, 0.05) if PEERS[name].noisy or not noise
-]
+MATRIX = [(name, noise) for name in RIVALS for noise in (0.0, 0.05) if PEERS[name].noisy or not noise]
 
 
 @pytest.mark.slow
@@ -153,19 +151,9 @@ def test_targets_name_fields_that_exist():
 
 
 def test_targets_are_judged():
-    row = {
-        "subject": "gradient",
-        "qubits": 8,
-        "layers": 6,
-        "batch": 256,
-        "ratio": 9.0,
-        "first_s": 0.1,
-    }
+    row = {"subject": "gradient", "qubits": 8, "layers": 6, "batch": 256, "ratio": 9.0, "first_s": 0.1}
     found = {j["target"]: j["met"] for j in judge([row]) if j["met"] is not None}
-    assert found == {
-        "gradient, n = 8, times the fastest peer": False,
-        "gradient, n = 8, first call (s)": True,
-    }
+    assert found == {"gradient, n = 8, times the fastest peer": False, "gradient, n = 8, first call (s)": True}
 
 
 def test_quartiles_of_little():

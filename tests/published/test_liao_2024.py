@@ -28,19 +28,13 @@ def test_the_forest_leaves_at_most_six_tenths(found):
 
 
 def test_controls_are_far_worse_than_doing_nothing(found):
-    for name in (
-        "mean of the training circuits",
-        "forest, no noisy values",
-        "linear, no noisy values",
-    ):
+    for name in ("mean of the training circuits", "forest, no noisy values", "linear, no noisy values"):
         gap = found[name] - found["unmitigated"]
         assert gap.mean() > 4 * gap.std() / np.sqrt(len(gap))
 
 
 def test_extrapolation_behind_inverted_readout_is_better_still(found):
-    assert (
-        found["zne, read-out inverted"].mean() < found["zne"].mean() < found["unmitigated"].mean()
-    )
+    assert found["zne, read-out inverted"].mean() < found["zne"].mean() < found["unmitigated"].mean()
     assert found["zne, read-out inverted"].mean() < found["forest, of the error"].mean()
 
 

@@ -21,9 +21,7 @@ def model(request, images):
 def curve(model, images):
     """Accuracy under BIM by eps, eps 0 being no attack."""
     budgets = (0.0, *LU_2020.eps)
-    return {
-        eps: float(robust(model, images.unit, ATTACKS[BIM], eps).double().mean()) for eps in budgets
-    }
+    return {eps: float(robust(model, images.unit, ATTACKS[BIM], eps).double().mean()) for eps in budgets}
 
 
 def test_the_clean_accuracy_is_the_published_one(curve):

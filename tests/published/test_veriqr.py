@@ -69,16 +69,20 @@ def test_a_model_that_always_answers_the_same_is_certified_at_every_budget(found
 
 
 def test_the_reader_reverses_the_qubits():
-    text = "\n".join([
-        "OPENQASM 2.0;", 'include "qelib1.inc";', "qreg q[3];", "creg c[1];", "rx(1.5) q[0];",
-        "crz(-2e-1) q[0], q[1];", "h q[2];", "u3(1,2,3) q[1];", "measure q[2] -> c[0];",
-    ])  # fmt: skip
-    expected = [
-        op("rx", 2, angles=[1.5]),
-        op("crz", 2, 1, angles=[-0.2]),
-        op("h", 0),
-        op("u3", 1, angles=[1, 2, 3]),
-    ]
+    text = "\n".join(
+        [
+            "OPENQASM 2.0;",
+            'include "qelib1.inc";',
+            "qreg q[3];",
+            "creg c[1];",
+            "rx(1.5) q[0];",
+            "crz(-2e-1) q[0], q[1];",
+            "h q[2];",
+            "u3(1,2,3) q[1];",
+            "measure q[2] -> c[0];",
+        ]
+    )
+    expected = [op("rx", 2, angles=[1.5]), op("crz", 2, 1, angles=[-0.2]), op("h", 0), op("u3", 1, angles=[1, 2, 3])]
     assert read(text) == Circuit.of(3, expected)
 
 

@@ -78,9 +78,7 @@ def test_the_figures_hold_what_was_measured(front):
     assert list(groups["on the front"].x) == [t.scores["clean"].value for t in members]
     assert list(groups["on the front"].marker.color) == [t.two_qubit_gates for t in members]
     assert len(groups["outside the constraints"].x) == 1
-    assert list(groups["the specification's own model"].y) == [
-        front.trials[0].scores["robust"].value
-    ]
+    assert list(groups["the specification's own model"].y) == [front.trials[0].scores["robust"].value]
     lines = parallel(front).data[0]
     assert [d.label for d in lines.dimensions][:3] == [g.label for g in front.chosen]
     assert sum(lines.line.color) == len(members)

@@ -27,7 +27,7 @@ SPEC = {
     "defence": {"steps": 2},
     "noise": {"gate_error": [0.05], "readout_error": [0.1], "shots": 50, "device": "manila"},
     "mitigation": {"names": ["readout", "readout+zne"], "inputs": 20},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,7 @@ def test_page_tells_what_the_results_hold(results, page):
         assert row.label in text
     for caveat in results.caveats:
         assert caveat.text.split(";")[0][:40].replace("'", "&#39;") in text
-    for metric in (
-        "Accuracy",
-        "Robustness",
-        "Attack success",
-        "Calibration error",
-        "Noise resilience",
-    ):
+    for metric in ("Accuracy", "Robustness", "Attack success", "Calibration error", "Noise resilience"):
         assert f"<h2>{metric}</h2>" in text
 
 
@@ -79,9 +73,7 @@ def flagged(results, *flags):
 
 
 def test_flags_stand_at_the_top_and_lead_to_their_explanation(results):
-    sick = flagged(
-        results, ("QNN", "fewer-steps-beat-more"), ("QNN", "data-leakage"), ("SVM", "data-leakage")
-    )
+    sick = flagged(results, ("QNN", "fewer-steps-beat-more"), ("QNN", "data-leakage"), ("SVM", "data-leakage"))
     text = render(sick)
     banner = text[text.index('<section class="panel flags red"') :].split("</section>")[0]
     assert text.index(banner) < text.index('id="verdict"')
@@ -144,9 +136,15 @@ def test_the_device_has_a_section_when_there_is_one(results, page):
     text = page.read_text()
     section = text[text.index('<section class="panel" id="device">') :].split("</section>")[0]
     point = results.entrants[0].on_device_at(results.reference_eps)
-    for told in (results.device.name, results.device.date, f"{results.device.swaps} SWAP",
-                 f"{results.device.two_qubit_gates} of them on two qubits", "gate-error-doubling",
-                 f"{100 * point.robust.value:.1f}\u00a0%", 'id="figure-device"'):  # fmt: skip
+    for told in (
+        results.device.name,
+        results.device.date,
+        f"{results.device.swaps} SWAP",
+        f"{results.device.two_qubit_gates} of them on two qubits",
+        "gate-error-doubling",
+        f"{100 * point.robust.value:.1f}\u00a0%",
+        'id="figure-device"',
+    ):
         assert told in section
     rows = [row.model_copy(update={"on_device": None}) for row in results.entrants]
     without = render(results.model_copy(update={"device": None, "entrants": rows}))

@@ -42,11 +42,7 @@ def test_crossed_variance_is_unbiased():
     rng = np.random.default_rng(1)
     means, estimates = [], []
     for _ in range(4000):
-        table = (
-            rng.normal(size=(4, 1)) * 0.3
-            + rng.normal(size=(1, 30))
-            + rng.normal(size=(4, 30)) * 0.5
-        )
+        table = rng.normal(size=(4, 1)) * 0.3 + rng.normal(size=(1, 30)) + rng.normal(size=(4, 30)) * 0.5
         means.append(table.mean())
         estimates.append(crossed_variance(table).variance)
     assert np.mean(estimates) == pytest.approx(np.var(means), rel=0.08)
@@ -132,8 +128,7 @@ def test_reliability_counts_every_input():
 
 
 @pytest.mark.parametrize(
-    ("chances", "labels"),
-    [([[0.5, 0.6]], [0]), ([[1.5, -0.5]], [0]), ([[0.5, 0.5]], [2]), ([[0.5, 0.5]], [0, 1])],
+    ("chances", "labels"), [([[0.5, 0.6]], [0]), ([[1.5, -0.5]], [0]), ([[0.5, 0.5]], [2]), ([[0.5, 0.5]], [0, 1])]
 )
 def test_what_is_no_probability_is_refused(chances, labels):
     with pytest.raises(DataError, match="expected"):
@@ -151,9 +146,8 @@ def test_bootstrap_brackets_the_value():
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("seeds", "inputs", "up", "down"),
-    [(1, 100, 0.01, 0.01), (1, 100, 0.0, 0.02), (5, 114, 0.1, 0.02), (2, 114, 0.05, 0.05),
-     (3, 100, 0.01, 0.0)],
-)  # fmt: skip
+    [(1, 100, 0.01, 0.01), (1, 100, 0.0, 0.02), (5, 114, 0.1, 0.02), (2, 114, 0.05, 0.05), (3, 100, 0.01, 0.0)],
+)
 def test_difference_covers_when_models_rarely_disagree(seeds, inputs, up, down):
     rng = np.random.default_rng(8)
     repeats, missed, widest = 500, 0, 0.0
@@ -253,9 +247,7 @@ def test_clopper_pearson_is_the_inverse_of_the_binomial_tail(trials, alpha):
         assert low == pytest.approx(theirs.low, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "bad", [(3, 2, 0.1), (-1, 2, 0.1), (0, 0, 0.1), (np.nan, 2, 0.1), (1, 2, 0), (1, 2, 1.0)]
-)
+@pytest.mark.parametrize("bad", [(3, 2, 0.1), (-1, 2, 0.1), (0, 0, 0.1), (np.nan, 2, 0.1), (1, 2, 0), (1, 2, 1.0)])
 def test_clopper_pearson_refuses_impossible_counts(bad):
     with pytest.raises(DataError, match="expected"):
         stats.clopper_pearson(*bad)

@@ -101,12 +101,14 @@ def test_adaptive_error_is_its_definition(rng):
         total += abs(hit.mean() - chances[rows].max(1).mean()) / 6
     assert stats.adaptive_calibration_error(chances, labels, 6) == pytest.approx(total)
     by_class = [
-        np.mean([
-            abs((labels[rows] == k).mean() - chances[rows, k].mean())
-            for rows in chances[:, k].argsort().reshape(6, 10)
-        ])
+        np.mean(
+            [
+                abs((labels[rows] == k).mean() - chances[rows, k].mean())
+                for rows in chances[:, k].argsort().reshape(6, 10)
+            ]
+        )
         for k in range(3)
-    ]  # fmt: skip
+    ]
     found = stats.adaptive_calibration_error(chances, labels, 6, classwise=True)
     assert found == pytest.approx(np.mean(by_class))
 
@@ -116,9 +118,7 @@ def test_adaptive_error_does_not_depend_on_the_order_of_ties(rng):
     chances, labels = np.stack([top, 1 - top], 1), rng.integers(0, 2, 90)
     order = rng.permutation(90)
     first = stats.adaptive_calibration_error(chances, labels, 7)
-    assert stats.adaptive_calibration_error(chances[order], labels[order], 7) == pytest.approx(
-        first
-    )
+    assert stats.adaptive_calibration_error(chances[order], labels[order], 7) == pytest.approx(first)
 
 
 def test_likelihood_is_scikit_learns(rng):

@@ -14,8 +14,12 @@ from robustq.threats import L0, L1, L2, Access, Fidelity, Knobs, Linf, Sphere, T
 
 BALLS = (Linf, L2, L1, L0)
 BOXES = (None, (0.0, 1.0), ((0.0,) * 6, (1.0, 0.7, 1.0, 1.0, 1.0, 1.0)))
-UNITS = ({}, {"scale": (1.0, 2.0, 0.5, 1.0, 3.0, 1.0)}, {"frozen": (0, 4)},
-         {"scale": (1.0, 2.0, 0.5, 1.0, 3.0, 1.0), "frozen": (5,)})  # fmt: skip
+UNITS = (
+    {},
+    {"scale": (1.0, 2.0, 0.5, 1.0, 3.0, 1.0)},
+    {"frozen": (0, 4)},
+    {"scale": (1.0, 2.0, 0.5, 1.0, 3.0, 1.0), "frozen": (5,)},
+)
 
 
 def inputs(seed, dtype=torch.float64):
@@ -89,9 +93,14 @@ def test_projection_is_the_nearest_point_within_the_box(kind, generator):
                     return 0.25 - (change**2).sum()
                 return 0.5 - (change.sum() if kind is L1 else change.max())
 
-            best = minimize(lambda z, t=target: ((z - t) ** 2).sum(), start, method="SLSQP",
-                            bounds=[(0, 1)] * 6, constraints={"type": "ineq", "fun": size},
-                            options={"maxiter": 500})  # fmt: skip
+            best = minimize(
+                lambda z, t=target: ((z - t) ** 2).sum(),
+                start,
+                method="SLSQP",
+                bounds=[(0, 1)] * 6,
+                constraints={"type": "ineq", "fun": size},
+                options={"maxiter": 500},
+            )
             assert ((found[k] - wild[k]) ** 2).sum() <= best.fun + 1e-3 * (kind is L2) + 1e-4
 
 
@@ -101,15 +110,19 @@ def test_l0_keeps_the_changes_that_matter():
     # the first wants to go far, but the box lets it move by 0.1 only
     found = threat.project(torch.tensor([[5.0, 0.1, 0.8, 0.55]]), x)
     best = min(
-        
-            ((torch.where(torch.tensor(keep), torch.tensor([1.0, 0.1, 0.8, 0.55]), x)
-              - torch.tensor([[5.0, 0.1, 0.8, 0.55]])) ** 2).sum().item()
-            for keep in itertools.product((True, False), repeat=4) if sum(keep) <= 2
-        
-    )  # fmt: skip
-    assert ((found - torch.tensor([[5.0, 0.1, 0.8, 0.55]])) ** 2).sum().item() == pytest.approx(
-        best
+        (
+            (
+                torch.where(torch.tensor(keep), torch.tensor([1.0, 0.1, 0.8, 0.55]), x)
+                - torch.tensor([[5.0, 0.1, 0.8, 0.55]])
+            )
+            ** 2
+        )
+        .sum()
+        .item()
+        for keep in itertools.product((True, False), repeat=4)
+        if sum(keep) <= 2
     )
+    assert ((found - torch.tensor([[5.0, 0.1, 0.8, 0.55]])) ** 2).sum().item() == pytest.approx(best)
     assert threat.distance(found, x).item() == 2
 
 
@@ -123,9 +136,7 @@ def test_state_balls(seed, eps):
         for inside in (threat.project(wild, x), threat.sample(x, generator)):
             phi = torch.view_as_complex(inside.contiguous())
             overlap = (psi.conj() * phi).sum(1).abs() ** 2
-            lost = (
-                1 - overlap if isinstance(threat, Fidelity) else (1 - overlap).clamp_min(0).sqrt()
-            )
+            lost = 1 - overlap if isinstance(threat, Fidelity) else (1 - overlap).clamp_min(0).sqrt()
             assert (lost <= eps + 1e-7).all()
             assert threat.contains(inside, x).all()
             torch.testing.assert_close(threat.distance(inside, x), lost, atol=1e-7, rtol=1e-6)
@@ -164,8 +175,10 @@ def test_the_sphere_keeps_unit_length(generator):
 def test_knobs_turn_few_and_little(norm, at_most, generator):
     threat = Knobs(0.2, norm, at_most, (-1.0, 1.0))
     rest = torch.zeros(3, 9, dtype=torch.float64)
-    for found in (threat.project(torch.randn(3, 9, generator=generator).double(), rest),
-                  threat.sample(rest, generator)):  # fmt: skip
+    for found in (
+        threat.project(torch.randn(3, 9, generator=generator).double(), rest),
+        threat.sample(rest, generator),
+    ):
         assert threat.contains(found, rest).all()
         assert ((found != 0).sum(1) <= (at_most or 9)).all()
         size = found.abs().amax(1) if norm == "linf" else found.norm(dim=1)
@@ -174,11 +187,20 @@ def test_knobs_turn_few_and_little(norm, at_most, generator):
 
 
 def test_threats_print_in_one_line():
-    told = [str(t) for t in (
-        Linf(0.1, (0, 1)), L1(0.5, frozen=(1, 2)), L0(3, (0, 1)), L2(1.0, scale=(1.0, 2.0)),
-        Fidelity(0.01), TraceDistance(0.1), Sphere(0.2), Knobs(0.1, "l2", 3),
-        Access("scores", queries=100, shots=10**6),
-    )]  # fmt: skip
+    told = [
+        str(t)
+        for t in (
+            Linf(0.1, (0, 1)),
+            L1(0.5, frozen=(1, 2)),
+            L0(3, (0, 1)),
+            L2(1.0, scale=(1.0, 2.0)),
+            Fidelity(0.01),
+            TraceDistance(0.1),
+            Sphere(0.2),
+            Knobs(0.1, "l2", 3),
+            Access("scores", queries=100, shots=10**6),
+        )
+    ]
     assert told[0] == "l-inf eps=0.1 in [0, 1]"
     assert told[1] == "l1 eps=0.5, 2 features frozen"
     assert told[-1] == "scores only, at most 100 queries an input, at most 1000000 shots an input"
@@ -192,14 +214,8 @@ def test_threats_print_in_one_line():
         (lambda: Linf(0.1, scale=(1.0, 0.0)), "scale > 0"),
         (lambda: Linf(0.1, frozen=(-1,)), "indices >= 0"),
         (lambda: Linf(0.1, frozen=(9,)).project(torch.zeros(1, 3), torch.zeros(1, 3)), "below 3"),
-        (
-            lambda: Linf(0.1, scale=(1.0,)).project(torch.zeros(1, 3), torch.zeros(1, 3)),
-            "each of 3",
-        ),
-        (
-            lambda: Linf(0.1, frozen=(0,)).project(torch.zeros(1, 3, 2), torch.zeros(1, 3, 2)),
-            "flat",
-        ),
+        (lambda: Linf(0.1, scale=(1.0,)).project(torch.zeros(1, 3), torch.zeros(1, 3)), "each of 3"),
+        (lambda: Linf(0.1, frozen=(0,)).project(torch.zeros(1, 3, 2), torch.zeros(1, 3, 2)), "flat"),
         (lambda: Fidelity(1.2), r"in \[0, 1\]"),
         (lambda: TraceDistance(math.nan), r"in \[0, 1\]"),
         (lambda: Sphere(3.0), r"in \[0, 2\]"),

@@ -10,8 +10,13 @@ from hypothesis.extra.numpy import arrays
 from robustq.errors import ThreatError
 from robustq.threats import L2, Linf, check_inside
 
-BOXES = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-np.pi, np.pi), "none": None,
-         "each": ((0.0, -1.0, 2.0), (1.0, 1.0, 5.0))}  # fmt: skip
+BOXES = {
+    "unit": (0.0, 1.0),
+    "signed": (-1.0, 1.0),
+    "angles": (-np.pi, np.pi),
+    "none": None,
+    "each": ((0.0, -1.0, 2.0), (1.0, 1.0, 5.0)),
+}
 
 
 def inside(box, x):
@@ -86,12 +91,16 @@ def test_contains_refuses_what_is_outside():
 @pytest.mark.parametrize(
     ("eps", "box", "message"),
     [
-        (-0.1, None, "eps >= 0"), (float("nan"), None, "eps >= 0"), (float("inf"), None, "finite"),
-        ("0.1", None, "eps as a number"), (0.1, (1.0, 0.0), "low < high"),
-        (0.1, (0.0, float("nan")), "low < high"), (0.1, (0.0, 1.0, 2.0), "a box"),
+        (-0.1, None, "eps >= 0"),
+        (float("nan"), None, "eps >= 0"),
+        (float("inf"), None, "finite"),
+        ("0.1", None, "eps as a number"),
+        (0.1, (1.0, 0.0), "low < high"),
+        (0.1, (0.0, float("nan")), "low < high"),
+        (0.1, (0.0, 1.0, 2.0), "a box"),
         (0.1, ((0.0, 0.0), (1.0, 1.0, 1.0)), "equal length"),
     ],
-)  # fmt: skip
+)
 def test_impossible_threats_are_refused(kind, eps, box, message):
     with pytest.raises(ThreatError, match=message):
         kind(eps, box)

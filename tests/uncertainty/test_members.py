@@ -109,9 +109,7 @@ def test_an_attack_finds_the_same_on_a_posterior_as_on_its_frozen_twin(linearise
     x = inputs("qnn", generator, 6)
     with torch.no_grad():
         y = model(x).argmax(1)
-    found = run_attack(
-        PGD(steps=5, restarts=1), model, x, y, Linf(0.3, box=(0, 1)), generator=generator
-    )
+    found = run_attack(PGD(steps=5, restarts=1), model, x, y, Linf(0.3, box=(0, 1)), generator=generator)
     assert found.correct.all()
     with torch.no_grad():
         assert torch.equal(model(found.x_adv).argmax(1) != y, found.success)

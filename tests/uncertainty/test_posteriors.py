@@ -17,14 +17,7 @@ from robustq.errors import SpecError
 from robustq.models.catalogue import hybrid, logistic, qnn
 from robustq.models.training import Training
 from robustq.uncertainty import Ensemble, Laplace, MeanField, Members, Point, Scaling, Swag, Trainer
-from robustq.uncertainty.laplace import (
-    Gaussian,
-    best_precision,
-    evidence,
-    gauss_newton,
-    gaussian,
-    last_layer,
-)
+from robustq.uncertainty.laplace import Gaussian, best_precision, evidence, gauss_newton, gaussian, last_layer
 from robustq.uncertainty.mean_field import Variational
 from robustq.uncertainty.swag import Wandering
 from robustq.uncertainty.vectors import at, jacobian, vector_of
@@ -70,10 +63,7 @@ def test_curvature_is_the_hessian_of_logistic_regression(rng, generator):
 
 
 def test_rows_beyond_one_chunk_count(generator):
-    model, x = (
-        logistic(2, 2, generator=generator).double(),
-        torch.rand(1300, 2, generator=generator),
-    )
+    model, x = (logistic(2, 2, generator=generator).double(), torch.rand(1300, 2, generator=generator))
     whole = sum(gauss_newton(model, part, range(6)) for part in x.double().split(100))
     assert torch.allclose(gauss_newton(model, x, range(6)), whole, rtol=1e-8)
 
@@ -87,9 +77,7 @@ def test_laplace_is_the_posterior_of_logistic_regression(rng):
     weight = np.array([math.exp(loss(best) - loss(v)) for v in np.stack([w.ravel(), b.ravel()], 1)])
     cell = 0.1**2 * sd.prod()
 
-    def integral(
-        values,
-    ):  # the rectangle rule converges exponentially for what vanishes at the edges
+    def integral(values):  # the rectangle rule converges exponentially for what vanishes at the edges
         return cell * float((weight * np.ravel(values)).sum())
 
     mass = integral(np.ones_like(w))
@@ -142,9 +130,7 @@ def test_the_last_layer_is_the_last(generator):
 
 def test_last_layer_laplace_moves_nothing_else(generator):
     x, y = blobs(generator)
-    model = Laplace(members=4, last_layer=True).fit(
-        quantum_trainer(generator), x, y, generator=generator
-    )
+    model = Laplace(members=4, last_layer=True).fit(quantum_trainer(generator), x, y, generator=generator)
     moved = (model.vectors != vector_of(model.base)).any(0)
     assert moved.nonzero()[:, 0].tolist() == last_layer(model.base)
 
@@ -156,8 +142,7 @@ def test_the_linearised_predictive_has_the_variance_of_its_posterior(generator):
     among = range(model.vectors.shape[1])
     base = model.base
     precision = best_precision(
-        vector_of(base).double().numpy(),
-        torch.linalg.eigvalsh(gauss_newton(base, x, among)).clamp(min=0).numpy(),
+        vector_of(base).double().numpy(), torch.linalg.eigvalsh(gauss_newton(base, x, among)).clamp(min=0).numpy()
     )
     sigma = gaussian(base, x, among, precision).covariance
     slopes = jacobian(base, x[:5])
@@ -180,9 +165,7 @@ class SquaredError:
 def test_mean_field_finds_the_best_gaussian_of_a_conjugate_problem(generator):
     """Its means are the posterior's, its variances the reciprocals of the precision's diagonal."""
     rows, noise, prior = 200, 0.5, 0.8
-    x = torch.randn(rows, 3, generator=generator) @ torch.tensor(
-        [[1.0, 0.6, 0.0], [0.0, 0.8, 0.0], [0.0, 0.0, 0.7]]
-    )
+    x = torch.randn(rows, 3, generator=generator) @ torch.tensor([[1.0, 0.6, 0.0], [0.0, 0.8, 0.0], [0.0, 0.0, 0.7]])
     y = (torch.rand(rows, generator=generator) < torch.sigmoid(x[:, 0] - x[:, 2])).long()
 
     class Linear(nn.Module):
@@ -229,9 +212,7 @@ def test_wandering_is_half_the_covariance_and_half_its_diagonal(rng, generator):
 def test_swag_keeps_a_snapshot_of_every_further_epoch(generator, monkeypatch):
     kept = []
     monkeypatch.setattr(
-        Wandering,
-        "draw",
-        lambda self, count, g: kept.append(self.snapshots) or self.snapshots[:count],
+        Wandering, "draw", lambda self, count, g: kept.append(self.snapshots) or self.snapshots[:count]
     )
     x, y = blobs(generator)
     Swag(members=2, snapshots=5, lr=0.02).fit(quantum_trainer(generator), x, y, generator=generator)
@@ -252,9 +233,7 @@ def test_a_constant_rate_stays_and_a_cosine_falls():
             seen.append(optimiser.param_groups[0]["lr"])
         rates[schedule] = seen
     assert rates["constant"] == [0.3] * 10
-    assert rates["cosine"] == pytest.approx(
-        [0.15 * (1 + math.cos(math.pi * k / 10)) for k in range(1, 11)]
-    )
+    assert rates["cosine"] == pytest.approx([0.15 * (1 + math.cos(math.pi * k / 10)) for k in range(1, 11)])
 
 
 METHODS = {

@@ -28,10 +28,7 @@ def test_temperature_beats_a_grid_and_finds_the_truth(rng, truth):
     logits = rng.normal(size=(4000, 3)) * 2
     labels = drawn_labels(rng, logits / truth)
     found = temperature(logits, labels)
-    assert (
-        loss(logits / found, labels)
-        <= min(loss(logits / t, labels) for t in np.logspace(-2, 2, 400)) + 1e-9
-    )
+    assert loss(logits / found, labels) <= min(loss(logits / t, labels) for t in np.logspace(-2, 2, 400)) + 1e-9
     assert found == pytest.approx(truth, rel=0.15)
 
 
@@ -49,10 +46,7 @@ def test_vector_scaling_is_never_worse_where_it_was_fitted(rng):
     logits = rng.normal(size=(300, 4))
     labels = drawn_labels(rng, logits * 2)
     slope, shift = slopes_and_shifts(logits, labels)
-    assert (
-        loss(slope * logits + shift, labels)
-        <= loss(logits / temperature(logits, labels), labels) + 1e-9
-    )
+    assert loss(slope * logits + shift, labels) <= loss(logits / temperature(logits, labels), labels) + 1e-9
 
 
 def test_temperature_leaves_answers_as_they_are_and_calibrates(rng):
@@ -65,10 +59,7 @@ def test_temperature_leaves_answers_as_they_are_and_calibrates(rng):
         before, after = sure(logits[3000:]), model(logits[3000:])
     assert torch.equal(before.argmax(1), after.argmax(1))
     truth = labels[3000:].numpy()
-    errors = [
-        stats.expected_calibration_error(p.softmax(1).double().numpy(), truth)
-        for p in (before, after)
-    ]
+    errors = [stats.expected_calibration_error(p.softmax(1).double().numpy(), truth) for p in (before, after)]
     assert errors[1] < 0.03 < 0.2 < errors[0]
 
 
@@ -78,9 +69,7 @@ def test_a_scaled_model_runs_on_devices(generator):
     inner, device = model.model, Device.bundled("manila")
     with torch.no_grad():
         assert torch.allclose(model.freeze()(x), model(x), atol=1e-5)
-        assert torch.allclose(
-            model.freeze(device)(x), model.answer(inner.freeze(device)(x)), atol=1e-6
-        )
+        assert torch.allclose(model.freeze(device)(x), model.answer(inner.freeze(device)(x)), atol=1e-6)
         assert torch.allclose(model.under(device)(x), model.freeze(device)(x), atol=1e-5)
 
 

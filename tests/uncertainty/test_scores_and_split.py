@@ -18,9 +18,7 @@ from robustq.uncertainty import SCORES, Members, decomposed, split
 from robustq.uncertainty.catalogue import UNCERTAINTIES
 
 logit = st.floats(-20, 20)
-members = arrays(
-    float, array_shapes(min_dims=3, max_dims=3, min_side=2, max_side=4), elements=logit
-)
+members = arrays(float, array_shapes(min_dims=3, max_dims=3, min_side=2, max_side=4), elements=logit)
 
 
 @given(members)
@@ -51,9 +49,13 @@ def test_scores_are_their_definitions(table):
 def test_scores_keep_their_bounds_and_do_not_care_who_is_who(table):
     classes = table.shape[2]
     most = {
-        "confidence": 1 - 1 / classes, "margin": 1, "entropy": math.log(classes),
-        "mutual-information": math.log(classes), "expected-entropy": math.log(classes), "variance": 0.25,
-    }  # fmt: skip
+        "confidence": 1 - 1 / classes,
+        "margin": 1,
+        "entropy": math.log(classes),
+        "mutual-information": math.log(classes),
+        "expected-entropy": math.log(classes),
+        "variance": 0.25,
+    }
     t = torch.as_tensor(table)
     for name, top in most.items():
         value = SCORES[name](t)
@@ -78,22 +80,16 @@ drawn = arrays(float, array_shapes(min_dims=4, max_dims=4, min_side=2, max_side=
 def test_the_parts_add_up_and_are_their_definitions(table, seed):
     rng = np.random.default_rng(seed)
     twins = [rng.normal(size=(len(table), *table.shape[2:])) for _ in range(2)]
-    found = split(
-        torch.as_tensor(table), noiseless=torch.as_tensor(twins[0]), noisy=torch.as_tensor(twins[1])
-    )
+    found = split(torch.as_tensor(table), noiseless=torch.as_tensor(twins[0]), noisy=torch.as_tensor(twins[1]))
     parts = [found.epistemic, found.shots, found.noise, found.data]
     assert torch.allclose(sum(parts), found.total, atol=1e-12)
     chances = softmax(table, -1)
     total = entropy(chances.mean((0, 1)), axis=-1)
     by_member = entropy(chances.mean(1), axis=-1).mean(0)
     exact = entropy(chances, axis=-1).mean((0, 1))
-    added = entropy(softmax(twins[1], -1), axis=-1).mean(0) - entropy(
-        softmax(twins[0], -1), axis=-1
-    ).mean(0)
+    added = entropy(softmax(twins[1], -1), axis=-1).mean(0) - entropy(softmax(twins[0], -1), axis=-1).mean(0)
     for ours, theirs in zip(
-        [found.total, *parts],
-        [total, total - by_member, by_member - exact, added, exact - added],
-        strict=True,
+        [found.total, *parts], [total, total - by_member, by_member - exact, added, exact - added], strict=True
     ):
         assert ours.numpy() == pytest.approx(theirs, abs=1e-9)
     for part in (found.total, found.epistemic, found.shots):
@@ -123,8 +119,7 @@ def test_shots_vanish_as_they_grow_and_noise_has_the_sign_of_its_entropy(generat
     model, x = posterior(generator), torch.rand(6, 2, generator=generator)
     device = Device.bundled("melbourne")
     few, many = (
-        decomposed(model, x, noise=device, shots=shots, draws=20, generator=generator)
-        for shots in (20, 5000)
+        decomposed(model, x, noise=device, shots=shots, draws=20, generator=generator) for shots in (20, 5000)
     )
     exact = decomposed(model, x, noise=device)
     assert (many.shots < 0.1 * few.shots).all()
@@ -142,10 +137,7 @@ def test_shots_vanish_as_they_grow_and_noise_has_the_sign_of_its_entropy(generat
 
 def test_shot_entropy_is_half_the_variance_over_the_chance(generator):
     """To second order, for a binary answer: ``var / (2 p (1 - p))``."""
-    model, x = (
-        Members.of([qnn(2, 2, generator=generator, layers=1)]),
-        torch.rand(3, 2, generator=generator),
-    )
+    model, x = (Members.of([qnn(2, 2, generator=generator, layers=1)]), torch.rand(3, 2, generator=generator))
     draws = 400
     found = decomposed(model, x, shots=2000, draws=draws, generator=generator)
     device = model.under(shots=2000, generator=generator)

@@ -29,8 +29,7 @@ def test_a_paired_difference_knows_its_sign_and_that_nothing_is_nothing():
 def test_scores_are_added_as_standardised_on_the_known_rows():
     rng = np.random.default_rng(0)
     known, asked = (
-        Answered(torch.tensor(rng.normal(size=(3, n, 2))), {"far": rng.normal(5, 2, (n, 2))})
-        for n in (50, 20)
+        Answered(torch.tensor(rng.normal(size=(3, n, 2))), {"far": rng.normal(5, 2, (n, 2))}) for n in (50, 20)
     )
     energy, far = (asked.doubt(name) for name in ("energy", "far"))
     np.testing.assert_array_equal(combined("far", known, asked), far)

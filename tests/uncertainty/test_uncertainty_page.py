@@ -13,8 +13,6 @@ def test_the_program_of_the_page_runs():
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(block, str(page), "exec"), names)
     parts = names["parts"]
-    torch.testing.assert_close(
-        parts.total, parts.epistemic + parts.shots + parts.noise + parts.data
-    )
+    torch.testing.assert_close(parts.total, parts.epistemic + parts.shots + parts.noise + parts.data)
     assert (parts.shots > 0).all()
     assert names["gone"] > 0.1  # what chance removes

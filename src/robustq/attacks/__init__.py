@@ -24,7 +24,28 @@ from robustq.attacks.universal import Universal
 from robustq.attacks.verdict import run_attack
 
 __all__ = [
-    "APGD", "DDN", "EOT", "FAB", "FGSM", "FMN", "MIM", "PGD", "SPSA", "Adaptive", "CarliniWagner", "DeepFool",
-    "ExactL2", "ExactState", "HopSkipJump", "Identity", "QuantumAutoAttack", "SearchProblem", "Square", "Transfer",
-    "UniformNoise", "Universal", "margin", "run_attack",
-]  # fmt: skip
+    "APGD",
+    "DDN",
+    "EOT",
+    "FAB",
+    "FGSM",
+    "FMN",
+    "MIM",
+    "PGD",
+    "SPSA",
+    "Adaptive",
+    "CarliniWagner",
+    "DeepFool",
+    "ExactL2",
+    "ExactState",
+    "HopSkipJump",
+    "Identity",
+    "QuantumAutoAttack",
+    "SearchProblem",
+    "Square",
+    "Transfer",
+    "UniformNoise",
+    "Universal",
+    "margin",
+    "run_attack",
+]

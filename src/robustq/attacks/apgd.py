@@ -107,9 +107,7 @@ class _Pace:
             return previous, candidate, gradient
         return self._end_period(previous, candidate, gradient)
 
-    def _end_period(
-        self, previous: Tensor, candidate: Tensor, gradient: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _end_period(self, previous: Tensor, candidate: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         few = self.rises < PROGRESS * self.period
         stuck = ~self.halved & (self.best_loss <= self.last_best)
         self.halved = few | stuck

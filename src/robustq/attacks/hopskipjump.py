@@ -82,9 +82,7 @@ class HopSkipJump:
 
     def _flips(self, problem: Problem, inputs: Tensor) -> Tensor:
         """Whether most answers are wrong, bool ``(batch,)``."""
-        wrong = sum(
-            (problem.ask(inputs).argmax(1) != problem.y).long() for _ in range(self.answers)
-        )
+        wrong = sum((problem.ask(inputs).argmax(1) != problem.y).long() for _ in range(self.answers))
         return torch.as_tensor(2 * wrong > self.answers)
 
     def _start(self, problem: Problem) -> tuple[Tensor, Tensor]:

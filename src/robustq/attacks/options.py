@@ -15,9 +15,7 @@ def check_counts(attack: str, least: int = 1, **counts: int) -> None:
     """
     for name, count in counts.items():
         if not isinstance(count, int) or isinstance(count, bool) or count < least:
-            raise SpecError(
-                f"{attack}: expected {name} as a whole number >= {least}, got {count!r}"
-            )
+            raise SpecError(f"{attack}: expected {name} as a whole number >= {least}, got {count!r}")
 
 
 def check_rates(attack: str, **rates: float) -> None:

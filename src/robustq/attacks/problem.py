@@ -113,18 +113,14 @@ class SearchProblem:
         threat set is answered, counted and forgotten.
         """
         if inputs.shape != self._x.shape:
-            raise ModelError(
-                f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}"
-            )
+            raise ModelError(f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}")
         with torch.no_grad():
             asked = clip(inputs.detach().to(self._x, copy=True), getattr(self.threat, "box", None))
             logits = self._seen(self._ask(asked))
             self._remember(asked, logits, self.threat.contains(asked, self._x))
         return logits
 
-    def gradient(
-        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
-    ) -> Tensor:
+    def gradient(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
         """Gradient of the loss at the projected candidate, shape of ``x``."""
         return self.loss_and_gradient(candidate, kind, target)[1]
 
@@ -168,24 +164,14 @@ class SearchProblem:
         Raises:
             ModelError: unless the model loads its features as amplitudes and nothing else.
         """
-        if (
-            not isinstance(self._model, AmplitudeClassifier)
-            or self._access.knowledge != "white-box"
-        ):
+        if not isinstance(self._model, AmplitudeClassifier) or self._access.knowledge != "white-box":
             raise ModelError(
                 "expected a white-box model that is a quadratic form of its features (amplitude "
                 f"encoding, once), got {type(self._model).__name__}"
             )
         return self._model.forms(self._x.dtype)
 
-    def run(
-        self,
-        attack: Attack,
-        rows: Tensor | None = None,
-        *,
-        samples: int = 1,
-        keep: bool = True,
-    ) -> Tensor:
+    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1, keep: bool = True) -> Tensor:
         """Let another attack search; its findings and its costs become this problem's.
 
         Args:
@@ -202,9 +188,7 @@ class SearchProblem:
         if not bool(kept.any()):
             return final
         model = self._model if samples == 1 else self._averaged(samples)
-        inner = SearchProblem(
-            model, self._x[kept], self._y[kept], self.threat, self.generator, self._access
-        )
+        inner = SearchProblem(model, self._x[kept], self._y[kept], self.threat, self.generator, self._access)
         inner._asked, inner._shot, inner._rejects = self._asked, self._shot, self._rejects
         try:
             final[kept] = attack.search(inner).detach().to(final)
@@ -262,9 +246,7 @@ class SearchProblem:
 
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._x.shape:
-            raise ModelError(
-                f"expected a candidate of shape {tuple(self._x.shape)}, got {tuple(candidate.shape)}"
-            )
+            raise ModelError(f"expected a candidate of shape {tuple(self._x.shape)}, got {tuple(candidate.shape)}")
         return self.threat.project(candidate.detach().to(self._x), self._x).detach()
 
     def _ask(self, feasible: Tensor, gradients: int = 0) -> Tensor:
@@ -289,17 +271,13 @@ class SearchProblem:
 
     def _check_spent(self, asked: int, shots: int) -> None:
         most, shot = self._access.queries, self._access.shots
-        if (most is not None and self._asked + asked > most) or (
-            shot is not None and self._shot + shots > shot
-        ):
+        if (most is not None and self._asked + asked > most) or (shot is not None and self._shot + shots > shot):
             raise BudgetSpent
 
     def _ask_for_gradient(self, candidate: Tensor, gradients: int) -> tuple[Tensor, Tensor]:
         """A candidate that requires gradients and its logits, paid for with so many gradients."""
         if self._access.knowledge != "white-box":
-            raise ModelError(
-                f"expected an attack that needs no gradients, for the adversary has {self._access}"
-            )
+            raise ModelError(f"expected an attack that needs no gradients, for the adversary has {self._access}")
         feasible = self._feasible(candidate).requires_grad_(True)
         return feasible, self._ask(feasible, gradients)
 

@@ -119,9 +119,6 @@ def _blocks(problem: Problem, share: float) -> Tensor:
         start = torch.randint(0, size, (len(block), 1), generator=problem.generator)
         window = (torch.arange(size) - start) % size < width
         block = block & window.reshape(
-            len(block),
-            *[1] * (problem.x.ndim - 1 - len(axes) + k),
-            size,
-            *[1] * (len(axes) - 1 - k),
+            len(block), *[1] * (problem.x.ndim - 1 - len(axes) + k), size, *[1] * (len(axes) - 1 - k)
         )
     return block.to(problem.x.device)

@@ -51,9 +51,7 @@ class Transfer:
 
     def __str__(self) -> str:
         trained = f"a surrogate trained on {self.queries} queries"
-        return (
-            f"transfer from {trained if self.surrogate is None else 'a surrogate'}: {self.attack}"
-        )
+        return f"transfer from {trained if self.surrogate is None else 'a surrogate'}: {self.attack}"
 
     def search(self, problem: Problem) -> Tensor:
         """The candidate that is strongest against the surrogate."""
@@ -95,10 +93,7 @@ class Surrogate:
     def drawn(cls, x: Tensor, logits: Tensor, hidden: int, generator: torch.Generator) -> Surrogate:
         """Untrained, for features ``(rows, features)`` and logits ``(rows, classes)``."""
         sizes = ((x.shape[1], hidden), (hidden, logits.shape[1]))
-        layers = [
-            torch.randn(a, b, generator=generator, dtype=x.dtype).to(x.device) / a**0.5
-            for a, b in sizes
-        ]
+        layers = [torch.randn(a, b, generator=generator, dtype=x.dtype).to(x.device) / a**0.5 for a, b in sizes]
         offsets = [torch.zeros(b, dtype=x.dtype, device=x.device) for _, b in sizes]
         return cls(
             x.mean(0),

@@ -172,8 +172,7 @@ def _check_not_probabilities(outputs: Tensor) -> None:
 def _check_data(x: Tensor, y: Tensor, threat: Threat) -> None:
     if x.ndim < 2 or y.shape != (len(x),):
         raise DataError(
-            f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and "
-            f"{tuple(y.shape)}"
+            f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     if not x.is_floating_point():
         raise DataError(f"expected floating-point inputs, got {x.dtype}")

@@ -105,9 +105,7 @@ def ensemble_beats_attack(evidence: Evidence) -> str | None:
 
 def noise_free_twin_weaker(evidence: Evidence) -> str | None:
     """Examples made without the noise fool the noisy model more often than those made with it."""
-    return _beaten(
-        evidence.twin, "the attack on the noisy gradients", "examples from the noise-free twin"
-    )
+    return _beaten(evidence.twin, "the attack on the noisy gradients", "examples from the noise-free twin")
 
 
 def _beaten(pair: Pair | None, first: str, second: str) -> str | None:
@@ -140,9 +138,7 @@ def changes_in_eval_mode(evidence: Evidence) -> str | None:
     differing = evidence.differing
     if differing is None or not differing.found or evidence.randomised:
         return None
-    return (
-        f"{differing} inputs got other logits when asked again, though no randomness was declared"
-    )
+    return f"{differing} inputs got other logits when asked again, though no randomness was declared"
 
 
 def budget_covers_box(evidence: Evidence) -> str | None:
@@ -150,9 +146,7 @@ def budget_covers_box(evidence: Evidence) -> str | None:
     boundless = evidence.boundless
     if not boundless or not boundless.found:
         return None
-    return (
-        f"for {boundless} inputs the whole box lies within the budget, so that any input is allowed"
-    )
+    return f"for {boundless} inputs the whole box lies within the budget, so that any input is allowed"
 
 
 def budget_overrun(evidence: Evidence) -> str | None:

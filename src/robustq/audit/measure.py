@@ -125,10 +125,7 @@ def measure(
     if _looks_normalised(model, found):
         return replace(found, vanished=flat)
     return _searched(
-        replace(found, vanished=flat),
-        plan,
-        _Searches(model, x[rows], y[rows], generator, plan.answers),
-        twin,
+        replace(found, vanished=flat), plan, _Searches(model, x[rows], y[rows], generator, plan.answers), twin
     )
 
 
@@ -192,9 +189,7 @@ def _vanished(model: Classifier, x: Tensor, y: Tensor) -> Count | None:
 class _Searches:
     """Runs searches on the same correct inputs and counts what leaves the budget."""
 
-    def __init__(
-        self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator, answers: int
-    ) -> None:
+    def __init__(self, model: Classifier, x: Tensor, y: Tensor, generator: torch.Generator, answers: int) -> None:
         self.model, self.x, self.y, self.generator = model, x, y, generator
         self.answers = answers
         self.over = Count(0, 0)
@@ -202,28 +197,18 @@ class _Searches:
     def flips(self, attack: Attack, threat: Threat) -> Tensor:
         """Which inputs the attack flips, ``(batch,)``."""
         result = run_attack(
-            attack,
-            self.model,
-            self.x,
-            self.y,
-            threat,
-            generator=self.generator,
-            answers=self.answers,
+            attack, self.model, self.x, self.y, threat, generator=self.generator, answers=self.answers
         )
         self.over += overruns(threat, self.x, result.x_adv)
         return result.success
 
     def pair(self, first: Tensor, second: Tensor) -> Pair:
         """Two searches input by input."""
-        alone, other, both = (
-            int(which.sum()) for which in (first & ~second, second & ~first, first & second)
-        )
+        alone, other, both = (int(which.sum()) for which in (first & ~second, second & ~first, first & second))
         return Pair(alone, other, both, len(self.x))
 
 
-def _searched(
-    found: Evidence, plan: Plan, searches: _Searches, twin: Classifier | None
-) -> Evidence:
+def _searched(found: Evidence, plan: Plan, searches: _Searches, twin: Classifier | None) -> Evidence:
     """The evidence that takes attacks."""
     flipped = searches.flips(plan.attack, plan.threat)
     pairs: dict[str, Any] = {}
@@ -286,8 +271,6 @@ def inside_certified(result: AttackResult, radius: Tensor) -> Count:
     Count(found=1, of=2)
     """
     if radius.shape != result.radius.shape:
-        raise DataError(
-            f"expected a radius for each input {tuple(result.radius.shape)}, got {tuple(radius.shape)}"
-        )
+        raise DataError(f"expected a radius for each input {tuple(result.radius.shape)}, got {tuple(radius.shape)}")
     refuted = result.success & (result.radius < radius * (1 - SLACK))
     return Count(int(refuted.sum()), int((radius > 0).sum()))

@@ -42,9 +42,7 @@ def gradient_variance(
     """
     widths = tuple(qubits)
     if len(widths) < 3 or sorted(set(widths)) != list(widths) or draws < 2:
-        raise DataError(
-            f"expected three rising widths or more, and draws >= 2, got {widths} and {draws}"
-        )
+        raise DataError(f"expected three rising widths or more, and draws >= 2, got {widths} and {draws}")
     inputs, parameters = [], []
     for width in widths:
         drawn = [_gradients(*build(width, generator)) for _ in range(draws)]

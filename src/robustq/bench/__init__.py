@@ -11,6 +11,21 @@ from robustq.bench.spec import Spec, completed, parse, read
 from robustq.bench.transfer import transfer
 
 __all__ = [
-    "DefenceTable", "Front", "Matrix", "Results", "Spec", "assess", "codesign", "completed", "defend", "parse",
-    "read", "read_front", "read_matrix", "read_results", "read_table", "read_timing", "transfer",
-]  # fmt: skip
+    "DefenceTable",
+    "Front",
+    "Matrix",
+    "Results",
+    "Spec",
+    "assess",
+    "codesign",
+    "completed",
+    "defend",
+    "parse",
+    "read",
+    "read_front",
+    "read_matrix",
+    "read_results",
+    "read_table",
+    "read_timing",
+    "transfer",
+]

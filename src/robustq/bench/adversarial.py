@@ -32,14 +32,20 @@ class AdversarialSet:
     tensors: Mapping[str, Tensor]
 
     @staticmethod
-    def of(
-        x: Tensor, y: Tensor, result: AttackResult, manifest: Mapping[str, Any]
-    ) -> AdversarialSet:
+    def of(x: Tensor, y: Tensor, result: AttackResult, manifest: Mapping[str, Any]) -> AdversarialSet:
         """What an attack found, and how; the manifest is any JSON-able record."""
-        return AdversarialSet(manifest, {
-            "x": x, "y": y, "x_adv": result.x_adv, "nearest": result.nearest,
-            "correct": result.correct, "success": result.success, "radius": result.radius,
-        })  # fmt: skip
+        return AdversarialSet(
+            manifest,
+            {
+                "x": x,
+                "y": y,
+                "x_adv": result.x_adv,
+                "nearest": result.nearest,
+                "correct": result.correct,
+                "success": result.success,
+                "radius": result.radius,
+            },
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``adversarial.safetensors`` and ``manifest.json``, each atomically; the same set, the same bytes."""
@@ -94,11 +100,13 @@ class AdversarialSet:
         worst = torch.argsort(sure, descending=True, stable=True)[: min(count, int(success.sum()))]
         return [
             {
-                "row": k, "label": int(self.tensors["y"][k]), "predicted": int(after[k].argmax()),
+                "row": k,
+                "label": int(self.tensors["y"][k]),
+                "predicted": int(after[k].argmax()),
                 "confidence_before": round(float(before[k].max()), 6),
                 "confidence_after": round(float(after[k].max()), 6),
                 "x": [round(v, 6) for v in x[k].tolist()],
                 "x_adv": [round(v, 6) for v in x_adv[k].tolist()],
             }
             for k in worst.tolist()
-        ]  # fmt: skip
+        ]

@@ -29,9 +29,7 @@ BLACKBOX = Square(queries=200)
 DRAWS = 40  # random models a width, for the variance of gradients
 
 
-def audited(
-    model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examples: Sequence[Any]
-) -> dict[str, Any]:
+def audited(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examples: Sequence[Any]) -> dict[str, Any]:
     """Evidence against the model and, where a device is named, against it on the device.
 
     ``examples`` are the stored adversarial inputs of the same model, checked once more.
@@ -71,13 +69,13 @@ def _plateau(spec: Spec, classes: int) -> Plateau:
     stream = torch_generator(spec.seed, 0, "audit", "plateau")
     return gradient_variance(
         lambda width, generator: _of_width(spec, classes, width, generator),
-        range(first, first + 8, 2), draws=DRAWS, generator=stream,
-    )  # fmt: skip
+        range(first, first + 8, 2),
+        draws=DRAWS,
+        generator=stream,
+    )
 
 
-def _of_width(
-    spec: Spec, classes: int, width: int, generator: torch.Generator
-) -> tuple[nn.Module, Tensor]:
+def _of_width(spec: Spec, classes: int, width: int, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
     """The model on so many qubits, as it starts to learn, and a uniform input."""
     options, features = dict(spec.model.options), width
     if spec.model.name == "qnn":

@@ -51,9 +51,7 @@ class JudgedSets(Record):
     size: Estimate
     singletons: Estimate
     empty: Estimate
-    promise: Estimate = Field(
-        description="where the coverage of such a calibration lies, over its rows (Vovk 2012)"
-    )
+    promise: Estimate = Field(description="where the coverage of such a calibration lies, over its rows (Vovk 2012)")
     by_class: list[ClassSets]
 
 
@@ -127,9 +125,7 @@ class Calibrated:
     record: dict[str, Any]
 
 
-def calibrated(
-    model: nn.Module, x: Tensor, y: Tensor, classes: tuple[str, ...], asked: Asked
-) -> Calibrated:
+def calibrated(model: nn.Module, x: Tensor, y: Tensor, classes: tuple[str, ...], asked: Asked) -> Calibrated:
     """Calibrate on part of labelled inputs that the model was not trained on; judge on the rest.
 
     Raises:
@@ -142,12 +138,14 @@ def calibrated(
     draws = numpy_generator(asked.seed, "conformal")
     chances = {name: softmax(slope * logits + shift) for name, logits in answers.items()}
     found = calibrate(
-        chances["calibrate"], labels["calibrate"], alpha=asked.alpha, score=SCORES[asked.score].make(),
-        groups=asked.groups, generator=draws,
-    )  # fmt: skip
-    record = _record(
-        answers["judge"], chances["judge"], labels["judge"], found, classes, draws, asked
+        chances["calibrate"],
+        labels["calibrate"],
+        alpha=asked.alpha,
+        score=SCORES[asked.score].make(),
+        groups=asked.groups,
+        generator=draws,
     )
+    record = _record(answers["judge"], chances["judge"], labels["judge"], found, classes, draws, asked)
     record |= {"slope": _listed(slope), "shift": _listed(shift), "scaled": len(rows["scale"])}
     scaled = Scaled(model, torch.tensor(slope).float(), torch.tensor(shift).float())
     return Calibrated(scaled.eval(), found, record)
@@ -166,13 +164,16 @@ def _record(
     stream = numpy_generator(asked.seed, "bootstrap")
     plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes, asked.resamples)
     return {
-        "method": asked.method, "shots": asked.shots, "calibration": sum(found.counts), "judged": len(labels),
+        "method": asked.method,
+        "shots": asked.shots,
+        "calibration": sum(found.counts),
+        "judged": len(labels),
         "confidence": asked.confidence,
         "before": _quality(softmax(logits), labels, stream, asked),
         "after": _quality(after, labels, stream, asked),
         "abstention": abstention_of(after[None], labels, plan, stream),
         "sets": _sets(found, after, labels, classes, draws, asked),
-    }  # fmt: skip
+    }
 
 
 def softmax(logits: Array) -> Array:
@@ -209,13 +210,9 @@ def _parts(y: Tensor, asked: Asked) -> dict[str, Tensor]:
 def _logits(model: nn.Module, x: Tensor, asked: Asked, name: str) -> Array:
     """As a device would answer, each input with shots of its own; exactly where none are asked for."""
     if isinstance(model, QuantumClassifier):
-        return ShotAnswers(model, asked.shots, asked.noise).logits(
-            x, torch_generator(asked.seed, name)
-        )
+        return ShotAnswers(model, asked.shots, asked.noise).logits(x, torch_generator(asked.seed, name))
     if asked.shots is not None or asked.noise is not None:
-        raise SpecError(
-            f"calibrate: expected a quantum model for shots or a device, got {type(model).__name__}"
-        )
+        raise SpecError(f"calibrate: expected a quantum model for shots or a device, got {type(model).__name__}")
     with torch.no_grad():
         found: Array = model(x).double().numpy()
     return found
@@ -228,14 +225,16 @@ def _fitted(logits: Array, labels: Labels, method: str) -> tuple[Array, Array]:
     return (ones / temperature(logits, labels) if method == "temperature" else ones), zeros
 
 
-def _quality(
-    probabilities: Array, labels: Labels, stream: np.random.Generator, asked: Asked
-) -> Quality:
+def _quality(probabilities: Array, labels: Labels, stream: np.random.Generator, asked: Asked) -> Quality:
     def resampled(statistic: Any) -> Estimate:
         found = stats.bootstrap(
-            lambda _, i: statistic(probabilities[i], labels[i]), 1, len(labels), stream,
-            resamples=asked.resamples, confidence=asked.confidence,
-        )  # fmt: skip
+            lambda _, i: statistic(probabilities[i], labels[i]),
+            1,
+            len(labels),
+            stream,
+            resamples=asked.resamples,
+            confidence=asked.confidence,
+        )
         return Estimate.of(found)
 
     right = (probabilities.argmax(1) == labels).astype(float)
@@ -250,7 +249,7 @@ def _quality(
             ReliabilityBin(low=b.low, high=b.high, count=b.count, confidence=b.confidence, accuracy=b.accuracy)
             for b in stats.reliability(probabilities, labels)
         ],
-    )  # fmt: skip
+    )
 
 
 def _sets(
@@ -266,18 +265,24 @@ def _sets(
     lowest = min(found.guarantee(asked.confidence), key=lambda interval: interval.low)
     sizes = sets.sum(1)
     return JudgedSets(
-        score=asked.score, groups=asked.groups, alpha=asked.alpha, calibration=sum(found.counts),
-        coverage=Estimate.of(worth.coverage), size=Estimate.of(worth.size),
-        singletons=Estimate.of(worth.singletons), empty=Estimate.of(worth.empty),
+        score=asked.score,
+        groups=asked.groups,
+        alpha=asked.alpha,
+        calibration=sum(found.counts),
+        coverage=Estimate.of(worth.coverage),
+        size=Estimate.of(worth.size),
+        singletons=Estimate.of(worth.singletons),
+        empty=Estimate.of(worth.empty),
         promise=Estimate.of(lowest),
         by_class=[
             ClassSets(
-                label=classes[k], coverage=Estimate.of(covered),
+                label=classes[k],
+                coverage=Estimate.of(covered),
                 size=Estimate.of(stats.mean(sizes[labels == k], asked.confidence, bounds=(0.0, len(classes)))),
             )
             for k, covered in worth.by_class.items()
         ],
-    )  # fmt: skip
+    )
 
 
 def _listed(values: Array) -> list[float]:

@@ -69,8 +69,10 @@ def reference(spec: Spec) -> Candidate:
 def model_options(candidate: Candidate) -> dict[str, Any]:
     """The options of the model's builder."""
     options: dict[str, Any] = {
-        "encoding": candidate.encoding, "ansatz": candidate.ansatz, "readout": candidate.readout
-    }  # fmt: skip
+        "encoding": candidate.encoding,
+        "ansatz": candidate.ansatz,
+        "readout": candidate.readout,
+    }
     return options if candidate.layers is None else {**options, "layers": candidate.layers}
 
 
@@ -78,9 +80,7 @@ def model_options(candidate: Candidate) -> dict[str, Any]:
 def _built(candidate: Candidate, features: int, classes: int) -> int | str:
     """The two-qubit gates of an architecture; in words, why it cannot be built."""
     try:
-        model = MODELS["qnn"].make(
-            features, classes, generator=torch.Generator(), **model_options(candidate)
-        )
+        model = MODELS["qnn"].make(features, classes, generator=torch.Generator(), **model_options(candidate))
     except RobustQError as failure:
         return str(failure)
     return two_qubit_gates(model.circuit)
@@ -91,9 +91,7 @@ def plain(spec: Spec, candidate: Candidate, features: int, classes: int) -> Plai
     limits = spec.codesign
     qubits = register(candidate.encoding, features)
     if qubits > limits.most_qubits:
-        return Plain(
-            -1, qubits / limits.most_qubits, f"{qubits} qubits, at most {limits.most_qubits}"
-        )
+        return Plain(-1, qubits / limits.most_qubits, f"{qubits} qubits, at most {limits.most_qubits}")
     gates, most = _built(candidate, features, classes), limits.most_two_qubit_gates
     if isinstance(gates, str):
         return Plain(-1, IMPOSSIBLE, gates)
@@ -116,9 +114,7 @@ def two_qubit_gates(circuit: Circuit) -> int:
 def as_spec(spec: Spec, candidate: Candidate, *, final: bool) -> Spec:
     """The specification of one architecture: its model, its defence, the reference eps alone."""
     own = spec.defence.options if candidate.defence == spec.defence.name else {}
-    defence = DefenceSpec(
-        name=candidate.defence, eps=candidate.eps, steps=spec.defence.steps, options=own
-    )
+    defence = DefenceSpec(name=candidate.defence, eps=candidate.eps, steps=spec.defence.steps, options=own)
     training = spec.training
     if spec.codesign.epochs is not None and not final:
         training = training.model_copy(update={"epochs": spec.codesign.epochs})
@@ -126,11 +122,13 @@ def as_spec(spec: Spec, candidate: Candidate, *, final: bool) -> Spec:
     eps = spec.threat.reference
     return spec.model_copy(
         update={
-            "model": ModelSpec(options=model_options(candidate)), "defence": defence,
-            "training": training, "certificate": proof,
+            "model": ModelSpec(options=model_options(candidate)),
+            "defence": defence,
+            "training": training,
+            "certificate": proof,
             "threat": spec.threat.model_copy(update={"eps": [eps]}),
         }
-    )  # fmt: skip
+    )
 
 
 def searched(data: Dataset, spec: Spec) -> Dataset:
@@ -148,9 +146,12 @@ def searched(data: Dataset, spec: Spec) -> Dataset:
             f"codesign.held: expected rows of every class on both sides, got {len(fit)} and {len(held)} rows"
         )
     return replace(
-        data, x_train=data.x_train[fit], y_train=data.y_train[fit],
-        x_test=data.x_train[held], y_test=data.y_train[held],
-    )  # fmt: skip
+        data,
+        x_train=data.x_train[fit],
+        y_train=data.y_train[fit],
+        x_test=data.x_train[held],
+        y_test=data.y_train[held],
+    )
 
 
 @lru_cache(maxsize=2)
@@ -202,17 +203,13 @@ def _measure(own: Spec, data: Dataset, seed: int, folder: Path, final: bool) -> 
         stage(folder / f"{FILES[name]}.json", work[name])
 
 
-def survivors(
-    model: nn.Module, data: Dataset, spec: Spec, attack: Attack, seed: int
-) -> dict[str, Any]:
+def survivors(model: nn.Module, data: Dataset, spec: Spec, attack: Attack, seed: int) -> dict[str, Any]:
     """Which inputs the attack leaves standing at the reference eps; twins are attacked too."""
     x, y = data.tensors("test")
     if isinstance(model, TwinnedClassifier):
         attack = Adaptive(attack, model.twins())
     stream = torch_generator(spec.seed, seed, "codesign", "attack")
-    found = run_attack(
-        attack, model, x, y, spec.threat.build(spec.threat.reference), generator=stream
-    )
+    found = run_attack(attack, model, x, y, spec.threat.build(spec.threat.reference), generator=stream)
     return {"robust": pack(found.robust), "queries": found.queries, "gradients": found.gradients}
 
 

@@ -78,9 +78,7 @@ class Level(_Record):
 
     eps: float
     certified: Estimate = Field(description="correct, and proved to stay so")
-    possible: Estimate = Field(
-        description="correct, and neither witness nor attack is known to alter it"
-    )
+    possible: Estimate = Field(description="correct, and neither witness nor attack is known to alter it")
     attacked: Estimate | None = Field(None, description="correct, and not flipped by the attack")
 
 
@@ -113,9 +111,7 @@ class Sandwich(_Record):
     levels: list[Level]
     exact: int = Field(description="correct inputs whose radius is known to a hundredth")
     median_radius: float = Field(description="certified, correct inputs; may be infinite")
-    tightness: list[float] = Field(
-        description="certified radius over the nearest witness's, where known"
-    )
+    tightness: list[float] = Field(description="certified radius over the nearest witness's, where known")
     seconds: float = Field(description="per input, in one batch after another")
     preparation: float = Field(description="seconds once a model")
     compared: list[Compared]

@@ -66,9 +66,7 @@ def contradicted(stored: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[st
     return Count(int(np.any(flipped, axis=0).sum()), int((lower > 0).sum()))
 
 
-def witnessed(
-    stored: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]], eps: float
-) -> Pair | None:
+def witnessed(stored: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]], eps: float) -> Pair | None:
     """What the attack and what the certificate's witnesses flip at one budget; None without witnesses."""
     upper = radii(stored, "upper")
     if not np.isfinite(upper[upper > 0]).any():

@@ -61,9 +61,7 @@ WORST = 1e6  # more two-qubit gates than any architecture has
 LEAST = 1e-6  # of a violation: outside is outside
 
 
-def codesign(
-    spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None
-) -> Front:
+def codesign(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Front:
     """Search the space of ``spec.codesign`` in the folder ``run`` and return its Pareto front.
 
     Killed and called again in the same folder it continues; one seed gives the same bytes, whatever the number of
@@ -168,13 +166,14 @@ class _Search:
         text = self.spec.model_dump_json()
         return [
             Job(
-                f"{'final: ' if final else ''}{candidate}, seed {seed}", measure,
+                f"{'final: ' if final else ''}{candidate}, seed {seed}",
+                measure,
                 (text, candidate, seed, self._folder(candidate, seed, final=final), final),
             )
             for candidate in candidates
             for seed in self._seeds(final=final)
             if not complete(self._folder(candidate, seed, final=final), self.spec, final=final)
-        ]  # fmt: skip
+        ]
 
     def _outcomes(self, candidate: Candidate, *, final: bool) -> Outcomes | Failed:
         folders = [self._folder(candidate, s, final=final) for s in self._seeds(final=final)]
@@ -191,13 +190,15 @@ class _Search:
             return
         known = self.plain(candidate)
         content: dict[str, Any] = {
-            "number": number, "label": str(candidate), "two_qubit_gates": known.gates,
-            "parameters": Architecture(**parameters(candidate)), "scores": {},
-            "infeasible": known.reason, "violation": known.violation,
-        }  # fmt: skip
-        if (
-            known.violation == 0 or number == 0
-        ):  # the specification's own model is measured in any case
+            "number": number,
+            "label": str(candidate),
+            "two_qubit_gates": known.gates,
+            "parameters": Architecture(**parameters(candidate)),
+            "scores": {},
+            "infeasible": known.reason,
+            "violation": known.violation,
+        }
+        if known.violation == 0 or number == 0:  # the specification's own model is measured in any case
             content |= self._measured(candidate, known)
         self.trials.append(Trial(**content))
 
@@ -248,12 +249,7 @@ class _Search:
         """Values of the objectives, more is better."""
         names = self.spec.codesign.objectives
         signs = [1.0 if OBJECTIVES[name].higher else -1.0 for name in names]
-        return np.array(
-            [
-                [sign * t.scores[n].value for n, sign in zip(names, signs, strict=True)]
-                for t in trials
-            ]
-        )
+        return np.array([[sign * t.scores[n].value for n, sign in zip(names, signs, strict=True)] for t in trials])
 
     def _members(self) -> list[Trial]:
         """The front without the specification's own model."""
@@ -281,17 +277,24 @@ class _Search:
         return Front(
             title=spec.title or f"Co-design on {self.data.name}{few}",
             versions=versions() | {"optuna": version("optuna")},
-            spec=spec.model_dump(), spec_sha256=spec.content_id, data=dict(self.data.record),
-            threat=str(spec.threat.build(spec.threat.reference)), attack=str(spec.attack.build()),
-            final_attack=str(QuantumAutoAttack()), confidence=spec.confidence,
-            rows={"fitted": len(self.part.y_train), "held": len(self.part.y_test),
-                  "test": len(self.data.y_test)},
-            seeds={"search": limits.seeds, "final": spec.seeds}, goals=goals, trials=self.trials,
-            reference=judged[0], finalists=judged[1:], left_out=left_out,
+            spec=spec.model_dump(),
+            spec_sha256=spec.content_id,
+            data=dict(self.data.record),
+            threat=str(spec.threat.build(spec.threat.reference)),
+            attack=str(spec.attack.build()),
+            final_attack=str(QuantumAutoAttack()),
+            confidence=spec.confidence,
+            rows={"fitted": len(self.part.y_train), "held": len(self.part.y_test), "test": len(self.data.y_test)},
+            seeds={"search": limits.seeds, "final": spec.seeds},
+            goals=goals,
+            trials=self.trials,
+            reference=judged[0],
+            finalists=judged[1:],
+            left_out=left_out,
             failed=[f"trial {n}: {f.reason}" for n, f in found.items() if isinstance(f, Failed)],
             contradictions=sum(contradictions(f) for f in finals.values()),
             statement=statement(judged[1:], goals, left_out),
-        )  # fmt: skip
+        )
 
     def _judged(self, number: int, found: Outcomes, own: Outcomes, others: int) -> Finalist:
         """One finalist on the test rows; Bonferroni over all gaps that are judged."""
@@ -300,19 +303,27 @@ class _Search:
         goals = OBJECTIVES if number else {}  # nothing is compared with itself
         gaps = {name: Estimate.of(goal.gap(found, own, level)) for name, goal in goals.items()}
         return Finalist(
-            number=number, label=self.trials[number].label,
-            scores=_scores(found, self.spec, list(OBJECTIVES)), gaps=gaps,
+            number=number,
+            label=self.trials[number].label,
+            scores=_scores(found, self.spec, list(OBJECTIVES)),
+            gaps=gaps,
             better=[n for n in names if n in gaps and gaps[n].low > 0],
-            worse=[n for n in names if n in gaps and gaps[n].high < 0], notes=list(found.notes),
-        )  # fmt: skip
+            worse=[n for n in names if n in gaps and gaps[n].high < 0],
+            notes=list(found.notes),
+        )
 
 
 def _goals(spec: Spec) -> list[Goal]:
     return [
-        Goal(name=name, label=goal.label, summary=goal.summary, higher=goal.higher,
-             chosen=name in spec.codesign.objectives)
+        Goal(
+            name=name,
+            label=goal.label,
+            summary=goal.summary,
+            higher=goal.higher,
+            chosen=name in spec.codesign.objectives,
+        )
         for name, goal in OBJECTIVES.items()
-    ]  # fmt: skip
+    ]
 
 
 def _scores(found: Outcomes, spec: Spec, names: list[str]) -> dict[str, Estimate]:

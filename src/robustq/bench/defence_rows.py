@@ -38,16 +38,12 @@ class Row:
 
     def table(self, place: int, name: str) -> Table:
         """Who survives an attack (or all of them) at one budget, ``(seeds, inputs)``."""
-        alive = [
-            survivors(level) if name == "robust" else level[name] for level in self.levels[place]
-        ]
+        alive = [survivors(level) if name == "robust" else level[name] for level in self.levels[place]]
         # of a model that answers at random two majorities may differ
         return np.array([bits(each) for each in alive]) * self.outcomes.correct
 
 
-def summarise(
-    run: Path, spec: Spec, data: Dataset, everyone: Sequence[tuple[Entrant, str]]
-) -> DefenceTable:
+def summarise(run: Path, spec: Spec, data: Dataset, everyone: Sequence[tuple[Entrant, str]]) -> DefenceTable:
     """The table of a run whose units are all done."""
     gathered = [_gather(run, spec, entrant, label) for entrant, label in everyone]
     rows = [_row(row, gathered[0], spec, data, len(gathered) - 1) for row in gathered]
@@ -56,12 +52,22 @@ def summarise(
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return DefenceTable(
         title=spec.title or f"Defences of {gathered[0].outcomes.entrant.label} on {data.name}{few}",
-        versions=s.versions(), spec=spec.model_dump(), spec_sha256=spec.content_id,
-        data=dict(data.record), majority=round(float(counts.max() / counts.sum()), 6),
-        threat=str(spec.threat.build(eps)), reference_eps=eps, usual_attack=str(spec.attack.build()),
-        adaptive_attack=str(QuantumAutoAttack()), shots=spec.noise.shots, confidence=spec.confidence,
-        inputs=len(data.x_test), seeds=spec.seeds, rows=rows, sentences=sentences(rows, eps),
-    )  # fmt: skip
+        versions=s.versions(),
+        spec=spec.model_dump(),
+        spec_sha256=spec.content_id,
+        data=dict(data.record),
+        majority=round(float(counts.max() / counts.sum()), 6),
+        threat=str(spec.threat.build(eps)),
+        reference_eps=eps,
+        usual_attack=str(spec.attack.build()),
+        adaptive_attack=str(QuantumAutoAttack()),
+        shots=spec.noise.shots,
+        confidence=spec.confidence,
+        inputs=len(data.x_test),
+        seeds=spec.seeds,
+        rows=rows,
+        sentences=sentences(rows, eps),
+    )
 
 
 def _gather(run: Path, spec: Spec, entrant: Entrant, label: str) -> Row:
@@ -71,9 +77,7 @@ def _gather(run: Path, spec: Spec, entrant: Entrant, label: str) -> Row:
         found = [read_stage(folder / name) for folder in folders]
         kept = [content for content in found if content is not None]
         if 0 < len(kept) < len(folders):
-            raise RunError(
-                f"{run}: {label}: expected {name} of every seed; run the same command again"
-            )
+            raise RunError(f"{run}: {label}: expected {name} of every seed; run the same command again")
         return kept
 
     clean, attacks = read("clean.json"), read("attack.json")
@@ -90,8 +94,15 @@ def _outcomes(entrant: Entrant, clean: list[dict[str, Any]], read: Any) -> s.Out
         read("train.json"),
         np.array([bits(c["correct"]) for c in clean]),
         np.array([c["probabilities"] for c in clean]),
-        [], read("noise.json"), [], [], [], None, read("certified.json"), [],
-    )  # fmt: skip
+        [],
+        read("noise.json"),
+        [],
+        [],
+        [],
+        None,
+        read("certified.json"),
+        [],
+    )
 
 
 def _row(row: Row, first: Row, spec: Spec, data: Dataset, others: int) -> DefendedRow:
@@ -99,11 +110,16 @@ def _row(row: Row, first: Row, spec: Spec, data: Dataset, others: int) -> Defend
     steps = _steps(entrant, spec)
     rejected = [bits(c["rejected"]) for c in row.clean if "rejected" in c]
     return DefendedRow(
-        key=entrant.key, label=row.label, family=entrant.family, steps=steps,
+        key=entrant.key,
+        label=row.label,
+        family=entrant.family,
+        steps=steps,
         layers=list(dict.fromkeys(DEFENCES[name].facts["layer"] for name in steps)),
-        parameters=o.train[0]["parameters"], qubits=o.train[0].get("qubits"),
+        parameters=o.train[0]["parameters"],
+        qubits=o.train[0].get("qubits"),
         two_qubit_gates=o.train[0].get("two_qubit_gates"),
-        randomised=row.clean[0]["randomised"], twins=row.clean[0]["twins"],
+        randomised=row.clean[0]["randomised"],
+        twins=row.clean[0]["twins"],
         accuracy=s.proportion_of(o.correct, spec),
         accuracy_by_seed=[round(float(v), 6) for v in o.correct.mean(1)],
         rejected=s.proportion_of(np.array(rejected), spec) if rejected else None,
@@ -113,7 +129,7 @@ def _row(row: Row, first: Row, spec: Spec, data: Dataset, others: int) -> Defend
         calibration_error=s.calibration_of(o, spec, data),
         noise_resilience=s.resilience_of(o, spec) if o.noise else None,
         gain=None if row is first else _gain(row, first, spec, others),
-    )  # fmt: skip
+    )
 
 
 def _steps(entrant: Entrant, spec: Spec) -> list[str]:
@@ -150,9 +166,12 @@ def _gain(row: Row, first: Row, spec: Spec, others: int) -> Gain:
     clean = stats.difference(row.outcomes.correct, first.outcomes.correct, confidence)
     robust, usual = difference("robust"), difference("usual")
     return Gain(
-        clean=Estimate.of(clean), robust=robust, usual=usual,
-        survives=robust.low > 0, only_usual=usual.low > 0 and not robust.low > 0,
-    )  # fmt: skip
+        clean=Estimate.of(clean),
+        robust=robust,
+        usual=usual,
+        survives=robust.low > 0,
+        only_usual=usual.low > 0 and not robust.low > 0,
+    )
 
 
 def sentences(rows: Sequence[DefendedRow], eps: float) -> list[str]:

@@ -24,9 +24,7 @@ class DefendedPoint(_Record):
 
     eps: float
     robust: Estimate = Field(description="correct, and flipped by none of the attacks")
-    usual: Estimate = Field(
-        description="correct, and not flipped by the specification's attack alone"
-    )
+    usual: Estimate = Field(description="correct, and not flipped by the specification's attack alone")
     transfer: Estimate = Field(
         description="correct, and not flipped by the worst inputs found on the undefended model"
     )
@@ -46,9 +44,7 @@ class Gain(_Record):
     robust: Estimate
     usual: Estimate
     survives: bool = Field(description="robust accuracy rises, beyond chance")
-    only_usual: bool = Field(
-        description="it seems to rise under the usual attack, beyond chance, but not under all"
-    )
+    only_usual: bool = Field(description="it seems to rise under the usual attack, beyond chance, but not under all")
 
 
 class DefendedRow(_Record):
@@ -68,9 +64,7 @@ class DefendedRow(_Record):
     twins: int = Field(description="models on which the adaptive attack also prepares")
     accuracy: Estimate
     accuracy_by_seed: list[float]
-    rejected: Estimate | None = Field(
-        description="clean inputs that raise its alarm, if it has one"
-    )
+    rejected: Estimate | None = Field(description="clean inputs that raise its alarm, if it has one")
     points: list[DefendedPoint]
     certified: Certified | None
     uncertified: str = Field(description="why nothing is proved, if it was tried")
@@ -117,9 +111,7 @@ class Timing(_Record):
     """Wall time, kept out of the table so that it can be compared byte for byte."""
 
     training: dict[str, float] = Field(description="seconds, median over seeds, by row")
-    answering: dict[str, float] = Field(
-        description="seconds for 1000 inputs, median over seeds, by row"
-    )
+    answering: dict[str, float] = Field(description="seconds for 1000 inputs, median over seeds, by row")
 
 
 def read_table(run: Path) -> DefenceTable:

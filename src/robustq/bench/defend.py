@@ -35,14 +35,17 @@ from robustq.seeding import torch_generator
 
 # What is compared where a specification names no recipes, as far as it applies: some of every layer of the pipeline.
 USUAL = (
-    "adversarial-training", "trades", "gradient-penalty", "feature-squeezing", "approximate-encoding",
-    "randomised-encoding", "detection",
-)  # fmt: skip
+    "adversarial-training",
+    "trades",
+    "gradient-penalty",
+    "feature-squeezing",
+    "approximate-encoding",
+    "randomised-encoding",
+    "detection",
+)
 
 
-def defend(
-    spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None
-) -> DefenceTable:
+def defend(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> DefenceTable:
     """Train and attack the model under every recipe of the specification, and the classical baselines.
 
     Killed and called again in the same folder it continues; one seed gives the same bytes, whatever the
@@ -70,10 +73,7 @@ def defend(
                 for seed in range(spec.seeds)
                 for row in part
             ]
-            for part in (
-                everyone[:1],
-                everyone[1:],
-            )  # the undefended first: others are attacked on it
+            for part in (everyone[:1], everyone[1:])  # the undefended first: others are attacked on it
         ]
         in_processes([jobs for jobs in rounds if jobs], workers, progress or (lambda *_: None))
         table = summarise(run, spec, data, [(row, label_of(row, spec)) for row in everyone])
@@ -182,9 +182,7 @@ def _warm_up() -> None:
     fit(nn.Linear(1, 2), x, y, generator=torch.Generator(), training=Training(epochs=1))
 
 
-def _attack(
-    model: nn.Module, row: Entrant, seed: int, run: Path, given: tuple[Spec, Dataset]
-) -> None:
+def _attack(model: nn.Module, row: Entrant, seed: int, run: Path, given: tuple[Spec, Dataset]) -> None:
     """Clean answers and survivors; the undefended model's adversarial inputs are kept for the others."""
     spec, data = given
     folder, first = unit_folder(run, row, seed), row.key == "quantum"

@@ -11,15 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks import (
-    APGD,
-    Adaptive,
-    QuantumAutoAttack,
-    SearchProblem,
-    Transfer,
-    UniformNoise,
-    run_attack,
-)
+from robustq.attacks import APGD, Adaptive, QuantumAutoAttack, SearchProblem, Transfer, UniformNoise, run_attack
 from robustq.bench.spec import Spec
 from robustq.bench.stages import pack
 from robustq.contracts import (
@@ -112,9 +104,7 @@ def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
     return found
 
 
-def attacked(
-    subject: Subject, data: Dataset, spec: Spec, path: Sequence[str | int]
-) -> dict[str, Any]:
+def attacked(subject: Subject, data: Dataset, spec: Spec, path: Sequence[str | int]) -> dict[str, Any]:
     """Who survives each attack at every eps; threat sets are nested, so only survivors are attacked again."""
     subject.restart()
     x, y = data.tensors("test")
@@ -133,9 +123,14 @@ def attacked(
                     continue
                 search = Ready(torch.as_tensor(known)[rows]) if attack is None else attack
                 result = run_attack(
-                    search, subject.model, x[rows], y[rows], spec.threat.build(eps),
-                    generator=stream, answers=subject.answers,
-                )  # fmt: skip
+                    search,
+                    subject.model,
+                    x[rows],
+                    y[rows],
+                    spec.threat.build(eps),
+                    generator=stream,
+                    answers=subject.answers,
+                )
                 alive[name][rows] = result.robust
                 level["queries"] += result.queries
                 level["gradients"] += result.gradients

@@ -43,9 +43,7 @@ def check_fits(model: object, device: Device | None) -> None:
             raise SpecError(f"noise.device: {failure}") from None
 
 
-def on_device(
-    model: Quantum, device: Device, data: Dataset, spec: Spec, seed: int
-) -> dict[str, Any]:
+def on_device(model: Quantum, device: Device, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
     """Correctness on the device, under both attacks for every eps, and after every drift.
 
     The circuit is fitted to the device once; a drifted device runs the same fit.
@@ -78,8 +76,7 @@ def attack_on(
     """The verdict on the device: for each input the attack that flips it, noise known or transferred."""
     noisy = model.freeze(device)
     informed, transfer = (
-        run_attack(attack, target, x, y, threat, generator=generator)
-        for target in (noisy, model.freeze())
+        run_attack(attack, target, x, y, threat, generator=generator) for target in (noisy, model.freeze())
     )
     flipped = informed.correct & ~_right(noisy, transfer.x_adv, y)
     moved = flipped & ~informed.success
@@ -99,12 +96,17 @@ def record(device: Device, fit: Mapped) -> dict[str, Any]:
     """Which device, and what running the circuit on it takes."""
     content = json.dumps(device.to_data(), sort_keys=True)
     return {
-        "name": device.name, "date": device.date, "source": device.source,
+        "name": device.name,
+        "date": device.date,
+        "source": device.source,
         "sha256": hashlib.sha256(content.encode()).hexdigest(),
-        "qubits": len(device.qubits), "layout": list(fit.layout), "swaps": fit.swaps,
-        "gates": len(fit.circuit.operations), "two_qubit_gates": fit.circuit.two_qubit_gates,
+        "qubits": len(device.qubits),
+        "layout": list(fit.layout),
+        "swaps": fit.swaps,
+        "gates": len(fit.circuit.operations),
+        "two_qubit_gates": fit.circuit.two_qubit_gates,
         "depth": fit.circuit.depth,
-    }  # fmt: skip
+    }
 
 
 def drifted(device: Device, scenario: str, seed: int) -> Device:
@@ -120,9 +122,7 @@ def drifted(device: Device, scenario: str, seed: int) -> Device:
     return device.drifted(scenario, **options)
 
 
-def _clean(
-    model: Quantum, fit: Mapped, data: Dataset, spec: Spec, path: tuple[str | int, ...]
-) -> dict[str, str]:
+def _clean(model: Quantum, fit: Mapped, data: Dataset, spec: Spec, path: tuple[str | int, ...]) -> dict[str, str]:
     """Correctness from exact noisy expectations and from shots of them."""
     x, y = data.tensors("test")
     stream = torch_generator(spec.seed, *path, "shots")

@@ -16,8 +16,15 @@ from robustq.models import parameter_count
 from robustq.models.catalogue import MODELS
 from robustq.seeding import torch_generator
 
-LABELS = {"qnn": "QNN", "reuploading": "Re-uploading", "hybrid": "Hybrid", "mlp": "MLP",
-          "logistic": "Logistic regression", "cnn": "CNN", "svm-rbf": "RBF-SVM"}  # fmt: skip
+LABELS = {
+    "qnn": "QNN",
+    "reuploading": "Re-uploading",
+    "hybrid": "Hybrid",
+    "mlp": "MLP",
+    "logistic": "Logistic regression",
+    "cnn": "CNN",
+    "svm-rbf": "RBF-SVM",
+}
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,9 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
         options = {"parameters": parameter_count(probe)}
     generator = torch_generator(spec.seed, seed, entrant.model, "init")
     try:
-        model: nn.Module = MODELS[entrant.model].make(
-            features, classes, generator=generator, **options
-        )
+        model: nn.Module = MODELS[entrant.model].make(features, classes, generator=generator, **options)
     except TypeError as failure:
-        raise SpecError(
-            f"model.options: expected other types, got {options}: {failure}"
-        ) from failure
+        raise SpecError(f"model.options: expected other types, got {options}: {failure}") from failure
     return model
 
 

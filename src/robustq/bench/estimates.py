@@ -25,9 +25,5 @@ class Estimate(Record):
     @staticmethod
     def of(interval: Interval) -> Estimate:
         """From the statistics floor, rounded to six digits."""
-        low, value, high = (
-            round(v, 6) + 0.0 for v in (interval.low, interval.value, interval.high)
-        )  # no -0.0
-        return Estimate(
-            value=value, low=low, high=high, inputs=interval.inputs, seeds=interval.seeds
-        )
+        low, value, high = (round(v, 6) + 0.0 for v in (interval.low, interval.value, interval.high))  # no -0.0
+        return Estimate(value=value, low=low, high=high, inputs=interval.inputs, seeds=interval.seeds)

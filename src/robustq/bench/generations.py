@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     import optuna
 
 
-def generations(
-    spec: Spec, own: Candidate
-) -> Iterator[tuple[optuna.Study, dict[int, optuna.Trial]]]:
+def generations(spec: Spec, own: Candidate) -> Iterator[tuple[optuna.Study, dict[int, optuna.Trial]]]:
     """The study and the trials that it asks for, by our numbers; to be told before the next is asked for.
 
     Number 0 is the specification's own model ``own``. It opens the first generation if the space holds it;
@@ -58,11 +56,7 @@ def _way(higher: bool) -> optuna.study.StudyDirection:
 
 def distributions(spec: Spec) -> dict[str, Any]:
     """The space for Optuna; the budget only where a defence trains for one."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     limits = spec.codesign
     found: dict[str, Any] = {
@@ -77,9 +71,7 @@ def distributions(spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _as_parameters(
-    own: Candidate, layers: list[int], budgets: tuple[float, float]
-) -> dict[str, Any]:
+def _as_parameters(own: Candidate, layers: list[int], budgets: tuple[float, float]) -> dict[str, Any]:
     """The specification's own model as parameters of the search; what makes no difference at its least."""
     content: dict[str, Any] = dict(own.__dict__)
     content["layers"] = layers[0] if own.layers is None else own.layers
@@ -108,8 +100,6 @@ def keep(study: optuna.Study, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         journal = Path(folder) / "study"
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-        copy = optuna.create_study(
-            study_name=study.study_name, directions=study.directions, storage=storage
-        )
+        copy = optuna.create_study(study_name=study.study_name, directions=study.directions, storage=storage)
         copy.add_trials(study.get_trials(deepcopy=False))
         write_atomically(path, journal.read_bytes())

@@ -25,13 +25,7 @@ Advance = Callable[[str, int, int], None]
 
 
 def mitigated(
-    model: Quantum,
-    device: Device,
-    data: Dataset,
-    spec: Spec,
-    seed: int,
-    *,
-    advance: Advance | None = None,
+    model: Quantum, device: Device, data: Dataset, spec: Spec, seed: int, *, advance: Advance | None = None
 ) -> dict[str, Any]:
     """For every technique: errors of expectations, clean and robust correctness, and what it costs.
 
@@ -68,23 +62,11 @@ def _net(
 ) -> MitigatedNet:
     inputs = data.tensors("train")[0][:LEARNT_FROM]
     stream = torch_generator(spec.seed, *path, "learn")
-    return MitigatedNet(
-        model,
-        fit,
-        technique,
-        inputs=inputs,
-        generator=stream,
-        shots=spec.noise.shots,
-        device=device,
-    )
+    return MitigatedNet(model, fit, technique, inputs=inputs, generator=stream, shots=spec.noise.shots, device=device)
 
 
 def _measured(
-    net: MitigatedNet,
-    data: Dataset,
-    spec: Spec,
-    path: tuple[str | int, ...],
-    transferred: Tensor,
+    net: MitigatedNet, data: Dataset, spec: Spec, path: tuple[str | int, ...], transferred: Tensor
 ) -> dict[str, Any]:
     everything, labels = data.tensors("test")
     x, y = everything[: len(transferred)], labels[: len(transferred)]
@@ -125,9 +107,7 @@ def _listed(values: Tensor) -> list[float]:
     return [round(float(v), 9) for v in values]
 
 
-def _adversarial(
-    target: Classifier, x: Tensor, y: Tensor, spec: Spec, path: tuple[str | int, ...]
-) -> Tensor:
+def _adversarial(target: Classifier, x: Tensor, y: Tensor, spec: Spec, path: tuple[str | int, ...]) -> Tensor:
     """The worst inputs that the attack finds on ``target`` at the reference budget."""
     threat = spec.threat.build(spec.threat.reference)
     stream = torch_generator(spec.seed, *path)

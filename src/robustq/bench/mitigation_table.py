@@ -22,9 +22,7 @@ class MitigationRow(Record):
     technique: str = Field(description="with its options")
     refused: str = Field("", description="why it does not apply; everything else is empty then")
     bias: Estimate | None = Field(None, description="mean distance of exact values from ideal ones")
-    error: Estimate | None = Field(
-        None, description="mean distance from the ideal values, with shots"
-    )
+    error: Estimate | None = Field(None, description="mean distance from the ideal values, with shots")
     spread: Estimate | None = Field(None, description="standard deviation over draws of the shots")
     overhead: float | None = Field(
         None, description="variance over that of no mitigation, with as many shots altogether"
@@ -34,22 +32,19 @@ class MitigationRow(Record):
     training: int = Field(0, description="circuits run once a model, before any answer")
     accuracy: Estimate | None = Field(None, description="clean accuracy with shots")
     robust: Estimate | None = Field(
-        None, description="at the reference eps, exact expectations: correct and flipped neither by an attack on "
-        "the mitigated model nor by examples made on the noise-free one"
-    )  # fmt: skip
-    accuracy_gain: Estimate | None = Field(
         None,
-        description="minus that of no mitigation, paired, corrected for the number of techniques",
+        description="at the reference eps, exact expectations: correct and flipped neither by an attack on "
+        "the mitigated model nor by examples made on the noise-free one",
+    )
+    accuracy_gain: Estimate | None = Field(
+        None, description="minus that of no mitigation, paired, corrected for the number of techniques"
     )
     robust_gain: Estimate | None = Field(None, description="likewise")
 
     @property
     def significant(self) -> tuple[bool, bool]:
         """Whether clean and robust accuracy changed: their corrected intervals leave out zero."""
-        found = [
-            g is not None and (g.low > 0 or g.high < 0)
-            for g in (self.accuracy_gain, self.robust_gain)
-        ]
+        found = [g is not None and (g.low > 0 or g.high < 0) for g in (self.accuracy_gain, self.robust_gain)]
         return found[0], found[1]
 
 
@@ -88,18 +83,16 @@ def mitigation_rows(seeds: Sequence[Mapping[str, Any]], confidence: float) -> li
 
 
 def _row(
-    found: Sequence[Mapping[str, Any]],
-    base: Sequence[Mapping[str, Any]],
-    confidence: float,
-    corrected: float,
+    found: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], confidence: float, corrected: float
 ) -> MitigationRow:
     hits = {key: _hits(found, key) for key in ("clean", "robust")}
     before = {key: _hits(base, key) for key in ("clean", "robust")}
     gains = {
-        f"{word}_gain": None if found[0]["name"] == base[0]["name"]
+        f"{word}_gain": None
+        if found[0]["name"] == base[0]["name"]
         else Estimate.of(stats.difference(hits[key], before[key], corrected))
         for word, key in (("accuracy", "clean"), ("robust", "robust"))
-    }  # fmt: skip
+    }
     means = {key: _mean(found, key, confidence) for key in ("bias", "error", "spread")}
     return MitigationRow(
         name=found[0]["name"],

@@ -69,10 +69,13 @@ def table(found: Outcomes, name: str) -> Table:
 def _share(name: str, label: str, summary: str) -> Objective:
     """The mean of one table of zeros and ones."""
     return Objective(
-        label, summary, name, True,
+        label,
+        summary,
+        name,
+        True,
         lambda o, confidence: stats.proportion(table(o, name), confidence),
         lambda a, b, confidence: stats.difference(table(a, name), table(b, name), confidence),
-    )  # fmt: skip
+    )
 
 
 def _noisy(found: Outcomes, confidence: float) -> Interval:
@@ -124,14 +127,29 @@ def _known(count: int, confidence: float) -> Interval:
 
 OBJECTIVES: Mapping[str, Objective] = {
     "clean": _share("correct", "Clean accuracy", "share of inputs classified correctly"),
-    "robust": _share("robust", "Robust accuracy",
-                     "share classified correctly and not flipped by the attack at the reference eps"),
-    "certified": _share("certified", "Certified accuracy",
-                        "share classified correctly and proved to stay so at the reference eps"),
-    "noise": Objective("Noisy accuracy", "accuracy under gate noise with shots, averaged over the sweep",
-                       "noisy", True, _noisy, _noisy_gap),
-    "noise-resilience": Objective("Noise resilience", "noisy over clean accuracy; may pass 1",
-                                  "noisy", True, _resilience, resilience_gap),
-    "two-qubit-gates": Objective("Two-qubit gates", "of the circuit; loading n qubits of amplitudes counts 2^n - 2",
-                                 "gates", False, _gates, _gates_gap),
-}  # fmt: skip
+    "robust": _share(
+        "robust", "Robust accuracy", "share classified correctly and not flipped by the attack at the reference eps"
+    ),
+    "certified": _share(
+        "certified", "Certified accuracy", "share classified correctly and proved to stay so at the reference eps"
+    ),
+    "noise": Objective(
+        "Noisy accuracy",
+        "accuracy under gate noise with shots, averaged over the sweep",
+        "noisy",
+        True,
+        _noisy,
+        _noisy_gap,
+    ),
+    "noise-resilience": Objective(
+        "Noise resilience", "noisy over clean accuracy; may pass 1", "noisy", True, _resilience, resilience_gap
+    ),
+    "two-qubit-gates": Objective(
+        "Two-qubit gates",
+        "of the circuit; loading n qubits of amplitudes counts 2^n - 2",
+        "gates",
+        False,
+        _gates,
+        _gates_gap,
+    ),
+}

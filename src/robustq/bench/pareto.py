@@ -99,12 +99,8 @@ class Front(_Record):
     reference: Finalist = Field(description="the specification's own model on the test rows")
     finalists: list[Finalist]
     left_out: int = Field(description="members of the front beyond the finalists")
-    failed: list[str] = Field(
-        default_factory=list, description="finalists that could not be trained again, and why"
-    )
-    contradictions: int = Field(
-        description="certified test inputs that the attack flipped; must be 0"
-    )
+    failed: list[str] = Field(default_factory=list, description="finalists that could not be trained again, and why")
+    contradictions: int = Field(description="certified test inputs that the attack flipped; must be 0")
     statement: str
 
     @property
@@ -184,9 +180,7 @@ def statement(finalists: Sequence[Finalist], goals: Sequence[Goal], left_out: in
         )
     best = max(winners, key=lambda f: (len(f.better), -f.number))
     names = [labels[name] + _gap(best, name) for name in best.better]
-    rest = [
-        labels[g.name] + _gap(best, g.name) for g in goals if g.chosen and g.name not in best.better
-    ]
+    rest = [labels[g.name] + _gap(best, g.name) for g in goals if g.chosen and g.name not in best.better]
     inside = f"; not worse, beyond the interval, in {_listed(rest)}" if rest else ""
     more = f" of {len(finalists)} finalists ({left_out} members of the front were not tried)"
     count = more if left_out else f" of {len(finalists)} finalists"
@@ -202,11 +196,7 @@ def _gap(row: Finalist, name: str) -> str:
         return ""
     found = row.gaps[name]
     if not found.inputs:  # a count
-        return (
-            f" ({abs(found.value):.0f} {'fewer' if found.value > 0 else 'more'})"
-            if found.value
-            else ""
-        )
+        return f" ({abs(found.value):.0f} {'fewer' if found.value > 0 else 'more'})" if found.value else ""
     low, value, high = (100 * v for v in (found.low, found.value, found.high))
     return f" ({value:+.1f} points [{low:+.1f}, {high:+.1f}])"
 

@@ -33,9 +33,7 @@ def inner_attack(steps: int) -> Attack:
     >>> print(inner_attack(5))
     PGD, 5 steps, 1 restart, cross-entropy
     """
-    attack: Attack = ATTACKS["pgd"].make(
-        steps=steps, restarts=1, step=2.0 / steps, loss="cross-entropy"
-    )
+    attack: Attack = ATTACKS["pgd"].make(steps=steps, restarts=1, step=2.0 / steps, loss="cross-entropy")
     return attack
 
 

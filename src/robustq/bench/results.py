@@ -48,12 +48,8 @@ class DevicePoint(Record):
     """The two attacks on the calibrated device at one budget."""
 
     eps: float
-    robust: Estimate = Field(
-        description="correct on the device and flipped there by neither attack"
-    )
-    informed: Estimate = Field(
-        description="same, against the attacker who knows the device's noise"
-    )
+    robust: Estimate = Field(description="correct on the device and flipped there by neither attack")
+    informed: Estimate = Field(description="same, against the attacker who knows the device's noise")
     transfer: Estimate = Field(description="same, against examples made on the noise-free model")
     success: Estimate = Field(description="flipped by either among those correct on the device")
     queries: int = Field(description="forward passes of one input, both attacks, summed over seeds")
@@ -148,9 +144,7 @@ class EntrantResult(Record):
     matched: bool
     parameters: int
     device: dict[str, int] = Field(description="qubits, depth, gates, ...; empty if classical")
-    training_circuits: int = Field(
-        description="circuits x settings to train on a device, all seeds"
-    )
+    training_circuits: int = Field(description="circuits x settings to train on a device, all seeds")
     accuracy: Estimate
     accuracy_by_seed: list[float]
     robust: list[RobustPoint]
@@ -177,8 +171,7 @@ class EntrantResult(Record):
     )
     uncertified: str = Field("", description="why nothing is proved, if it was tried")
     mitigation: list[MitigationRow] = Field(
-        default_factory=list,
-        description="techniques on the calibrated device; the first does nothing",
+        default_factory=list, description="techniques on the calibrated device; the first does nothing"
     )
 
     def at(self, eps: float) -> RobustPoint:

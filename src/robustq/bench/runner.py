@@ -33,9 +33,7 @@ from robustq.errors import RunError
 Progress = Callable[[str, int, int], None]  # what was done, done so far, of how many
 
 
-def assess(
-    spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None
-) -> Results:
+def assess(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Results:
     """Run an assessment in the folder ``run`` and return its results.
 
     Everything that can be wrong is checked before the folder is touched. The same call on an
@@ -103,11 +101,7 @@ def _run_units(
 ) -> None:
     text = spec.model_dump_json()
     jobs = [
-        Job(
-            f"{entrant.label}, seed {seed}",
-            run_unit,
-            (text, entrant, seed, unit_folder(run, entrant, seed)),
-        )
+        Job(f"{entrant.label}, seed {seed}", run_unit, (text, entrant, seed, unit_folder(run, entrant, seed)))
         for entrant, seed in units
     ]
     in_processes([jobs], workers, progress)
@@ -191,7 +185,5 @@ def _add_timing(run: Path, seconds: float) -> None:
     """Wall time, kept out of the results so that they can be compared byte for byte."""
     path = run / "timing.json"
     sessions = json.loads(path.read_bytes())["sessions"] if path.exists() else []
-    sessions.append(
-        {"seconds": round(seconds, 2), "cpus": os.cpu_count(), "platform": sys.platform}
-    )
+    sessions.append({"seconds": round(seconds, 2), "cpus": os.cpu_count(), "platform": sys.platform})
     write_atomically(path, (json.dumps({"sessions": sessions}) + "\n").encode())

@@ -52,8 +52,9 @@ class Question:
         """The certificate of every input."""
         told = None if advance is None else lambda done, of: advance("certifying", done, of)
         stream = torch_generator(self.seed, "certify", str(certifier))
-        return certify(certifier, self.model, self.x, self.y, self.threat(self.largest),
-                       generator=stream, advance=told)  # fmt: skip
+        return certify(
+            certifier, self.model, self.x, self.y, self.threat(self.largest), generator=stream, advance=told
+        )
 
     def attacked(self, attack: Attack, advance: Advance | None = None) -> list[Tensor]:
         """Who survives at each budget: threat sets are nested, so only survivors are attacked again."""
@@ -62,8 +63,9 @@ class Question:
             rows = alive.nonzero()[:, 0]
             if len(rows):
                 stream = torch_generator(self.seed, "certify", "attack", repr(eps))
-                result = run_attack(attack, self.model, self.x[rows], self.y[rows], self.threat(eps),
-                                    generator=stream)  # fmt: skip
+                result = run_attack(
+                    attack, self.model, self.x[rows], self.y[rows], self.threat(eps), generator=stream
+                )
                 alive[rows] = result.robust
             found.append(alive.clone())
             if advance is not None:
@@ -71,9 +73,7 @@ class Question:
         return found
 
 
-def levels(
-    found: Certificate, grid: Sequence[float], survived: Sequence[Tensor] | None
-) -> list[Level]:
+def levels(found: Certificate, grid: Sequence[float], survived: Sequence[Tensor] | None) -> list[Level]:
     """The accuracies at rising budgets.
 
     Raises:
@@ -134,11 +134,7 @@ def tightness(found: Certificate) -> Tensor:
 
 
 def compared(
-    question: Question,
-    main: Certificate,
-    name: str,
-    certifier: Certifier,
-    advance: Advance | None = None,
+    question: Question, main: Certificate, name: str, certifier: Certifier, advance: Advance | None = None
 ) -> Compared:
     """Another method on the same inputs: its radii as shares of the main method's."""
     told = None if advance is None else lambda _, done, of: advance(f"comparing {name}", done, of)
@@ -146,13 +142,9 @@ def compared(
         found = question.certified(certifier, told)
     except (CertificateError, ModelError) as failure:
         why = str(failure).removeprefix(f"{name}: ")
-        return Compared(
-            method=name, certified=0, median=0, quartiles=(0, 0), seconds=0, refused=why
-        )
+        return Compared(method=name, certified=0, median=0, quartiles=(0, 0), seconds=0, refused=why)
     right = main.correct & torch.isfinite(main.lower) & (main.lower > 0)
-    shares = (found.lower.clamp(max=question.largest) / main.lower.clamp(max=question.largest))[
-        right
-    ]
+    shares = (found.lower.clamp(max=question.largest) / main.lower.clamp(max=question.largest))[right]
     ranks = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
     low, middle, high = torch.quantile(shares, ranks).tolist() if len(shares) else (0.0,) * 3
     return Compared(

@@ -29,47 +29,34 @@ class CodesignSpec(Table):
     trials: int = Field(48, ge=1, description="architectures to try, repetitions included")
     population: int = Field(12, ge=2, description="trials a generation")
     seeds: int = Field(2, ge=1, le=100, description="trainings of each in the search")
-    held: float = Field(
-        0.3, gt=0, lt=1, description="share of the training rows that the search judges on"
-    )
-    epochs: int | None = Field(
-        None, ge=1, description="of the search's trainings; those of [training] if absent"
-    )
+    held: float = Field(0.3, gt=0, lt=1, description="share of the training rows that the search judges on")
+    epochs: int | None = Field(None, ge=1, description="of the search's trainings; those of [training] if absent")
     encodings: list[str] = Field(default_factory=lambda: ["angle", "dense-angle", "amplitude"])
-    ansaetze: list[str] = Field(
-        default_factory=lambda: ["strongly-entangling", "hardware-efficient", "brickwork"]
-    )
+    ansaetze: list[str] = Field(default_factory=lambda: ["strongly-entangling", "hardware-efficient", "brickwork"])
     layers: list[int] = Field(default_factory=lambda: [1, 4], description="fewest and most")
-    readouts: list[str] = Field(
-        default_factory=lambda: ["per-qubit-z", "parity", "basis-groups"]
-    )  # fmt: skip
+    readouts: list[str] = Field(default_factory=lambda: ["per-qubit-z", "parity", "basis-groups"])
     defences: list[str] = Field(default_factory=lambda: ["none", "adversarial-training"])
     eps: list[float] | None = Field(
-        None,
-        description="lowest and highest training budget; half and twice the reference if absent",
+        None, description="lowest and highest training budget; half and twice the reference if absent"
     )
     objectives: list[str] = Field(
-        default_factory=lambda: list(OBJECTIVES_BY_DEFAULT),
-        description=", ".join(OBJECTIVES),
+        default_factory=lambda: list(OBJECTIVES_BY_DEFAULT), description=", ".join(OBJECTIVES)
     )
     most_qubits: int = Field(12, ge=1, description="wider circuits are not trained")
     most_two_qubit_gates: int | None = Field(None, ge=0, description="likewise")
     least_accuracy: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="on the held-back rows; better than the commonest class if absent",
+        None, ge=0, le=1, description="on the held-back rows; better than the commonest class if absent"
     )
-    finalists: int = Field(
-        8, ge=1, description="members of the front that are judged on the test rows, at most"
-    )
+    finalists: int = Field(8, ge=1, description="members of the front that are judged on the test rows, at most")
 
     def check(self) -> None:
         """Refuse names that do not exist, lists that are empty or repeat, and ranges that are none."""
         named = (
-            ("encodings", "encoding", ENCODINGS), ("ansaetze", "ansatz", ANSAETZE),
-            ("readouts", "read-out", READOUTS), ("defences", "defence", DEFENCES),
-        )  # fmt: skip
+            ("encodings", "encoding", ENCODINGS),
+            ("ansaetze", "ansatz", ANSAETZE),
+            ("readouts", "read-out", READOUTS),
+            ("defences", "defence", DEFENCES),
+        )
         for key, kind, entries in named:
             self._check_names(key)
             for name in getattr(self, key):
@@ -92,9 +79,7 @@ class CodesignSpec(Table):
             ends = getattr(self, key)
             fits = ends is None or (len(ends) == 2 and least <= ends[0] <= ends[1] < math.inf)
             if not fits:
-                raise SpecError(
-                    f"codesign.{key}: expected [lowest, highest] from {least} on, got {ends}"
-                )
+                raise SpecError(f"codesign.{key}: expected [lowest, highest] from {least} on, got {ends}")
 
     def budgets(self, reference: float) -> tuple[float, float]:
         """Lowest and highest training budget."""
@@ -140,19 +125,18 @@ class Candidate:
 
     @staticmethod
     def of(
-        encoding: str,
-        ansatz: str,
-        layers: int | None,
-        readout: str,
-        defence: str,
-        eps: float | None,
+        encoding: str, ansatz: str, layers: int | None, readout: str, defence: str, eps: float | None
     ) -> Candidate:
         """With what makes no difference left out."""
         deep, trains = takes(ANSAETZE[ansatz].make, "layers"), is_trained_for(defence)
         return Candidate(
-            encoding, ansatz, layers if deep else None, readout, defence,
+            encoding,
+            ansatz,
+            layers if deep else None,
+            readout,
+            defence,
             round(eps, 4) if trains and eps is not None else None,
-        )  # fmt: skip
+        )
 
     @property
     def key(self) -> str:
@@ -186,6 +170,10 @@ def budget_matters(defences: Sequence[str]) -> bool:
 def candidate_of(chosen: Mapping[str, Any]) -> Candidate:
     """From the search's parameters."""
     return Candidate.of(
-        chosen["encoding"], chosen["ansatz"], chosen["layers"], chosen["readout"], chosen["defence"],
+        chosen["encoding"],
+        chosen["ansatz"],
+        chosen["layers"],
+        chosen["readout"],
+        chosen["defence"],
         chosen.get("eps"),
-    )  # fmt: skip
+    )

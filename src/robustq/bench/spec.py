@@ -42,9 +42,7 @@ class DataSpec(Table):
     name: str
     classes: list[str] | None = Field(None, description="keep these classes only, in this order")
     reduction: str = Field("auto", description="auto, none, pca, select, resize, svd")
-    features: int | None = Field(
-        None, ge=1, description="model inputs; chosen from the data if absent"
-    )
+    features: int | None = Field(None, ge=1, description="model inputs; chosen from the data if absent")
     train_size: int = Field(2000, ge=4, description="training rows at most, stratified")
     test_size: int = Field(500, ge=4, description="test rows at most, stratified")
 
@@ -77,16 +75,13 @@ class ThreatSpec(Table):
     eps: list[float] = Field(default_factory=lambda: list(EPS_GRID), min_length=1)
     reference: float = Field(0.05, description="the eps of the headline; one of the grid")
     frozen: list[int] = Field(default_factory=list, description="features that cannot be changed")
-    scale: list[float] | None = Field(
-        None, description="what eps = 1 is for each feature; 1 if absent"
-    )
+    scale: list[float] | None = Field(None, description="what eps = 1 is for each feature; 1 if absent")
 
     def build(self, eps: float) -> Threat:
         """The threat at one budget."""
         threat: Threat = resolve("threat", self.name, THREATS).make(
-            eps, box=(0.0, 1.0), frozen=self.frozen,
-            scale=None if self.scale is None else tuple(self.scale),
-        )  # fmt: skip
+            eps, box=(0.0, 1.0), frozen=self.frozen, scale=None if self.scale is None else tuple(self.scale)
+        )
         return threat
 
 
@@ -106,9 +101,7 @@ class DefenceSpec(Table):
     """The defence of the twins; ``none`` leaves them out."""
 
     name: str = "adversarial-training"
-    eps: float | None = Field(
-        None, ge=0, description="training budget; the reference eps if absent"
-    )
+    eps: float | None = Field(None, ge=0, description="training budget; the reference eps if absent")
     steps: int = Field(5, ge=1, description="of the inner attack")
     options: dict[str, Any] = Field(default_factory=dict, description="the defence's own")
 
@@ -128,12 +121,8 @@ class DefenceSpec(Table):
 class NoiseSpec(Table):
     """The noise of the quantum entrants: two sweeps and, if one is named, a calibrated device."""
 
-    gate_error: list[float] = Field(
-        default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05], min_length=1
-    )
-    readout_error: list[float] = Field(
-        default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2], min_length=1
-    )
+    gate_error: list[float] = Field(default_factory=lambda: [0.002, 0.005, 0.01, 0.02, 0.05], min_length=1)
+    readout_error: list[float] = Field(default_factory=lambda: [0.01, 0.02, 0.05, 0.1, 0.2], min_length=1)
     shots: int = Field(1000, ge=1, le=10**9)
     device: str | dict[str, Any] | None = Field(
         None, description="a name in `robustq list devices`, a snapshot's file, or its content"
@@ -167,15 +156,12 @@ class MitigationSpec(Table):
     """Error mitigation of the quantum entrants on the calibrated device, if one is named."""
 
     names: list[str] | None = Field(
-        None,
-        description="in `robustq list mitigations`, stacked by +; the usual ones with a device, [] for none",
+        None, description="in `robustq list mitigations`, stacked by +; the usual ones with a device, [] for none"
     )
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="for each single name, its technique's own"
     )
-    inputs: int = Field(
-        100, ge=1, description="test inputs that are attacked and repeated, at most"
-    )
+    inputs: int = Field(100, ge=1, description="test inputs that are attacked and repeated, at most")
     repeats: int = Field(10, ge=2, description="how often shots are drawn, to see how they scatter")
 
     def techniques(self) -> dict[str, Technique]:
@@ -246,9 +232,13 @@ class Spec(Table):
     def dataset(self) -> Dataset:
         """The data, prepared."""
         return prepare(
-            self.raw(), reduction=self.data.reduction, features=self.data.features,
-            train_size=self.data.train_size, test_size=self.data.test_size, seed=self.seed,
-        )  # fmt: skip
+            self.raw(),
+            reduction=self.data.reduction,
+            features=self.data.features,
+            train_size=self.data.train_size,
+            test_size=self.data.test_size,
+            seed=self.seed,
+        )
 
 
 def parse(content: Mapping[str, Any], *, folder: Path = Path()) -> Spec:
@@ -347,9 +337,7 @@ def _check_values(spec: Spec) -> None:
     if sorted(set(spec.threat.eps)) != spec.threat.eps or spec.threat.eps[0] <= 0:
         raise SpecError(f"threat.eps: expected rising values > 0, got {spec.threat.eps}")
     if spec.threat.reference not in spec.threat.eps:
-        raise SpecError(
-            f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}"
-        )
+        raise SpecError(f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}")
     _check_noise(spec.noise)
     spec.certificate.build()
     about = CERTIFICATES[spec.certificate.name].facts["about"]
@@ -409,9 +397,7 @@ def _check_mitigation(spec: Spec) -> None:
         check_options("mitigation", resolve("mitigation", name, MITIGATIONS), options)
     names = spec.mitigation.names or []
     if len(set(names)) != len(names) or "none" in names:
-        raise SpecError(
-            f"mitigation.names: expected different names, none of them 'none', got {names}"
-        )
+        raise SpecError(f"mitigation.names: expected different names, none of them 'none', got {names}")
     if names and spec.noise.calibrated() is None:
         raise SpecError(f"mitigation.names: expected a noise.device, got none for {names}")
     spec.mitigation.techniques()

@@ -62,9 +62,7 @@ def attacked(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str
     return {"curve": curve, "examples": examples}
 
 
-def _examples(
-    model: nn.Module, data: Dataset, rows: Tensor, result: AttackResult
-) -> list[dict[str, Any]]:
+def _examples(model: nn.Module, data: Dataset, rows: Tensor, result: AttackResult) -> list[dict[str, Any]]:
     """The flipped inputs that the model was surest of, before and after, by their rows in the test set."""
     x, y = data.tensors("test")
     with torch.no_grad():
@@ -101,17 +99,13 @@ def _noisy_predictions(
     return exact.argmax(1), drawn.argmax(1)
 
 
-def drawn(
-    model: QuantumClassifier, noise: Any, data: Dataset, spec: Spec, seed: int
-) -> dict[str, Any]:
+def drawn(model: QuantumClassifier, noise: Any, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
     """Probabilities from finite shots, several times; ``noise`` is a fit to a device, or None.
 
     With a device also its exact ones, without which shots and noise could not be told apart.
     """
     x = data.tensors("test")[0]
-    machine = model.under(
-        noise, shots=spec.noise.shots, generator=torch_generator(spec.seed, seed, "uncertainty")
-    )
+    machine = model.under(noise, shots=spec.noise.shots, generator=torch_generator(spec.seed, seed, "uncertainty"))
     with torch.no_grad():
         found = {"draws": [_listed(machine(x)) for _ in range(spec.uncertainty.draws)]}
         return found if noise is None else found | {"noisy": _listed(model.freeze(noise)(x))}
@@ -129,14 +123,16 @@ def facts(model: nn.Module) -> dict[str, Any]:
         return {}
     circuit = core.circuit
     return {
-        "qubits": circuit.qubits, "depth": circuit.depth,
-        "gates": len(circuit.operations), "two_qubit_gates": circuit.two_qubit_gates,
+        "qubits": circuit.qubits,
+        "depth": circuit.depth,
+        "gates": len(circuit.operations),
+        "two_qubit_gates": circuit.two_qubit_gates,
         "settings": engine.settings(circuit, core.observables),
         "input_shifts": _shifts(circuit, "x"),
         "trained_shifts": _shifts(circuit, "x" if core is not model else "") + _shifts(circuit, "theta"),
         "amplitude_inputs": circuit.amplitudes,
         "circuit_svg": to_svg(circuit),
-    }  # fmt: skip
+    }
 
 
 def quantum_core(model: nn.Module) -> QuantumNet | None:

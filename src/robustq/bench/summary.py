@@ -82,9 +82,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
         "circuit_svg": gathered[0].train[0]["circuit_svg"],
         "device": _device_record(gathered[0]),
     }
-    found = r.Results(
-        **partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial)
-    )
+    found = r.Results(**partial, verdict=verdict(partial, rows), caveats=caveats(spec, data, rows, partial))
     return found.judged()
 
 
@@ -134,9 +132,7 @@ def _row(o: Outcomes, spec: Spec, data: Dataset) -> r.EntrantResult:
         for key in ("qubits", "depth", "gates", "two_qubit_gates", "settings", "input_shifts")
         if key in o.train[0]
     }
-    sweeps = (
-        {key: _sweep(o, key, spec) for key in ("gate_error", "readout_error")} if o.noise else {}
-    )
+    sweeps = {key: _sweep(o, key, spec) for key in ("gate_error", "readout_error")} if o.noise else {}
     return r.EntrantResult(
         key=o.entrant.key,
         label=o.entrant.label,
@@ -184,9 +180,7 @@ def _evidence(o: Outcomes, eps: float) -> Evidence | None:
     if found is None or not _proved(o):
         return found
     return replace(
-        found,
-        certified=contradicted(o.certified, o.curve),
-        witnessed=witnessed(o.certified, o.curve, eps),
+        found, certified=contradicted(o.certified, o.curve), witnessed=witnessed(o.certified, o.curve, eps)
     )
 
 
@@ -239,8 +233,7 @@ def calibration_of(o: Outcomes, spec: Spec, data: Dataset) -> Estimate:
 
     def error(seeds: NDArray[np.int64], inputs: NDArray[np.int64]) -> float:
         errors = [
-            stats.expected_calibration_error(o.probabilities[seed][inputs], data.y_test[inputs])
-            for seed in seeds
+            stats.expected_calibration_error(o.probabilities[seed][inputs], data.y_test[inputs]) for seed in seeds
         ]
         return float(np.mean(errors))
 
@@ -262,11 +255,10 @@ def _reliability(o: Outcomes, data: Dataset) -> list[r.ReliabilityBin]:
     bars = stats.reliability(flat, np.tile(data.y_test, seeds))
     return [
         r.ReliabilityBin(
-            low=b.low, high=b.high, count=b.count,
-            confidence=round(b.confidence, 6), accuracy=round(b.accuracy, 6),
+            low=b.low, high=b.high, count=b.count, confidence=round(b.confidence, 6), accuracy=round(b.accuracy, 6)
         )
         for b in bars
-    ]  # fmt: skip
+    ]
 
 
 def _levels(o: Outcomes, key: str, column: str, index: int) -> Table:
@@ -321,8 +313,7 @@ def _drifted(o: Outcomes, column: str, index: int) -> Table:
 def _device_point(o: Outcomes, correct: Table, index: int, spec: Spec) -> r.DevicePoint:
     """Robust is what neither attack flips, input by input."""
     informed, transfer = (
-        np.array([bits(seed[kind][index]["robust"]) for seed in o.device])
-        for kind in ("informed", "transfer")
+        np.array([bits(seed[kind][index]["robust"]) for seed in o.device]) for kind in ("informed", "transfer")
     )
     robust = informed * transfer
     levels = [seed[kind][index] for seed in o.device for kind in ("informed", "transfer")]

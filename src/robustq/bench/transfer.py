@@ -65,9 +65,7 @@ class Seat:
         return self.entrant.label + (f" on {device.name}" if self.on_device and device else "")
 
 
-def transfer(
-    spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None
-) -> Matrix:
+def transfer(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Matrix:
     """Train every model over all seeds, attack each at the reference eps, ask every other.
 
     Killed and called again in the same folder it continues; one seed gives the same bytes, whatever the
@@ -90,12 +88,9 @@ def transfer(
     _try_out(spec, data, everyone)
     with claimed(run, spec, "transfer"):
         text = spec.model_dump_json()
-        units = [
-            (seat, seed) for seed in range(spec.seeds) for seat in everyone if not seat.on_device
-        ]
+        units = [(seat, seed) for seed in range(spec.seeds) for seat in everyone if not seat.on_device]
         making = [
-            Job(f"{seat.label(spec)}, seed {seed}", craft, (text, seat.entrant, seed, run))
-            for seat, seed in units
+            Job(f"{seat.label(spec)}, seed {seed}", craft, (text, seat.entrant, seed, run)) for seat, seed in units
         ]
         asking = [Job(f"asking, seed {k}", confront, (text, k, run)) for k in range(spec.seeds)]
         in_processes([making, asking], workers, progress or (lambda *_: None))
@@ -163,21 +158,23 @@ def craft(text: str, entrant: Entrant, seed: int, run: Path) -> str:
     return folder.name
 
 
-def _craft(
-    model: torch.nn.Module, seat: Seat, seed: int, run: Path, spec: Spec, data: Dataset
-) -> None:
+def _craft(model: torch.nn.Module, seat: Seat, seed: int, run: Path, spec: Spec, data: Dataset) -> None:
     """The strongest candidate for every test input, flipped or not, and what finding it cost."""
     x, y = data.tensors("test")
     found = run_attack(
-        spec.attack.build(), _asked(model, spec, seat), x, y,
+        spec.attack.build(),
+        _asked(model, spec, seat),
+        x,
+        y,
         spec.threat.build(spec.threat.reference),
         generator=torch_generator(spec.seed, seed, "transfer", seat.key),
-    )  # fmt: skip
+    )
     content, path = save_tensors({"x_adv": found.x_adv.contiguous()}), _inputs_path(run, seat, seed)
     record = {
         "inputs_sha256": hashlib.sha256(content).hexdigest(),
-        "queries": found.queries, "gradients": found.gradients,
-    }  # fmt: skip
+        "queries": found.queries,
+        "gradients": found.gradients,
+    }
     path.with_suffix(".json").unlink(missing_ok=True)
     write_atomically(path, content)
     stage(path.with_suffix(".json"), lambda: record)
@@ -248,23 +245,32 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> Matrix:
     sources = [*targets, none]
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return Matrix(
-        title=spec.title or f"Transfer on {data.name}{few}", versions=versions(),
-        spec=spec.model_dump(), spec_sha256=spec.content_id, data=dict(data.record),
-        threat=str(spec.threat.build(spec.threat.reference)), attack=str(spec.attack.build()),
-        confidence=spec.confidence, inputs=len(data.x_test),
-        majority=int(np.bincount(data.y_test).max()), seeds=spec.seeds,
-        sources=sources, targets=targets,
+        title=spec.title or f"Transfer on {data.name}{few}",
+        versions=versions(),
+        spec=spec.model_dump(),
+        spec_sha256=spec.content_id,
+        data=dict(data.record),
+        threat=str(spec.threat.build(spec.threat.reference)),
+        attack=str(spec.attack.build()),
+        confidence=spec.confidence,
+        inputs=len(data.x_test),
+        majority=int(np.bincount(data.y_test).max()),
+        seeds=spec.seeds,
+        sources=sources,
+        targets=targets,
         cells=[_cell(s.key, t.key, outcomes, spec) for s in sources for t in targets],
-    )  # fmt: skip
+    )
 
 
 def _player(run: Path, spec: Spec, seat: Seat, outcomes: list[dict[str, Any]]) -> Player:
     record = read_stage(unit_folder(run, seat.entrant, 0) / "train.json") or {}
     return Player(
-        key=seat.key, label=seat.label(spec), family=seat.entrant.family,
+        key=seat.key,
+        label=seat.label(spec),
+        family=seat.entrant.family,
         parameters=record["parameters"],
         correct=[int(bits(o["clean"][seat.key]).sum()) for o in outcomes],
-    )  # fmt: skip
+    )
 
 
 def _cell(source: str, target: str, outcomes: list[dict[str, Any]], spec: Spec) -> Cell:
@@ -273,7 +279,10 @@ def _cell(source: str, target: str, outcomes: list[dict[str, Any]], spec: Spec) 
     flipped = correct * (1 - np.array([bits(o["under"][source][target]) for o in outcomes]))
     found = stats.ratio(flipped, correct, spec.confidence)
     return Cell(
-        source=source, target=target,
-        flipped=[int(n) for n in flipped.sum(1)], correct=[int(n) for n in correct.sum(1)],
-        low=round(found.low, 6), high=round(found.high, 6),
-    )  # fmt: skip
+        source=source,
+        target=target,
+        flipped=[int(n) for n in flipped.sum(1)],
+        correct=[int(n) for n in correct.sum(1)],
+        low=round(found.low, 6),
+        high=round(found.high, 6),
+    )

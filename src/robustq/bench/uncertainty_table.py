@@ -51,9 +51,7 @@ class Sets(Record):
     """Conformal sets, calibrated on a random half of the test inputs and judged on the other, many times."""
 
     score: str
-    groups: str = Field(
-        description="class: coverage is kept in each class by itself; none: over all"
-    )
+    groups: str = Field(description="class: coverage is kept in each class by itself; none: over all")
     alpha: float = Field(description="share of sets that may miss the true class")
     calibration: int = Field(description="inputs that one calibration uses")
     coverage: Estimate = Field(description="share of sets that hold the true class")
@@ -76,15 +74,11 @@ class Uncertainty(Record):
     """What an entrant does not know, and whether it knows that."""
 
     abstention: Abstention
-    sets: Sets | None = Field(
-        None, description="of exact answers; none if there are too few inputs"
-    )
+    sets: Sets | None = Field(None, description="of exact answers; none if there are too few inputs")
     sets_with_shots: Sets | None = Field(None, description="calibrated and judged on finite shots")
     no_sets: str = Field("", description="why there are no sets")
     doubt: Doubt
-    together: Estimate = Field(
-        description="calibration error of the seeds' mean probabilities, an ensemble"
-    )
+    together: Estimate = Field(description="calibration error of the seeds' mean probabilities, an ensemble")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +129,7 @@ def uncertainty_of(answers: Answers, plan: Plan, generator: np.random.Generator)
     )
 
 
-def abstention_of(
-    probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator
-) -> Abstention:
+def abstention_of(probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator) -> Abstention:
     """Of probabilities ``(seeds, inputs, classes)``; intervals by resampling seeds and inputs."""
     doubt, wrong = 1 - probabilities.max(2), probabilities.argmax(2) != labels
     seeds, inputs = doubt.shape
@@ -147,8 +139,12 @@ def abstention_of(
     def resampled(statistic: Any) -> Estimate:
         found = stats.bootstrap(
             lambda s, i: float(np.mean([statistic(doubt[k][i], wrong[k][i]) for k in s])),
-            seeds, inputs, generator, resamples=plan.resamples, confidence=plan.confidence,
-        )  # fmt: skip
+            seeds,
+            inputs,
+            generator,
+            resamples=plan.resamples,
+            confidence=plan.confidence,
+        )
         return Estimate.of(replace(found, high=min(1.0, found.high)))  # both are shares
 
     return Abstention(
@@ -159,12 +155,10 @@ def abstention_of(
         aurc=resampled(stats.aurc),
         share=plan.share,
         errors_removed=resampled(lambda d, w: stats.errors_removed(d, w, plan.share) if w.any() else 0.0),
-    )  # fmt: skip
+    )
 
 
-def sets_of(
-    probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator
-) -> Sets:
+def sets_of(probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator) -> Sets:
     """Conformal sets of probabilities ``(seeds, inputs, classes)`` over random halves.
 
     Coverage is kept in each class where each has rows enough for the level, otherwise over all.
@@ -179,9 +173,7 @@ def sets_of(
         order = generator.permutation(inputs)
         known, asked = order[:rows], order[rows:]
         for seed in range(seeds):
-            made, groups = _calibrated(
-                probabilities[seed][known], labels[known], plan.alpha, groups
-            )
+            made, groups = _calibrated(probabilities[seed][known], labels[known], plan.alpha, groups)
             held[repeat, seed][asked] = made.sets(probabilities[seed][asked])
     judged = ~np.isnan(held).all((0, 1, 3))  # at least once
     return _judged(held[:, :, judged], labels[judged], groups, rows, plan)
@@ -196,26 +188,30 @@ def _judged(held: Array, labels: Labels, groups: str, rows: int, plan: Plan) -> 
     coverage, size, singletons = (np.nanmean(v, axis=0) for v in (covered, sizes, single))
     classes = held.shape[3]
     return Sets(
-        score="lac", groups=groups, alpha=plan.alpha, calibration=rows,
-        coverage=_mean(coverage, 1.0, plan), size=_mean(size, classes, plan),
+        score="lac",
+        groups=groups,
+        alpha=plan.alpha,
+        calibration=rows,
+        coverage=_mean(coverage, 1.0, plan),
+        size=_mean(size, classes, plan),
         singletons=_mean(singletons, 1.0, plan),
         by_class=[
             ClassSets(
-                label=name, coverage=_mean(coverage[:, labels == k], 1.0, plan),
+                label=name,
+                coverage=_mean(coverage[:, labels == k], 1.0, plan),
                 size=_mean(size[:, labels == k], classes, plan),
             )
-            for k, name in enumerate(plan.classes) if (labels == k).any()
+            for k, name in enumerate(plan.classes)
+            if (labels == k).any()
         ],
-    )  # fmt: skip
+    )
 
 
 def _calibrated(rows: Array, labels: Labels, alpha: float, groups: str) -> tuple[Conformal, str]:
     """Class by class as long as every class had rows enough; never back again."""
     if groups == "class":
         try:
-            return calibrate(
-                rows, labels, alpha=alpha, score=LeastAmbiguous(), groups="class"
-            ), "class"
+            return calibrate(rows, labels, alpha=alpha, score=LeastAmbiguous(), groups="class"), "class"
         except DataError:
             pass
     return calibrate(rows, labels, alpha=alpha, score=LeastAmbiguous()), "none"
@@ -240,9 +236,12 @@ def doubt_of(answers: Answers, plan: Plan) -> Doubt:
         return estimate.model_copy(update={"seeds": len(answers.probabilities)})
 
     return Doubt(
-        total=mean(parts.total), data=mean(parts.data), model=mean(parts.epistemic),
-        shots=mean(parts.shots), noise=mean(parts.noise),
-    )  # fmt: skip
+        total=mean(parts.total),
+        data=mean(parts.data),
+        model=mean(parts.epistemic),
+        shots=mean(parts.shots),
+        noise=mean(parts.noise),
+    )
 
 
 def _logits(probabilities: Array) -> torch.Tensor:
@@ -255,8 +254,12 @@ def _together(answers: Answers, plan: Plan, generator: np.random.Generator) -> E
     mean = mean / mean.sum(1, keepdims=True)
     found = stats.bootstrap(
         lambda _, i: stats.expected_calibration_error(mean[i], answers.labels[i]),
-        1, len(mean), generator, resamples=plan.resamples, confidence=plan.confidence,
-    )  # fmt: skip
+        1,
+        len(mean),
+        generator,
+        resamples=plan.resamples,
+        confidence=plan.confidence,
+    )
     return Estimate.of(found).model_copy(update={"seeds": len(answers.probabilities)})
 
 
@@ -266,6 +269,8 @@ def answers_of(labels: Labels, probabilities: Array, drawn: Sequence[Mapping[str
         return Answers(labels, probabilities)
     noisy = [seed["noisy"] for seed in drawn if "noisy" in seed]
     return Answers(
-        labels, probabilities, np.array([seed["draws"] for seed in drawn], float),
+        labels,
+        probabilities,
+        np.array([seed["draws"] for seed in drawn], float),
         np.array(noisy, float) if noisy else None,
-    )  # fmt: skip
+    )

@@ -105,13 +105,9 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
         stream, plan = fit_stream(entrant, spec, seed), spec.training.build()
         model, history = recipe_of(entrant, spec).fit(model, x, y, generator=stream, training=plan)
         record |= {"parameters": parameter_count(model), **stages.facts(model)}
-        record["history"] = [
-            [e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs
-        ]
+        record["history"] = [[e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs]
         record |= {"best_epoch": history.best, "rows": len(history.epochs) * history.rows}
-    metadata = {
-        "entrant": entrant.key, "seed": seed, "spec": spec.model_dump(), "data": dict(data.record)
-    }  # fmt: skip
+    metadata = {"entrant": entrant.key, "seed": seed, "spec": spec.model_dump(), "data": dict(data.record)}
     save(model, folder, metadata=metadata)
     (folder / "train.json").unlink(missing_ok=True)
     stage(folder / "train.json", lambda: record)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robustq.bench.results import (
-    Caveat,
-    DeviceRecord,
-    EntrantResult,
-    OnDevice,
-    Verdict,
-)
+from robustq.bench.results import Caveat, DeviceRecord, EntrantResult, OnDevice, Verdict
 from robustq.bench.spec import Spec
 from robustq.data import Dataset
 
@@ -116,9 +110,7 @@ def _noise(quantum: EntrantResult) -> str:
     )
 
 
-def _device(
-    device: DeviceRecord, quantum: EntrantResult, found: OnDevice, eps: float, shots: int
-) -> list[str]:
+def _device(device: DeviceRecord, quantum: EntrantResult, found: OnDevice, eps: float, shots: int) -> list[str]:
     """Accuracy and robustness on the calibrated device, and the drift that costs most."""
     point = quantum.on_device_at(eps)
     told = [
@@ -137,35 +129,58 @@ def _device(
     return told
 
 
-def caveats(
-    spec: Spec, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]
-) -> list[Caveat]:
+def caveats(spec: Spec, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]) -> list[Caveat]:
     """Standing caveats, then those this run has earned; what makes a number suspect is the audit's to say."""
     found = [
-        Caveat(id="empirical", text=(
-            f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower "
-            f"it. {_proved(rows)}")),
-        Caveat(id="input-space", text=(
-            "Perturbations act on the model's inputs, after reduction "
-            f"({data.record['reduction']}) and scaling to [0, 1], not on the raw measurements.")),
+        Caveat(
+            id="empirical",
+            text=(
+                f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower "
+                f"it. {_proved(rows)}"
+            ),
+        ),
+        Caveat(
+            id="input-space",
+            text=(
+                "Perturbations act on the model's inputs, after reduction "
+                f"({data.record['reduction']}) and scaling to [0, 1], not on the raw measurements."
+            ),
+        ),
         Caveat(id="split", text=f"Data split: {data.record['split']}."),
         _noise_model(partial.get("device")),
-    ]  # fmt: skip
+    ]
     if spec.seeds == 1:
-        found.append(Caveat(id="one-seed", text=(
-            "One seed: the intervals cover the choice of inputs only; another training run may differ by "
-            "much more.")))  # fmt: skip
+        found.append(
+            Caveat(
+                id="one-seed",
+                text=(
+                    "One seed: the intervals cover the choice of inputs only; another training run may differ by "
+                    "much more."
+                ),
+            )
+        )
     elif spec.seeds < 5:
-        found.append(Caveat(id="few-seeds", text=(
-            f"{spec.seeds} seeds: intervals include the spread between seeds, which so few seeds "
-            "estimate poorly.")))  # fmt: skip
+        found.append(
+            Caveat(
+                id="few-seeds",
+                text=(
+                    f"{spec.seeds} seeds: intervals include the spread between seeds, which so few seeds "
+                    "estimate poorly."
+                ),
+            )
+        )
     if data.record["test_values_clipped"]:
-        found.append(Caveat(id="clipped", text=(
-            f"{data.record['test_values_clipped']} test values lay outside the training range and were "
-            "clipped to it.")))  # fmt: skip
+        found.append(
+            Caveat(
+                id="clipped",
+                text=(
+                    f"{data.record['test_values_clipped']} test values lay outside the training range and were "
+                    "clipped to it."
+                ),
+            )
+        )
     if data.record["rows"]["train"] == spec.data.train_size:
-        found.append(Caveat(id="subsample", text=(
-            f"Trained on a stratified sample of {spec.data.train_size} rows.")))  # fmt: skip
+        found.append(Caveat(id="subsample", text=(f"Trained on a stratified sample of {spec.data.train_size} rows.")))
     return found + _matching(rows)
 
 
@@ -180,13 +195,21 @@ def _proved(rows: Sequence[EntrantResult]) -> str:
 def _noise_model(device: DeviceRecord | None) -> Caveat:
     """What the noise is and is not."""
     if device is None:
-        return Caveat(id="noise-model", text=(
-            "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
-            "exactly; it is not a calibrated device. Attacks were made on the noise-free model."))  # fmt: skip
-    return Caveat(id="device-model", text=(
-        f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle qubits, "
-        "the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks "
-        "there use exact expectations; the noise sweeps are uniform and not of the device."))  # fmt: skip
+        return Caveat(
+            id="noise-model",
+            text=(
+                "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
+                "exactly; it is not a calibrated device. Attacks were made on the noise-free model."
+            ),
+        )
+    return Caveat(
+        id="device-model",
+        text=(
+            f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle qubits, "
+            "the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks "
+            "there use exact expectations; the noise sweeps are uniform and not of the device."
+        ),
+    )
 
 
 def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
@@ -194,8 +217,12 @@ def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
     wanted = rows[0].parameters
     far = [row for row in rows if row.matched and not 0.67 <= row.parameters / wanted <= 1.5]
     return [
-        Caveat(id="unmatched-baseline", text=(
-            f"{row.label}: the nearest perceptron has {row.parameters} parameters, the quantum model "
-            f"{wanted}."))
-        for row in far if not row.defended
-    ]  # fmt: skip
+        Caveat(
+            id="unmatched-baseline",
+            text=(
+                f"{row.label}: the nearest perceptron has {row.parameters} parameters, the quantum model {wanted}."
+            ),
+        )
+        for row in far
+        if not row.defended
+    ]

@@ -14,8 +14,27 @@ from robustq.certify.verdict import certify
 from robustq.certify.verifier import Complete
 
 __all__ = [
-    "AmplitudeBox", "AmplitudeLinf", "Auto", "Branching", "Complete", "Curvature", "Depolarising",
-    "ExactAmplitude", "ExactSmoothing", "ExactState", "GaussianSmoothing", "Global", "Guan", "Hoelder",
-    "HypothesisTesting", "Lipschitz", "Shots", "SpectralBox", "Strongest", "Vacuous", "certify",
-    "spreads", "tightness",
-]  # fmt: skip
+    "AmplitudeBox",
+    "AmplitudeLinf",
+    "Auto",
+    "Branching",
+    "Complete",
+    "Curvature",
+    "Depolarising",
+    "ExactAmplitude",
+    "ExactSmoothing",
+    "ExactState",
+    "GaussianSmoothing",
+    "Global",
+    "Guan",
+    "Hoelder",
+    "HypothesisTesting",
+    "Lipschitz",
+    "Shots",
+    "SpectralBox",
+    "Strongest",
+    "Vacuous",
+    "certify",
+    "spreads",
+    "tightness",
+]

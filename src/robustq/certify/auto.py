@@ -74,11 +74,7 @@ class Auto:
 
 
 def _applies(
-    certifier: Certifier,
-    model: Classifier,
-    threat: Threat,
-    generator: torch.Generator,
-    reasons: list[str],
+    certifier: Certifier, model: Classifier, threat: Threat, generator: torch.Generator, reasons: list[str]
 ) -> bool:
     try:
         certifier.prepare(model, threat, generator)

@@ -20,9 +20,7 @@ def check_slack(slack: float, name: str) -> None:
         raise CertificateError(f"{name}: expected slack >= 0, got {slack}")
 
 
-def check_states(
-    model: Classifier, threat: Threat, name: str
-) -> tuple[StateView, Fidelity | TraceDistance]:
+def check_states(model: Classifier, threat: Threat, name: str) -> tuple[StateView, Fidelity | TraceDistance]:
     """The view of states and the ball of states that such a bound speaks about.
 
     Raises:
@@ -34,12 +32,9 @@ def check_states(
     robustq.errors.CertificateError: guan: expected a view of a model's states (StateView.of(model)), got function
     """
     if not isinstance(threat, Fidelity | TraceDistance):
-        raise CertificateError(
-            f"{name}: expected an infidelity or trace-distance threat, got {threat}"
-        )
+        raise CertificateError(f"{name}: expected an infidelity or trace-distance threat, got {threat}")
     if not isinstance(model, StateView):
         raise CertificateError(
-            f"{name}: expected a view of a model's states (StateView.of(model)), got "
-            f"{type(model).__name__}"
+            f"{name}: expected a view of a model's states (StateView.of(model)), got {type(model).__name__}"
         )
     return model, threat

@@ -39,9 +39,7 @@ def infidelity(chance: ArrayLike, threshold: ArrayLike = 0.5) -> Array:
     return np.asarray(np.where(level <= 0, np.inf, apart**2), dtype=np.float64)
 
 
-def from_counts(
-    successes: ArrayLike, shots: ArrayLike, alpha: float, threshold: ArrayLike = 0.5
-) -> Array:
+def from_counts(successes: ArrayLike, shots: ArrayLike, alpha: float, threshold: ArrayLike = 0.5) -> Array:
     """The infidelity that counts of one outcome prove, wrong with probability ``alpha`` at most.
 
     Args:
@@ -139,9 +137,7 @@ class Shots:
         if not 0 < self.alpha < 1:
             raise CertificateError(f"shots: expected alpha in (0, 1), got {self.alpha}")
         if min(self.shots, self.guess) < 1:
-            raise CertificateError(
-                f"shots: expected shots >= 1 and guess >= 1, got {self.shots} and {self.guess}"
-            )
+            raise CertificateError(f"shots: expected shots >= 1 and guess >= 1, got {self.shots} and {self.guess}")
         if not self.slack >= 0:
             raise CertificateError(f"shots: expected slack >= 0, got {self.slack}")
 
@@ -165,13 +161,10 @@ class Shots:
                 raise CertificateError(f"shots: expected an l2 threat in equal units, got {threat}")
             forms = amplitude_forms(model, "shots")
         elif not isinstance(threat, Fidelity | TraceDistance):
-            raise CertificateError(
-                f"shots: expected a ball of states or an l2 threat, got {threat}"
-            )
+            raise CertificateError(f"shots: expected a ball of states or an l2 threat, got {threat}")
         elif not isinstance(model, StateView):
             raise CertificateError(
-                "shots: expected a view of a model's states (StateView.of(model)), got "
-                f"{type(model).__name__}"
+                f"shots: expected a view of a model's states (StateView.of(model)), got {type(model).__name__}"
             )
         else:
             forms = model.frozen.state_forms()

@@ -61,9 +61,7 @@ class Global:
     def __str__(self) -> str:
         return "global"
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> SpreadProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> SpreadProver:
         """The spreads, by one eigendecomposition a pair of classes.
 
         Raises:

@@ -86,9 +86,7 @@ class StateProver:
         """The nearest states of other classes, and the same as real tensors."""
         if self.certifier.real:
             if float(states[..., 1].abs().max()) > REAL:
-                raise CertificateError(
-                    "exact-state, real: expected real amplitudes, got complex ones"
-                )
+                raise CertificateError("exact-state, real: expected real amplitudes, got complex ones")
             found = self.cones.nearest(states[..., 0], label, self.certifier.slack)
             return found, torch.stack([found.point, torch.zeros_like(found.point)], -1)
         kets = torch.view_as_complex(states.contiguous())

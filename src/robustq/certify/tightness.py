@@ -38,8 +38,6 @@ def tightness(certificate: Certificate, exact: Certificate) -> Tensor:
     True
     """
     if not torch.equal(certificate.label, exact.label):
-        raise CertificateError(
-            "expected two certificates of the same answers, got different labels"
-        )
+        raise CertificateError("expected two certificates of the same answers, got different labels")
     level = certificate.lower == exact.lower  # both zero, or both infinite
     return torch.where(level, 1.0, certificate.lower / exact.lower)

@@ -96,9 +96,7 @@ def certify(
     )
 
 
-def _prepared(
-    certifier: Certifier, model: Classifier, threat: Threat, generator: torch.Generator
-) -> Prover:
+def _prepared(certifier: Certifier, model: Classifier, threat: Threat, generator: torch.Generator) -> Prover:
     try:
         return certifier.prepare(model, threat, generator)
     except torch.linalg.LinAlgError as failure:  # type: ignore[attr-defined]  # NaN in a form
@@ -138,9 +136,7 @@ def _check_claim(claim: Bounds, batch: int) -> None:
     for name in ("label", "lower", "upper"):
         values = getattr(claim, name)
         if values.shape != (batch,):
-            raise CertificateError(
-                f"expected {name} of shape ({batch},), got {tuple(values.shape)}"
-            )
+            raise CertificateError(f"expected {name} of shape ({batch},), got {tuple(values.shape)}")
         if bool(torch.isnan(values).any()) or (name != "label" and bool((values < 0).any())):
             raise CertificateError(f"expected {name} >= 0, got NaN or a negative number")
 
@@ -154,8 +150,7 @@ def _check_labels(y: Tensor, classes: int) -> None:
 def _check(x: Tensor, y: Tensor, threat: Threat) -> None:
     if x.ndim < 2 or y.shape != (len(x),):
         raise DataError(
-            f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and "
-            f"{tuple(y.shape)}"
+            f"expected inputs (batch, features) and labels (batch,), got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     if y.dtype != torch.int64 or (len(y) and int(y.min()) < 0):
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")

@@ -16,12 +16,7 @@ STEPS = (2e-7, 1e-5, 1e-3)
 
 
 def behind(
-    model: Classifier,
-    x: Tensor,
-    edge: Tensor,
-    label: Tensor,
-    steps: Sequence[float] = STEPS,
-    box: Box | None = None,
+    model: Classifier, x: Tensor, edge: Tensor, label: Tensor, steps: Sequence[float] = STEPS, box: Box | None = None
 ) -> Tensor:
     """A little further than ``edge``, as little as makes the model answer otherwise; shape of ``x``.
 

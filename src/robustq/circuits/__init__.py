@@ -5,16 +5,7 @@ from robustq.circuits.angles import Angle, theta, x
 from robustq.circuits.circuit import Circuit, Operation, op
 from robustq.circuits.drawing import to_svg, to_text
 from robustq.circuits.gates import GATES, Gate, gate
-from robustq.circuits.observables import (
-    Observable,
-    PauliSum,
-    Projector,
-    basis_groups,
-    parity,
-    pauli,
-    per_qubit_z,
-    z,
-)
+from robustq.circuits.observables import Observable, PauliSum, Projector, basis_groups, parity, pauli, per_qubit_z, z
 from robustq.circuits.qasm import to_qasm
 
 __all__ = [

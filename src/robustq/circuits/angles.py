@@ -112,9 +112,7 @@ def _canonical(terms: Mapping[Monomial, float]) -> Angle:
     kept = sorted((m, c) for m, c in terms.items() if c != 0.0)
     for monomial, _ in kept:
         if len(monomial) > 2:
-            raise CircuitError(
-                f"expected products of at most two slots, got {'*'.join(map(str, monomial))}"
-            )
+            raise CircuitError(f"expected products of at most two slots, got {'*'.join(map(str, monomial))}")
     return Angle(tuple(kept))
 
 

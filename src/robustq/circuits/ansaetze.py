@@ -32,9 +32,7 @@ def strongly_entangling(qubits: int, *, layers: int = 3) -> Circuit:
     slots = _slots()
     operations: list[Operation] = []
     for layer in range(layers):
-        operations += [
-            op("rot", q, angles=[next(slots), next(slots), next(slots)]) for q in range(qubits)
-        ]
+        operations += [op("rot", q, angles=[next(slots), next(slots), next(slots)]) for q in range(qubits)]
         operations += ring(qubits, layer % max(1, qubits - 1) + 1)
     return Circuit.of(qubits, operations)
 
@@ -121,7 +119,4 @@ def _convolution(a: int, b: int, slots: Iterator[Angle]) -> list[Operation]:
 
 def _pooling(source: int, target: int, slots: Iterator[Angle]) -> list[Operation]:
     """Controlled rotations that carry what ``source`` knows to ``target``."""
-    return [
-        op("crz", source, target, angles=[next(slots)]),
-        op("crx", source, target, angles=[next(slots)]),
-    ]
+    return [op("crz", source, target, angles=[next(slots)]), op("crx", source, target, angles=[next(slots)])]

@@ -14,23 +14,27 @@ ENCODINGS: Mapping[str, Entry] = {
     "amplitude": Entry(encodings.amplitude, "2^n features on n qubits", "Schuld & Petruccione 2018"),
     "iqp": Entry(encodings.iqp, "diagonal phases of products", "Havlicek et al., Nature 567 (2019)"),
     "zz": Entry(encodings.zz_feature_map, "Qiskit's ZZ feature map", "Havlicek et al., Nature 567 (2019)"),
-    "reuploading": Entry(encodings.reuploading, "trainable scale and shift, layer by layer",
-                         "Perez-Salinas et al., Quantum 4 (2020)"),
-}  # fmt: skip
+    "reuploading": Entry(
+        encodings.reuploading, "trainable scale and shift, layer by layer", "Perez-Salinas et al., Quantum 4 (2020)"
+    ),
+}
 
 ANSAETZE: Mapping[str, Entry] = {
-    "strongly-entangling": Entry(ansaetze.strongly_entangling, "general rotations, CNOT rings",
-                                 "Schuld et al., PRA 101 (2020)"),
-    "hardware-efficient": Entry(ansaetze.hardware_efficient, "RY, RZ and a CZ ladder",
-                                "Kandala et al., Nature 549 (2017)"),
+    "strongly-entangling": Entry(
+        ansaetze.strongly_entangling, "general rotations, CNOT rings", "Schuld et al., PRA 101 (2020)"
+    ),
+    "hardware-efficient": Entry(
+        ansaetze.hardware_efficient, "RY, RZ and a CZ ladder", "Kandala et al., Nature 549 (2017)"
+    ),
     "brickwork": Entry(ansaetze.brickwork, "RY and alternating CZ bricks", "Cerezo et al., Nat. Commun. 12 (2021)"),
     "qcnn": Entry(ansaetze.qcnn, "convolution and pooling", "Cong, Choi, Lukin, Nat. Phys. 15 (2019)"),
     "tree-tensor": Entry(ansaetze.tree_tensor, "binary tree of blocks", "Grant et al., npj QI 4 (2018)"),
-}  # fmt: skip
+}
 
 READOUTS: Mapping[str, Entry] = {
     "per-qubit-z": Entry(observables.per_qubit_z, "class k scores Z of qubit k", "Schuld et al., PRA 101 (2020)"),
     "parity": Entry(observables.parity, "number of ones modulo the classes", "Havlicek et al., Nature 567 (2019)"),
-    "basis-groups": Entry(observables.basis_groups, "probability of a group of basis states",
-                          "Farhi & Neven, arXiv:1802.06002"),
-}  # fmt: skip
+    "basis-groups": Entry(
+        observables.basis_groups, "probability of a group of basis states", "Farhi & Neven, arXiv:1802.06002"
+    ),
+}

@@ -28,13 +28,9 @@ class Operation:
     def __post_init__(self) -> None:
         row = gate(self.gate)
         if len(self.qubits) != row.qubits or len(set(self.qubits)) != len(self.qubits):
-            raise CircuitError(
-                f"gate {self.gate!r}: expected {row.qubits} different qubit(s), got {self.qubits}"
-            )
+            raise CircuitError(f"gate {self.gate!r}: expected {row.qubits} different qubit(s), got {self.qubits}")
         if len(self.angles) != row.parameters:
-            raise CircuitError(
-                f"gate {self.gate!r}: expected {row.parameters} angle(s), got {len(self.angles)}"
-            )
+            raise CircuitError(f"gate {self.gate!r}: expected {row.parameters} angle(s), got {len(self.angles)}")
 
     @property
     def has_inputs(self) -> bool:
@@ -112,8 +108,7 @@ class Circuit:
         if other.amplitudes:
             raise CircuitError("expected amplitude loading to come first, got it in the middle")
         moved = tuple(
-            Operation(o.gate, o.qubits, tuple(a.shifted(self.parameters) for a in o.angles))
-            for o in other.operations
+            Operation(o.gate, o.qubits, tuple(a.shifted(self.parameters) for a in o.angles)) for o in other.operations
         )
         return Circuit(
             self.qubits,
@@ -164,19 +159,14 @@ def _check(circuit: Circuit) -> None:
     if not 1 <= circuit.qubits <= MOST_QUBITS:
         raise CircuitError(f"expected 1 to {MOST_QUBITS} qubits, got {circuit.qubits}")
     if not 0 <= circuit.amplitudes <= 2**circuit.qubits:
-        raise CircuitError(
-            f"expected at most {2**circuit.qubits} amplitudes, got {circuit.amplitudes}"
-        )
+        raise CircuitError(f"expected at most {2**circuit.qubits} amplitudes, got {circuit.amplitudes}")
     for operation in circuit.operations:
         if not all(0 <= q < circuit.qubits for q in operation.qubits):
             raise CircuitError(
-                f"expected qubits in 0..{circuit.qubits - 1}, got {operation.qubits} "
-                f"for gate {operation.gate!r}"
+                f"expected qubits in 0..{circuit.qubits - 1}, got {operation.qubits} for gate {operation.gate!r}"
             )
     inputs, parameters = _slot_counts(circuit.operations)
     if max(inputs, circuit.amplitudes) > circuit.inputs:
-        raise CircuitError(
-            f"expected inputs >= {max(inputs, circuit.amplitudes)}, got {circuit.inputs}"
-        )
+        raise CircuitError(f"expected inputs >= {max(inputs, circuit.amplitudes)}, got {circuit.inputs}")
     if parameters > circuit.parameters:
         raise CircuitError(f"expected parameters >= {parameters}, got {circuit.parameters}")

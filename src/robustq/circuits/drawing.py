@@ -6,8 +6,7 @@ from html import escape
 
 from robustq.circuits.circuit import Circuit, Operation
 
-_CONTROLS = {"cx": 1, "cy": 1, "cz": 1, "ch": 1, "crx": 1, "cry": 1, "crz": 1, "cp": 1,
-             "ccx": 2, "cswap": 1}  # fmt: skip
+_CONTROLS = {"cx": 1, "cy": 1, "cz": 1, "ch": 1, "crx": 1, "cry": 1, "crz": 1, "cp": 1, "ccx": 2, "cswap": 1}
 
 
 def columns(circuit: Circuit) -> list[list[Operation]]:
@@ -84,9 +83,7 @@ def to_svg(circuit: Circuit) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" aria-label="circuit" '
-        'font-family="system-ui, sans-serif" font-size="12" text-anchor="middle">'
-        + "".join(body)
-        + "</svg>"
+        'font-family="system-ui, sans-serif" font-size="12" text-anchor="middle">' + "".join(body) + "</svg>"
     )
 
 
@@ -115,9 +112,7 @@ def _glyphs(operation: Operation, x: int) -> list[str]:
     rows = [_y(q) for q in operation.qubits]
     drawn = []
     if len(rows) > 1:
-        drawn.append(
-            f'<line x1="{x}" y1="{min(rows)}" x2="{x}" y2="{max(rows)}" stroke="#334155"/>'
-        )
+        drawn.append(f'<line x1="{x}" y1="{min(rows)}" x2="{x}" y2="{max(rows)}" stroke="#334155"/>')
     controls = _CONTROLS.get(operation.gate, 0)
     for row in rows[:controls]:
         drawn.append(f'<circle cx="{x}" cy="{row}" r="4" fill="#334155"/>')

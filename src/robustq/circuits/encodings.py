@@ -82,10 +82,7 @@ def iqp(features: int, *, repeats: int = 2, scale: float = 1.0) -> Circuit:
     _positive("repeats", repeats)
     layer = [op("h", q) for q in range(features)]
     layer += [op("rz", q, angles=[scale * x(q)]) for q in range(features)]
-    layer += [
-        op("rzz", i, j, angles=[scale**2 * (x(i) * x(j))])
-        for i, j in combinations(range(features), 2)
-    ]
+    layer += [op("rzz", i, j, angles=[scale**2 * (x(i) * x(j))]) for i, j in combinations(range(features), 2)]
     return Circuit.of(features, layer * repeats)
 
 
@@ -105,9 +102,7 @@ def zz_feature_map(features: int, *, repeats: int = 2, scale: float = 1.0) -> Ci
     return Circuit.of(features, layer * repeats)
 
 
-def reuploading(
-    features: int, *, qubits: int | None = None, layers: int = 3, scale: float = math.pi
-) -> Circuit:
+def reuploading(features: int, *, qubits: int | None = None, layers: int = 3, scale: float = math.pi) -> Circuit:
     """Data re-uploading with trainable scale and shift (Perez-Salinas et al. 2020).
 
     Every layer applies, on every qubit, rotations by ``(1 + theta_w) s x_i + theta_b`` that run
@@ -129,9 +124,7 @@ def reuploading(
                 angles = []
                 for k in range(start, start + 3):
                     feature = x(k % features)
-                    angles.append(
-                        scale * feature + scale * (theta(slot) * feature) + theta(slot + 1)
-                    )
+                    angles.append(scale * feature + scale * (theta(slot) * feature) + theta(slot + 1))
                     slot += 2
                 operations.append(op("rot", q, angles=angles))
         operations += ring(width)

@@ -182,37 +182,52 @@ GATES: Mapping[str, Gate] = {
     "ry": Gate(1, 1, _ry, {"Y": 0.5}, "ry", "ry"),
     "rz": Gate(1, 1, _rz, {"Z": 0.5}, "rz", "rz"),
     "p": Gate(1, 1, _phase, {"Z": 0.5, "I": -0.5}, "p", "p"),
-    "rot": Gate(1, 3, _rot, {}, "rot",
-                "gate rot(a, b, c) q { rz(a) q; ry(b) q; rz(c) q; }",
-                (("rz", 0), ("ry", 1), ("rz", 2))),
-    "u3": Gate(1, 3, _u3, {}, "u3", "gate u3(t, a, b) q { p(b) q; ry(t) q; p(a) q; }",
-               (("p", 2), ("ry", 0), ("p", 1))),
+    "rot": Gate(
+        1, 3, _rot, {}, "rot", "gate rot(a, b, c) q { rz(a) q; ry(b) q; rz(c) q; }", (("rz", 0), ("ry", 1), ("rz", 2))
+    ),
+    "u3": Gate(
+        1, 3, _u3, {}, "u3", "gate u3(t, a, b) q { p(b) q; ry(t) q; p(a) q; }", (("p", 2), ("ry", 0), ("p", 1))
+    ),
     "cx": Gate(2, 0, _permutation(0, 1, 3, 2), _flip("X"), "cx", "cx", permutes=True),
     "cy": Gate(2, 0, _controlled(_Y), _flip("Y"), "cy", "cy"),
     "cz": Gate(2, 0, _controlled(_Z), _flip("Z"), "cz", "cz"),
     "ch": Gate(2, 0, _controlled(_hadamard), _CH, "ch", "ch"),
     "swap": Gate(2, 0, _permutation(0, 2, 1, 3), _SWAP, "swap", "swap", permutes=True),
-    "iswap": Gate(2, 0, _fixed([1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]),
-                  {"XX": -PI / 4, "YY": -PI / 4}, "iswapdg",
-                  "gate iswap a, b { s a; s b; h a; cx a, b; cx b, a; h b; }"),
-    "iswapdg": Gate(2, 0, _fixed([1, 0, 0, 0], [0, 0, -1j, 0], [0, -1j, 0, 0], [0, 0, 0, 1]),
-                    {"XX": PI / 4, "YY": PI / 4}, "iswap",
-                    "gate iswapdg a, b { h b; cx b, a; cx a, b; h a; sdg b; sdg a; }"),
+    "iswap": Gate(
+        2,
+        0,
+        _fixed([1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]),
+        {"XX": -PI / 4, "YY": -PI / 4},
+        "iswapdg",
+        "gate iswap a, b { s a; s b; h a; cx a, b; cx b, a; h b; }",
+    ),
+    "iswapdg": Gate(
+        2,
+        0,
+        _fixed([1, 0, 0, 0], [0, 0, -1j, 0], [0, -1j, 0, 0], [0, 0, 0, 1]),
+        {"XX": PI / 4, "YY": PI / 4},
+        "iswap",
+        "gate iswapdg a, b { h b; cx b, a; cx a, b; h a; sdg b; sdg a; }",
+    ),
     "crx": Gate(2, 1, _controlled(_rx), {"IX": 0.25, "ZX": -0.25}, "crx", "crx"),
     "cry": Gate(2, 1, _controlled(_ry), {"IY": 0.25, "ZY": -0.25}, "cry", "cry"),
     "crz": Gate(2, 1, _controlled(_rz), {"IZ": 0.25, "ZZ": -0.25}, "crz", "crz"),
-    "cp": Gate(2, 1, _controlled(_phase),
-               {"II": -0.25, "ZI": 0.25, "IZ": 0.25, "ZZ": -0.25}, "cp", "cp"),
-    "rxx": Gate(2, 1, _ising("XX"), {"XX": 0.5}, "rxx",
-                "gate rxx(t) a, b { h a; h b; cx a, b; rz(t) b; cx a, b; h a; h b; }"),
-    "ryy": Gate(2, 1, _ising("YY"), {"YY": 0.5}, "ryy",
-                "gate ryy(t) a, b { sx a; sx b; cx a, b; rz(t) b; cx a, b; inv @ sx a; inv @ sx b; }"),
-    "rzz": Gate(2, 1, _ising("ZZ"), {"ZZ": 0.5}, "rzz",
-                "gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }"),
+    "cp": Gate(2, 1, _controlled(_phase), {"II": -0.25, "ZI": 0.25, "IZ": 0.25, "ZZ": -0.25}, "cp", "cp"),
+    "rxx": Gate(
+        2, 1, _ising("XX"), {"XX": 0.5}, "rxx", "gate rxx(t) a, b { h a; h b; cx a, b; rz(t) b; cx a, b; h a; h b; }"
+    ),
+    "ryy": Gate(
+        2,
+        1,
+        _ising("YY"),
+        {"YY": 0.5},
+        "ryy",
+        "gate ryy(t) a, b { sx a; sx b; cx a, b; rz(t) b; cx a, b; inv @ sx a; inv @ sx b; }",
+    ),
+    "rzz": Gate(2, 1, _ising("ZZ"), {"ZZ": 0.5}, "rzz", "gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }"),
     "ccx": Gate(3, 0, _permutation(0, 1, 2, 3, 4, 5, 7, 6), _CCX, "ccx", "ccx", permutes=True),
-    "cswap": Gate(3, 0, _permutation(0, 1, 2, 3, 4, 6, 5, 7), _CSWAP, "cswap", "cswap",
-                  permutes=True),
-}  # fmt: skip
+    "cswap": Gate(3, 0, _permutation(0, 1, 2, 3, 4, 6, 5, 7), _CSWAP, "cswap", "cswap", permutes=True),
+}
 
 
 def gate(name: str) -> Gate:

@@ -94,9 +94,7 @@ class PauliSum:
         return total
 
     def __str__(self) -> str:
-        return " + ".join(
-            f"{c:g}*{' '.join(f'{p}{q}' for q, p in word) or 'I'}" for c, word in self.terms
-        )
+        return " + ".join(f"{c:g}*{' '.join(f'{p}{q}' for q, p in word) or 'I'}" for c, word in self.terms)
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,7 @@ class Projector:
 
     def diagonal(self, qubits: int) -> RealArray:
         _check_fits(self.on, qubits)
-        value = sum(
-            _bit(q, qubits).astype(int) << (len(self.on) - 1 - k) for k, q in enumerate(self.on)
-        )
+        value = sum(_bit(q, qubits).astype(int) << (len(self.on) - 1 - k) for k, q in enumerate(self.on))
         return np.isin(value, [int(state, 2) for state in self.states]).astype(float)
 
     def matrix(self, qubits: int) -> NDArray[np.complex128]:
@@ -168,9 +164,7 @@ def per_qubit_z(classes: int, qubits: int) -> tuple[Observable, ...]:
     2
     """
     if classes > qubits:
-        raise CircuitError(
-            f"expected at least {classes} qubits for {classes} per-qubit classes, got {qubits}"
-        )
+        raise CircuitError(f"expected at least {classes} qubits for {classes} per-qubit classes, got {qubits}")
     return tuple(z(k) for k in range(classes))
 
 
@@ -197,13 +191,9 @@ def basis_groups(classes: int, qubits: int) -> tuple[Observable, ...]:
     return _by_state(classes, tuple(range(needed)), lambda bits: int(bits, 2) % classes)
 
 
-def _by_state(
-    classes: int, on: tuple[int, ...], group: Callable[[str], int]
-) -> tuple[Observable, ...]:
+def _by_state(classes: int, on: tuple[int, ...], group: Callable[[str], int]) -> tuple[Observable, ...]:
     words = [format(value, f"0{len(on)}b") for value in range(2 ** len(on))]
-    return tuple(
-        Projector(tuple(bits for bits in words if group(bits) == k), on) for k in range(classes)
-    )
+    return tuple(Projector(tuple(bits for bits in words if group(bits) == k), on) for k in range(classes))
 
 
 def _check_fits(used: tuple[int, ...], qubits: int) -> None:

@@ -23,10 +23,7 @@ def circuit_to_data(circuit: Circuit) -> dict[str, Any]:
         "inputs": circuit.inputs,
         "parameters": circuit.parameters,
         "amplitudes": circuit.amplitudes,
-        "operations": [
-            [o.gate, list(o.qubits), [_angle_to_data(a) for a in o.angles]]
-            for o in circuit.operations
-        ],
+        "operations": [[o.gate, list(o.qubits), [_angle_to_data(a) for a in o.angles]] for o in circuit.operations],
     }
 
 
@@ -44,9 +41,7 @@ def circuit_from_data(data: Mapping[str, Any]) -> Circuit:
         sizes = (int(data[key]) for key in ("inputs", "parameters", "amplitudes"))
         return Circuit(int(data["qubits"]), operations, *sizes)
     except (KeyError, TypeError, ValueError, IndexError) as failure:
-        raise CircuitError(
-            f"expected a circuit as data, got something else: {failure}"
-        ) from failure
+        raise CircuitError(f"expected a circuit as data, got something else: {failure}") from failure
 
 
 def _angle_to_data(angle: Angle) -> list[list[Any]]:
@@ -88,10 +83,7 @@ def observable_from_data(data: Mapping[str, Any]) -> Observable:
         if "projector" in data:
             return Projector(tuple(data["projector"]), tuple(map(int, data["on"])))
         return PauliSum(
-            tuple(
-                (float(c), tuple((int(w[1:]), w[0]) for w in str(text).split()))
-                for c, text in data["pauli"]
-            )
+            tuple((float(c), tuple((int(w[1:]), w[0]) for w in str(text).split())) for c, text in data["pauli"])
         )
     except (KeyError, TypeError, ValueError) as failure:
         raise CircuitError(f"expected an observable as data, got {dict(data)!r}") from failure

@@ -16,15 +16,12 @@ from robustq.report import summary, write_report
 
 def assess(
     spec: Annotated[Path | None, typer.Argument(help="Specification (TOML).")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Assess this data set with the defaults.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="Assess this data set with the defaults.")] = None,
     classes: Annotated[str | None, typer.Option(help="Keep these classes only: '3,5'.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds to train.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
     device: Annotated[
-        str | None,
-        typer.Option(help="Also on this device: `robustq list devices`, or a snapshot's .json."),
+        str | None, typer.Option(help="Also on this device: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
@@ -49,6 +46,4 @@ def assess(
         print_json(results.model_dump())
     else:
         out().print(summary(results))
-    notes().print(
-        f"report:  {run / 'report.html'}\nresults: {run / 'results.json'}", soft_wrap=True
-    )
+    notes().print(f"report:  {run / 'report.html'}\nresults: {run / 'results.json'}", soft_wrap=True)

@@ -44,7 +44,7 @@ def attack(
     seed: Annotated[int, typer.Option(min=0, help="Root of the attack's randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for the attacked inputs and the worst.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Attack a saved model on its own test data and give the verdict."""
     options = {k: v for k, v in (("steps", steps), ("restarts", restarts)) if v is not None}
     chosen = AttackSpec(name=name, options=options).build()
@@ -80,9 +80,8 @@ def _check_access(name: str, access: Access) -> None:
 
 
 def _attacked(
-    kept: Saved, device: Device | None, attack: Attack, threat: Threat, stream: torch.Generator,
-    access: Access,
-) -> AttackResult:  # fmt: skip
+    kept: Saved, device: Device | None, attack: Attack, threat: Threat, stream: torch.Generator, access: Access
+) -> AttackResult:
     x, y = kept.test
     if device is None:
         return run_attack(attack, kept.model, x, y, threat, generator=stream, access=access)
@@ -110,8 +109,10 @@ def _warn_of_covered_box(threat: Threat, x: Tensor) -> None:
     if covered:
         notes().print(
             f"budget-covers-box: for {covered} of {len(x)} inputs the whole box lies within the budget, "
-            "so that any input is allowed", style="yellow", soft_wrap=True,
-        )  # fmt: skip
+            "so that any input is allowed",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def _indices(text: str, features: list[str]) -> list[int]:
@@ -160,9 +161,7 @@ def _save(folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any]
     facts = {key.replace("_", " "): in_words(value) for key, value in found.items()}
     shape = list(data.image_shape) if data.image_shape else None
     drawn = [shown(example, data.classes, list(data.features), shape) for example in worst]
-    write_examples(
-        folder / "examples.html", drawn, title=f"Worst examples: {data.name}", facts=facts
-    )
+    write_examples(folder / "examples.html", drawn, title=f"Worst examples: {data.name}", facts=facts)
 
 
 def _chances(logits: Tensor) -> Tensor:

@@ -33,11 +33,16 @@ def _rows(results: Results) -> list[dict[str, Any]]:
     """Every check on every subject, with the message where a flag was raised."""
     messages = {(flag.subject, flag.id): flag.message for flag in results.flags}
     return [
-        {"subject": subject, "check": name, "level": AUDITS[name].facts["level"], "state": state,
-         "message": messages.get((subject, name))}
+        {
+            "subject": subject,
+            "check": name,
+            "level": AUDITS[name].facts["level"],
+            "state": state,
+            "message": messages.get((subject, name)),
+        }
         for subject, evidence in results.audited().items()
         for name, state in states(evidence).items()
-    ]  # fmt: skip
+    ]
 
 
 def _print(results: Results) -> None:
@@ -55,8 +60,7 @@ def _print(results: Results) -> None:
         for name in next(iter(subjects.values())):
             level = AUDITS[name].facts["level"]
             cells = [
-                Text(s[name], STYLES.get(level if s[name] == FLAGGED else s[name], "dim"))
-                for s in subjects.values()
+                Text(s[name], STYLES.get(level if s[name] == FLAGGED else s[name], "dim")) for s in subjects.values()
             ]
             table.add_row(name, level, *cells)
         console.print(table)

@@ -34,7 +34,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="Root of all randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for the calibrated model and the page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Scale the logits and set conformal thresholds on part of the test inputs; judge both on the rest.
 
     Writes the calibrated model, which every other command takes, with conformal.json beside it.
@@ -46,30 +46,35 @@ def calibrate(
     kept = saved(model, device)
     noise = kept.spec.noise.calibrated() if device is not None else None
     if noise is not None and not isinstance(kept.model, QuantumClassifier):
-        raise SpecError(
-            f"--device: expected a quantum or hybrid model, got {type(kept.model).__name__}"
-        )
+        raise SpecError(f"--device: expected a quantum or hybrid model, got {type(kept.model).__name__}")
     check_fits(kept.model, noise)
     asked = Asked(
-        method=method, score=score, groups=groups, alpha=alpha, rows=rows, share=share, shots=shots, noise=noise,
-        seed=seed, confidence=kept.spec.confidence,
-    )  # fmt: skip
+        method=method,
+        score=score,
+        groups=groups,
+        alpha=alpha,
+        rows=rows,
+        share=share,
+        shots=shots,
+        noise=noise,
+        seed=seed,
+        confidence=kept.spec.confidence,
+    )
     found = calibrated(kept.model, *kept.test, tuple(kept.data.classes), asked)
     result = Calibration(
-        title=kept.data.name, model=str(model), device=None if noise is None else noise.name,
-        versions=versions(), **found.record,
-    )  # fmt: skip
+        title=kept.data.name,
+        model=str(model),
+        device=None if noise is None else noise.name,
+        versions=versions(),
+        **found.record,
+    )
     files.save(found.model, folder, metadata=files.metadata(model))
     thresholds = json.dumps(found.conformal.to_data(), indent=1) + "\n"
     write_atomically(folder / "conformal.json", thresholds.encode())
-    write_atomically(
-        folder / "calibration.json", (result.model_dump_json(indent=1) + "\n").encode()
-    )
+    write_atomically(folder / "calibration.json", (result.model_dump_json(indent=1) + "\n").encode())
     write_calibration(result, folder / "calibration.html")
     if as_json:
         print_json(result.model_dump())
     else:
         out().print(calibration_table(result))
-    notes().print(
-        f"calibrated model: {folder}\npage: {folder / 'calibration.html'}", soft_wrap=True
-    )
+    notes().print(f"calibrated model: {folder}\npage: {folder / 'calibration.html'}", soft_wrap=True)

@@ -29,10 +29,7 @@ from robustq.states import StateView
 from robustq.threats import Fidelity, TraceDistance
 from robustq.threats.catalogue import THREATS
 
-STATES: Mapping[str, Callable[[float], Threat]] = {
-    "infidelity": Fidelity,
-    "trace-distance": TraceDistance,
-}
+STATES: Mapping[str, Callable[[float], Threat]] = {"infidelity": Fidelity, "trace-distance": TraceDistance}
 LARGEST = {"linf": 0.3, "l2": 1.0, "l1": 1.0, "infidelity": 0.1, "trace-distance": 0.3}
 
 
@@ -49,7 +46,7 @@ def certify(
     seed: Annotated[int, typer.Option(min=0, help="Root of all randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for certificates and figure.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Certify a saved model on its own test data: clean, certified, exact and attacked accuracy.
 
     Certified accuracy counts inputs that are right and proved to stay right within the budget.
@@ -77,8 +74,13 @@ def certify(
         tried = own and not entry.null
         survived = question.attacked(AttackSpec(name=attack).build(), advance) if tried else None
         others = _others(question, found, str(certifier), advance) if compare and own else []
-    about = {"model": str(model), "threat": str(question.threat(largest)), "method": str(certifier),
-             "attack": attack if tried else None, "confidence": found.confidence}  # fmt: skip
+    about = {
+        "model": str(model),
+        "threat": str(question.threat(largest)),
+        "method": str(certifier),
+        "attack": attack if tried else None,
+        "confidence": found.confidence,
+    }
     spread = f", calibration off by up to {100 * within:g} %" if within is not None else ""
     about |= {"about": subject, "device": None if device is None else device + spread}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
@@ -139,9 +141,7 @@ def _at(name: str, eps: float) -> Threat:
     return STATES[name](eps) if name in STATES else ThreatSpec(name=name).build(eps)
 
 
-def _question(
-    kept: Saved, name: str, largest: float, device: str | None, inputs: int | None, seed: int
-) -> Question:
+def _question(kept: Saved, name: str, largest: float, device: str | None, inputs: int | None, seed: int) -> Question:
     """The frozen model with its inputs, or its view of states with theirs; float64."""
     x, y = (rows[:inputs] for rows in kept.test)
     target: Any = kept.model
@@ -157,9 +157,7 @@ def _question(
     return Question(target, x, y, partial(_at, name), largest, seed)
 
 
-def _others(
-    question: Question, found: Certificate, chosen: str, advance: Advance
-) -> list[Compared]:
+def _others(question: Question, found: Certificate, chosen: str, advance: Advance) -> list[Compared]:
     """Every other method about the same model, at its defaults; ``chosen`` as it prints itself."""
     return [
         compared(question, found, name, entry.make(), advance)

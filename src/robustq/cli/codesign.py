@@ -47,6 +47,4 @@ def codesign(
         print_json(front.model_dump())
     else:
         out().print(codesign_table(front))
-    notes().print(
-        f"front: {run / 'codesign.html'}\nresults: {run / 'codesign.json'}", soft_wrap=True
-    )
+    notes().print(f"front: {run / 'codesign.html'}\nresults: {run / 'codesign.json'}", soft_wrap=True)

@@ -47,9 +47,7 @@ def in_words(value: Any) -> str:
 @contextmanager
 def progress_bar(total: int) -> Iterator[Any]:
     """A bar on standard error; yields ``advance(description, done, total)``."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    )  # fmt: skip
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes()) as bar:
         task = bar.add_task("starting", total=total)
 

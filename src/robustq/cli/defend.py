@@ -21,16 +21,12 @@ def defend(
     data: Annotated[str | None, typer.Option(help="Use this data set with the defaults.")] = None,
     classes: Annotated[str | None, typer.Option(help="Keep these classes only: '3,5'.")] = None,
     recipes: Annotated[
-        str | None,
-        typer.Option("--with", help="These defences: 'trades,feature-squeezing+trades'."),
+        str | None, typer.Option("--with", help="These defences: 'trades,feature-squeezing+trades'.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds to train.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
     device: Annotated[
-        str | None,
-        typer.Option(
-            help="For recipes that need one: `robustq list devices`, or a snapshot's .json."
-        ),
+        str | None, typer.Option(help="For recipes that need one: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
@@ -59,14 +55,11 @@ def defend(
         print_json(table.model_dump())
     else:
         out().print(defence_table(table, timing))
-    notes().print(
-        f"table:   {run / 'defences.html'}\nresults: {run / 'defences.json'}", soft_wrap=True
-    )
+    notes().print(f"table:   {run / 'defences.html'}\nresults: {run / 'defences.json'}", soft_wrap=True)
 
 
 def _named(text: str) -> list[RecipeSpec]:
     """Recipes separated by commas, their steps by plus signs."""
     return [
-        RecipeSpec(steps=[StepSpec(name=name.strip()) for name in recipe.split("+")])
-        for recipe in text.split(",")
+        RecipeSpec(steps=[StepSpec(name=name.strip()) for name in recipe.split("+")]) for recipe in text.split(",")
     ]

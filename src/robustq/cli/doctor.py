@@ -19,9 +19,7 @@ NEEDED = ("robustq", "torch", "numpy", "scipy", "scikit-learn", "safetensors", "
 OPTIONAL = ("pennylane", "qiskit", "adversarial-robustness-toolbox", "ray")
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Show versions, the engine in use, threads, GPU and the data folder."""
     found = findings()
     if as_json:

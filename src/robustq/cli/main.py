@@ -24,7 +24,7 @@ from robustq.cli import (
     tamper,
     train,
     transfer,
-)  # fmt: skip
+)
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
 
@@ -74,14 +74,10 @@ def main() -> None:
     try:
         app()
     except RobustQError as error:
-        notes().print(
-            f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        notes().print(f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except OSError as error:
-        notes().print(
-            f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        notes().print(f"robustq: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         notes().print("interrupted; run the same command again to continue", markup=False)

@@ -24,15 +24,17 @@ from robustq.report import mitigation_table, write_mitigation
 def mitigate(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
     device: Annotated[str | None, typer.Option(help="A name in `robustq list devices`, or a .json.")] = None,
-    technique: Annotated[list[str] | None, typer.Option(
-        help="In `robustq list mitigations`, stacked by +; repeat for more. Default: the usual ones.")] = None,
+    technique: Annotated[
+        list[str] | None,
+        typer.Option(help="In `robustq list mitigations`, stacked by +; repeat for more. Default: the usual ones."),
+    ] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="Of one answer, over all its circuits.")] = None,
     inputs: Annotated[int | None, typer.Option(min=1, help="Test inputs to attack and repeat, at most.")] = None,
     eps: Annotated[float | None, typer.Option(help="Budget of the attack; the reference one if absent.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of all randomness.")] = 0,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for mitigation.json and the page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Set techniques of error mitigation side by side, on the model's own test data.
 
     For each: how far expectations are from the ideal ones, exactly and with shots, what it costs, and whether
@@ -44,24 +46,26 @@ def mitigate(
     spec = _spec(kept, technique, shots, inputs, eps, seed)
     found = spec.noise.calibrated()
     if not isinstance(kept.model, Quantum):
-        raise SpecError(
-            f"mitigate: expected a quantum or hybrid model, got {type(kept.model).__name__}"
-        )
+        raise SpecError(f"mitigate: expected a quantum or hybrid model, got {type(kept.model).__name__}")
     if found is None:
-        raise SpecError(
-            "--device: expected a device to clean up after, got none; see `robustq list devices`"
-        )
+        raise SpecError("--device: expected a device to clean up after, got none; see `robustq list devices`")
     check_fits(kept.model, found)
     kept.model.requires_grad_(False)
     with progress_bar(1) as advance:
         raw = mitigated(kept.model, found, kept.data, spec, 0, advance=advance)
     threat = spec.threat.build(spec.threat.reference)
     result = Mitigations(
-        title=kept.data.name, model=str(model), device=found.name, shots=spec.noise.shots,
-        threat=str(threat), attack=str(spec.attack.build()), confidence=spec.confidence,
-        attacked=min(spec.mitigation.inputs, len(kept.test[1])), versions=versions(),
+        title=kept.data.name,
+        model=str(model),
+        device=found.name,
+        shots=spec.noise.shots,
+        threat=str(threat),
+        attack=str(spec.attack.build()),
+        confidence=spec.confidence,
+        attacked=min(spec.mitigation.inputs, len(kept.test[1])),
+        versions=versions(),
         rows=mitigation_rows([raw], spec.confidence),
-    )  # fmt: skip
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "mitigation.json", (result.model_dump_json(indent=1) + "\n").encode())
     write_mitigation(result, folder / "mitigation.html")
@@ -73,12 +77,7 @@ def mitigate(
 
 
 def _spec(
-    kept: Saved,
-    names: list[str] | None,
-    shots: int | None,
-    inputs: int | None,
-    eps: float | None,
-    seed: int,
+    kept: Saved, names: list[str] | None, shots: int | None, inputs: int | None, eps: float | None, seed: int
 ) -> bench.Spec:
     """The model's own specification with what the command line says."""
     content = kept.spec.model_dump() | {"seed": seed}

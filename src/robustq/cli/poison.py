@@ -38,7 +38,7 @@ def poison(
     seeds: Annotated[int | None, typer.Option(help="How many victims of each kind to train.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Train on clean, randomly changed and poisoned data, and compare on the same test inputs."""
     threat = Poisoning(budget, features=(0.0, 1.0))
     resolve("poisoning", name, POISONINGS)
@@ -49,10 +49,14 @@ def poison(
     attack = _attack(name, options, chosen, dataset)
     with progress_bar(3 * chosen.seeds + 1) as advance:
         result = run_poison(
-            attack, _victim(chosen, dataset, advance),
-            *dataset.tensors("train"), *dataset.tensors("test"),
-            budget=threat, generator=torch_generator(chosen.seed, "poison"), repeats=chosen.seeds,
-        )  # fmt: skip
+            attack,
+            _victim(chosen, dataset, advance),
+            *dataset.tensors("train"),
+            *dataset.tensors("test"),
+            budget=threat,
+            generator=torch_generator(chosen.seed, "poison"),
+            repeats=chosen.seeds,
+        )
     found = _verdict(attack, result, chosen)
     if as_json:
         print_json(found | {"outcomes": _outcomes(result)})
@@ -75,9 +79,7 @@ def _trigger(text: str) -> tuple[tuple[int, float], ...]:
         pairs = [part.split(":") for part in text.split(",")]
         return tuple((int(feature), float(value)) for feature, value in pairs)
     except ValueError:
-        raise SpecError(
-            f"trigger: expected FEATURE:VALUE,... such as 0:1,3:0.5, got {text!r}"
-        ) from None
+        raise SpecError(f"trigger: expected FEATURE:VALUE,... such as 0:1,3:0.5, got {text!r}") from None
 
 
 def _attack(name: str, options: dict[str, Any], spec: bench.Spec, data: Dataset) -> Poison:
@@ -115,9 +117,7 @@ def _victim(
 
 def _verdict(attack: Poison, result: PoisonResult, spec: bench.Spec) -> dict[str, Any]:
     """Rates with intervals over the test inputs and the seeds."""
-    clean, random, poisoned = (
-        each.double().numpy() for each in (result.clean, result.random, result.poisoned)
-    )
+    clean, random, poisoned = (each.double().numpy() for each in (result.clean, result.random, result.poisoned))
     seeds, inputs = result.clean.shape
     rates = {
         "accuracy_clean": stats.proportion(clean, spec.confidence),
@@ -129,22 +129,21 @@ def _verdict(attack: Poison, result: PoisonResult, spec: bench.Spec) -> dict[str
         if hits is not None and hits.numel():
             rates[key] = stats.proportion(hits.double().numpy(), spec.confidence)
     return {
-        "poisoning": str(attack), "threat": str(result.threat), "data": spec.data.name,
-        "inputs": inputs, "seeds": seeds, "rows_touched": int(result.touched.max()),
+        "poisoning": str(attack),
+        "threat": str(result.threat),
+        "data": spec.data.name,
+        "inputs": inputs,
+        "seeds": seeds,
+        "rows_touched": int(result.touched.max()),
         **{key: [round(v, 6) for v in (r.value, r.low, r.high)] for key, r in rates.items()},
         "p_value": result.p_value,
-    }  # fmt: skip
+    }
 
 
 def _outcomes(result: PoisonResult) -> dict[str, list[str]]:
     """A string of zeros and ones a seed."""
-    tables = {
-        name: getattr(result, name)
-        for name in ("clean", "random", "poisoned", "hits", "clean_hits")
-    }
-    return {
-        name: [pack(row) for row in table] for name, table in tables.items() if table is not None
-    }
+    tables = {name: getattr(result, name) for name in ("clean", "random", "poisoned", "hits", "clean_hits")}
+    return {name: [pack(row) for row in table] for name, table in tables.items() if table is not None}
 
 
 def _shown(value: Any) -> str:

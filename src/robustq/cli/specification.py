@@ -20,8 +20,7 @@ def specification(
 ) -> bench.Spec:
     """The specification of ``path``, or the default one for ``data``; options override either."""
     if (path is None) == (data is None):
-        raise SpecError("expected a specification file or --data NAME, got " + (
-            "both" if path else "neither"))  # fmt: skip
+        raise SpecError("expected a specification file or --data NAME, got " + ("both" if path else "neither"))
     content: dict[str, Any] = {"data": {"name": data}} if path is None else _plain(path)
     if classes is not None:
         content["data"]["classes"] = [name.strip() for name in classes.split(",")]

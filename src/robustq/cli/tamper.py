@@ -34,7 +34,7 @@ def tamper(
     restarts: Annotated[int | None, typer.Option(help="Restarts, for attacks that take them.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the attack's randomness.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Tamper with the machine of a saved model, beside random settings of equal budget."""
     given = {"eps": eps, "norm": norm, "at_most": at_most, **_further(more or [])}
     entry = resolve("tampering", name, TAMPERINGS)
@@ -74,14 +74,10 @@ def _made(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[s
     try:
         return entry.make(**kept)
     except TypeError as failure:
-        raise SpecError(
-            f"{kind} {name!r}: expected options of other types, got {kept} ({failure})"
-        ) from failure
+        raise SpecError(f"{kind} {name!r}: expected options of other types, got {kept} ({failure})") from failure
 
 
-def _verdict(
-    kept: Saved, model: TamperableClassifier, touched: Any, search: Any, seed: int
-) -> dict[str, Any]:
+def _verdict(kept: Saved, model: TamperableClassifier, touched: Any, search: Any, seed: int) -> dict[str, Any]:
     """Rates with intervals over the test inputs (one model, so seeds are not in them)."""
     stream, (x, y) = torch_generator(seed, "tamper"), kept.test
     if isinstance(touched, tampering.CircuitTrojan):
@@ -99,9 +95,7 @@ def _verdict(
     }
 
 
-def _told(
-    touched: Any, search: Any, rates: dict[str, Any], result: Any, inputs: int
-) -> dict[str, Any]:
+def _told(touched: Any, search: Any, rates: dict[str, Any], result: Any, inputs: int) -> dict[str, Any]:
     return {
         "tampering": str(touched),
         "attack": str(search),

@@ -24,9 +24,7 @@ from robustq.seeding import derive, torch_generator
 
 def train(
     spec: Annotated[Path | None, typer.Argument(help="Specification (TOML).")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Train on this data set with the defaults.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="Train on this data set with the defaults.")] = None,
     classes: Annotated[str | None, typer.Option(help="Keep these classes only: '3,5'.")] = None,
     entrant: Annotated[str, typer.Option(help="quantum, quantum-defended, mlp, ...")] = "quantum",
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
@@ -52,12 +50,7 @@ def train(
         stream = torch_generator(chosen.seed, 0, entrant, "fit")
         model = _fit(model, x, y, chosen, recipe, stream)
     accuracy = _accuracy(model, *dataset.tensors("test"))
-    metadata = {
-        "entrant": entrant,
-        "seed": 0,
-        "spec": chosen.model_dump(),
-        "data": dict(dataset.record),
-    }
+    metadata = {"entrant": entrant, "seed": 0, "spec": chosen.model_dump(), "data": dict(dataset.record)}
     save(model, to, metadata=metadata)
     found = {"model": str(to), "parameters": parameter_count(model), "test_accuracy": accuracy}
     if as_json:
@@ -68,9 +61,13 @@ def train(
 
 
 def _fit(
-    model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, spec: bench.Spec,
-    recipe: Recipe, stream: torch.Generator,
-) -> torch.nn.Module:  # fmt: skip
+    model: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    spec: bench.Spec,
+    recipe: Recipe,
+    stream: torch.Generator,
+) -> torch.nn.Module:
     plan = spec.training.build()
     with ProgressBar(plan.epochs) as bar:
         return recipe.fit(model, x, y, generator=stream, training=plan, callbacks=[bar])[0]

@@ -24,10 +24,7 @@ def transfer(
     seeds: Annotated[int | None, typer.Option(help="How many seeds to train.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
     device: Annotated[
-        str | None,
-        typer.Option(
-            help="Add the model's noisy twin: `robustq list devices`, or a snapshot's .json."
-        ),
+        str | None, typer.Option(help="Add the model's noisy twin: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
@@ -58,6 +55,4 @@ def transfer(
         print_json(matrix.model_dump())
     else:
         out().print(transfer_table(matrix))
-    notes().print(
-        f"matrix: {run / 'transfer.html'}\nresults: {run / 'transfer.json'}", soft_wrap=True
-    )
+    notes().print(f"matrix: {run / 'transfer.html'}\nresults: {run / 'transfer.json'}", soft_wrap=True)

@@ -112,9 +112,7 @@ class Problem(Search, Protocol):
         """:meth:`loss` and its gradient with respect to the candidate, shape of ``x``."""
         ...
 
-    def gradient(
-        self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None
-    ) -> Tensor:
+    def gradient(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
         """The gradient alone."""
         ...
 
@@ -130,14 +128,7 @@ class Problem(Search, Protocol):
         """Logits at inputs that may lie outside the threat set; only those inside are remembered."""
         ...
 
-    def run(
-        self,
-        attack: Attack,
-        rows: Tensor | None = None,
-        *,
-        samples: int = 1,
-        keep: bool = True,
-    ) -> Tensor:
+    def run(self, attack: Attack, rows: Tensor | None = None, *, samples: int = 1, keep: bool = True) -> Tensor:
         """Let another attack search on some rows, averaging ``samples`` answers at every question.
 
         Unless ``keep``, only its costs count, not what it found on the way.

@@ -38,11 +38,7 @@ class QuantumClassifier(Protocol):
         ...
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The model as a noisy device with finite shots would run it."""
         ...
@@ -72,12 +68,7 @@ class TamperableClassifier(Protocol):
         ...
 
     def measured(
-        self,
-        features: Tensor,
-        angles: Tensor,
-        *,
-        circuit: Any = None,
-        observables: tuple[Any, ...] | None = None,
+        self, features: Tensor, angles: Tensor, *, circuit: Any = None, observables: tuple[Any, ...] | None = None
     ) -> Tensor:
         """Expectations ``(batch, observables)``, differentiable in features and angles."""
         ...
@@ -282,9 +273,7 @@ def check_logits(logits: Tensor, batch: int) -> Tensor:
     torch.Size([3, 2])
     """
     if logits.ndim != 2 or logits.shape[0] != batch or logits.shape[1] < 2:
-        raise ModelError(
-            f"expected logits of shape ({batch}, classes >= 2), got {tuple(logits.shape)}"
-        )
+        raise ModelError(f"expected logits of shape ({batch}, classes >= 2), got {tuple(logits.shape)}")
     if not bool(torch.isfinite(logits).all()):
         raise ModelError("expected finite logits, got NaN or infinity from the model")
     return logits

@@ -52,9 +52,7 @@ class Guard(Protocol):
         """Whether the model is trained with the guard in place; otherwise it is put up afterwards."""
         ...
 
-    def around(
-        self, model: torch.nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> torch.nn.Module:
+    def around(self, model: torch.nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> torch.nn.Module:
         """The guarded model; ``x`` and ``y`` are the training data, for what has to be fitted."""
         ...
 

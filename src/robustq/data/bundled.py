@@ -16,13 +16,18 @@ def _tabular(name: str, bunch: Any, citation: str) -> RawData:
     x, y = np.asarray(bunch.data, float), np.asarray(bunch.target, np.int64)
     train, test = split_together([row.tobytes() for row in x], y)
     return RawData(
-        name, "tabular", x[train], y[train], x[test], y[test],
+        name,
+        "tabular",
+        x[train],
+        y[train],
+        x[test],
+        y[test],
         classes=tuple(map(str, bunch.target_names)),
         features=tuple(map(str, bunch.feature_names)),
         licence="CC BY 4.0 (UCI), bundled with scikit-learn",
         citation=citation,
         split=_SPLIT,
-    )  # fmt: skip
+    )
 
 
 def breast_cancer() -> RawData:
@@ -54,9 +59,14 @@ def digits() -> RawData:
     x, y = bunch.images / 16.0, np.asarray(bunch.target, np.int64)
     train, test = split_together([row.tobytes() for row in x], y)
     return RawData(
-        "digits", "image", x[train], y[train], x[test], y[test],
+        "digits",
+        "image",
+        x[train],
+        y[train],
+        x[test],
+        y[test],
         classes=tuple(map(str, bunch.target_names)),
         licence="CC BY 4.0 (UCI), bundled with scikit-learn",
         citation="Alpaydin & Kaynak 1998",
         split=_SPLIT,
-    )  # fmt: skip
+    )

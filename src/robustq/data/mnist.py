@@ -47,10 +47,7 @@ FASHION = _files(
     ),
 )
 
-_GARMENTS = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def mnist() -> RawData:
@@ -66,21 +63,23 @@ def mnist() -> RawData:
 
 def fashion_mnist() -> RawData:
     """Articles of clothing: 60,000 / 10,000 grey images of 28 x 28, ten classes, official split."""
-    return _load(
-        "fashion-mnist", FASHION, _GARMENTS, "MIT", "Xiao, Rasul & Vollgraf, arXiv:1708.07747"
-    )
+    return _load("fashion-mnist", FASHION, _GARMENTS, "MIT", "Xiao, Rasul & Vollgraf, arXiv:1708.07747")
 
 
-def _load(
-    name: str, files: tuple[DataFile, ...], classes: tuple[str, ...], licence: str, citation: str
-) -> RawData:
+def _load(name: str, files: tuple[DataFile, ...], classes: tuple[str, ...], licence: str, citation: str) -> RawData:
     x_train, y_train, x_test, y_test = (read_idx(file.fetch()) for file in files)
     return RawData(
-        name, "image",
-        x_train / 255.0, y_train.astype(np.int64), x_test / 255.0, y_test.astype(np.int64),
-        classes=classes, licence=licence, citation=citation,
+        name,
+        "image",
+        x_train / 255.0,
+        y_train.astype(np.int64),
+        x_test / 255.0,
+        y_test.astype(np.int64),
+        classes=classes,
+        licence=licence,
+        citation=citation,
         split="official: 60,000 train, 10,000 test",
-    )  # fmt: skip
+    )
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

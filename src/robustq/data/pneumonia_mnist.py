@@ -8,8 +8,7 @@ from robustq.data.files import DataFile
 from robustq.data.raw import RawData
 
 PNEUMONIA = DataFile(
-    "health/pneumoniamnist_rebuilt.npz",
-    "7874ae9e02cada29732e942ace4a71000d87066f7362dafeb0c6c3e5d083cc0e",
+    "health/pneumoniamnist_rebuilt.npz", "7874ae9e02cada29732e942ace4a71000d87066f7362dafeb0c6c3e5d083cc0e"
 )
 
 _SPLIT = (
@@ -25,12 +24,15 @@ def pneumonia_mnist() -> RawData:
         pixels = parts["train_images"]
         _, groups = np.unique(pixels.reshape(len(pixels), -1), axis=0, return_inverse=True)
         return RawData(
-            "pneumonia-mnist", "image",
-            pixels / 255.0, parts["train_labels"][:, 0].astype(np.int64),
-            parts["test_images"] / 255.0, parts["test_labels"][:, 0].astype(np.int64),
+            "pneumonia-mnist",
+            "image",
+            pixels / 255.0,
+            parts["train_labels"][:, 0].astype(np.int64),
+            parts["test_images"] / 255.0,
+            parts["test_labels"][:, 0].astype(np.int64),
             classes=("normal", "pneumonia"),
             licence="CC BY 4.0",
             citation="Yang et al., Sci. Data 10, 41 (2023); Kermany et al., Cell 172 (2018)",
             split=_SPLIT,
             groups=groups.astype(np.int64),  # 18 training images repeat another
-        )  # fmt: skip
+        )

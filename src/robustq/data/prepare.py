@@ -41,9 +41,7 @@ class Dataset:
     image_shape: tuple[int, ...] | None
     record: Mapping[str, Any]
 
-    def tensors(
-        self, part: str, dtype: torch.dtype = torch.float32
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def tensors(self, part: str, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor]:
         """``(x, y)`` of ``"train"`` or ``"test"`` as tensors, inputs still inside [0, 1]."""
         if part not in ("train", "test"):
             raise unknown_name("part", part, ("train", "test"))
@@ -140,17 +138,10 @@ Reduced = tuple[Array, Array, tuple[str, ...], tuple[int, ...] | None]
 
 
 def _reduce(
-    raw: RawData,
-    how: str,
-    features: int | None,
-    x: NDArray[Any],
-    y: NDArray[np.int64],
-    x_test: NDArray[Any],
+    raw: RawData, how: str, features: int | None, x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any]
 ) -> Reduced:
     if (raw.kind == "text") != (how == "svd"):
-        raise DataError(
-            f"{raw.name}: expected reduction 'svd' for text and only there, got {how!r}"
-        )
+        raise DataError(f"{raw.name}: expected reduction 'svd' for text and only there, got {how!r}")
     if how == "svd":
         return _svd(x, x_test, features or 8)
     if how == "resize":

@@ -48,10 +48,7 @@ class RawData:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("kind of data", self.kind, KINDS)
-        for part, x, y in (
-            ("train", self.x_train, self.y_train),
-            ("test", self.x_test, self.y_test),
-        ):
+        for part, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
             _check_part(f"{self.name} ({part})", self.kind, x, y, len(self.classes))
 
     @property
@@ -79,11 +76,13 @@ class RawData:
         relabel[numbers] = range(len(numbers))
         return replace(
             self,
-            x_train=self.x_train[train], y_train=relabel[self.y_train[train]],
-            x_test=self.x_test[test], y_test=relabel[self.y_test[test]],
+            x_train=self.x_train[train],
+            y_train=relabel[self.y_train[train]],
+            x_test=self.x_test[test],
+            y_test=relabel[self.y_test[test]],
             classes=classes,
             groups=None if self.groups is None else self.groups[train],
-        )  # fmt: skip
+        )
 
 
 def _check_part(where: str, kind: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> None:

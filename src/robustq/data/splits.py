@@ -15,9 +15,7 @@ def split_fixed(x: np.ndarray, y: np.ndarray, test: float = 0.2) -> tuple[Any, A
     """The fixed stratified split of a set without an official one."""
     from sklearn.model_selection import train_test_split
 
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=test, stratify=y, random_state=0
-    )
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=test, stratify=y, random_state=0)
     return x_train, np.asarray(y_train, np.int64), x_test, np.asarray(y_test, np.int64)
 
 

@@ -15,33 +15,16 @@ from robustq.data.raw import RawData
 from robustq.data.tables import Labels, Table, open_text, read_table
 from robustq.errors import DataError
 
-BBC = DataFile(
-    "nlp/bbc_news_5class.csv.xz",
-    "b304f5c89ad2fdd58636d778313e446e1e9677e57f01235c05b35e72b7be720f",
-)
-SST5 = DataFile(
-    "nlp/sst5.csv.xz", "02922ea5ca0e821f82b66b1b06314cceb0add006924754a0e6df92c26540f971"
-)
+BBC = DataFile("nlp/bbc_news_5class.csv.xz", "b304f5c89ad2fdd58636d778313e446e1e9677e57f01235c05b35e72b7be720f")
+SST5 = DataFile("nlp/sst5.csv.xz", "02922ea5ca0e821f82b66b1b06314cceb0add006924754a0e6df92c26540f971")
 TREC = (
-    DataFile(
-        "nlp/trec/train_5500.label.xz",
-        "b863105b92f43abfa4958db27cba65180c9b98490ce29247975d1037af0291bc",
-    ),
-    DataFile(
-        "nlp/trec/TREC_10.label.xz",
-        "2c033c7b535161c221e968b4c1afd9ceb971a5ef230bcb985b91084569c0b15f",
-    ),
+    DataFile("nlp/trec/train_5500.label.xz", "b863105b92f43abfa4958db27cba65180c9b98490ce29247975d1037af0291bc"),
+    DataFile("nlp/trec/TREC_10.label.xz", "2c033c7b535161c221e968b4c1afd9ceb971a5ef230bcb985b91084569c0b15f"),
 )
 
 _SECTIONS = ("business", "entertainment", "politics", "sport", "tech")
 _STARS = ("very negative", "negative", "neutral", "positive", "very positive")
-_QUESTIONS = {
-    "DESC": "description",
-    "ENTY": "entity",
-    "HUM": "human",
-    "LOC": "location",
-    "NUM": "number",
-}
+_QUESTIONS = {"DESC": "description", "ENTY": "entity", "HUM": "human", "LOC": "location", "NUM": "number"}
 
 
 def bbc_news() -> RawData:
@@ -49,12 +32,15 @@ def bbc_news() -> RawData:
     table = read_table(BBC.fetch())
     numbers = {section: number for number, section in enumerate(_SECTIONS)}
     return _from_column(
-        "bbc-news", table, numbers, _SECTIONS,
+        "bbc-news",
+        table,
+        numbers,
+        _SECTIONS,
         licence="text (c) BBC, for research; do not publish the text",
         citation="Greene & Cunningham, ICML 2006",
         split="fixed in the file, since the set has no official one: 80/20, stratified, "
         "train_test_split(random_state=0), all copies of an article on one side",
-    )  # fmt: skip
+    )
 
 
 def sst5() -> RawData:
@@ -62,12 +48,15 @@ def sst5() -> RawData:
     table = read_table(SST5.fetch())
     numbers = {str(number): number for number in range(len(_STARS))}
     return _from_column(
-        "sst5", table, numbers, _STARS,
+        "sst5",
+        table,
+        numbers,
+        _STARS,
         licence="none stated with the files; do not redistribute",
         citation="Socher et al., EMNLP 2013",
         split="official train and test; the official dev part (1,101) is left out, so that it is "
         "never fitted on; 2 sentences occur in both train and test",
-    )  # fmt: skip
+    )
 
 
 def _from_column(
@@ -84,26 +73,37 @@ def _from_column(
     part = table.labels("split", {"train": 0, "test": 1, "dev": 2})
     train, test = (table.take(np.flatnonzero(part == number)) for number in (0, 1))
     return RawData(
-        name, "text",
-        _texts(train.column("text")), train.labels("label", numbers),
-        _texts(test.column("text")), test.labels("label", numbers),
-        classes=classes, licence=licence, citation=citation, split=split,
+        name,
+        "text",
+        _texts(train.column("text")),
+        train.labels("label", numbers),
+        _texts(test.column("text")),
+        test.labels("label", numbers),
+        classes=classes,
+        licence=licence,
+        citation=citation,
+        split=split,
         groups=_same(train.column("text")),
-    )  # fmt: skip
+    )
 
 
 def trec() -> RawData:
     """TREC questions: 5,366 / 491 in five classes, abbreviations dropped, official split."""
     (x_train, y_train), (x_test, y_test) = (read_questions(file.fetch()) for file in TREC)
     return RawData(
-        "trec", "text", _texts(x_train), y_train, _texts(x_test), y_test,
+        "trec",
+        "text",
+        _texts(x_train),
+        y_train,
+        _texts(x_test),
+        y_test,
         classes=tuple(_QUESTIONS.values()),
         licence="none stated with the files; do not redistribute",
         citation="Li & Roth, COLING 2002",
         split="official train (5,452) and test (500), less the class ABBR (86 and 9) to leave "
         "five; 8 test questions are also in train",
         groups=_same(x_train),
-    )  # fmt: skip
+    )
 
 
 def read_questions(path: Path) -> tuple[list[str], Labels]:

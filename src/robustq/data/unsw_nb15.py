@@ -10,8 +10,7 @@ from robustq.data.splits import split_fixed
 from robustq.data.tables import Table, encode, read_table
 
 UNSW = DataFile(
-    "cyber/unsw_nb15/UNSW_NB15_82332.csv.xz",
-    "b6a9185b527e625a2a8840f1310835c49bf240527e2cbdf77cad4bf741994fbf",
+    "cyber/unsw_nb15/UNSW_NB15_82332.csv.xz", "b6a9185b527e625a2a8840f1310835c49bf240527e2cbdf77cad4bf741994fbf"
 )
 
 _CATEGORICAL = ("proto", "service", "state")
@@ -33,13 +32,18 @@ def unsw_nb15() -> RawData:
     columns = [name for name in table.columns if name not in _NOT_FEATURES]
     x_train, x_test, features = encode(table.take(train), table.take(test), columns, _CATEGORICAL)
     return RawData(
-        "unsw-nb15", "tabular", x_train, y_train, x_test, y_test,
+        "unsw-nb15",
+        "tabular",
+        x_train,
+        y_train,
+        x_test,
+        y_test,
         classes=("normal", "attack"),
         features=features,
         licence="none stated with the file; free for academic research by its publisher's page",
         citation="Moustafa & Slay, MilCIS 2015",
         split=_SPLIT,
-    )  # fmt: skip
+    )
 
 
 def _distinct(table: Table) -> Table:

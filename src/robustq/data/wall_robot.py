@@ -9,8 +9,7 @@ from robustq.data.raw import RawData
 from robustq.data.tables import read_table
 
 WALL_ROBOT = DataFile(
-    "autonomous/wall_following_robot_24.csv.xz",
-    "9da8190ecca58b852d78c0543667a17bc2822ed1e975559a7eddda18c99dc1e7",
+    "autonomous/wall_following_robot_24.csv.xz", "9da8190ecca58b852d78c0543667a17bc2822ed1e975559a7eddda18c99dc1e7"
 )
 
 _SENSORS = tuple(f"S{k}" for k in range(1, 25))
@@ -33,11 +32,16 @@ def wall_robot() -> RawData:
     block = np.repeat(np.arange(_BLOCKS), [len(rows) for rows in parts])
     test = block % 5 == 4
     return RawData(
-        "wall-robot", "tabular", x[~test], y[~test], x[test], y[test],
+        "wall-robot",
+        "tabular",
+        x[~test],
+        y[~test],
+        x[test],
+        y[test],
         classes=_CLASSES,
         features=_SENSORS,
         licence="CC BY 4.0 by its publisher's page (UCI); check before redistributing",
         citation="Freire, Barreto, Veloso & Varela, LARS 2009 (UCI 194)",
         split=_SPLIT,
         groups=block[~test],
-    )  # fmt: skip
+    )

@@ -126,6 +126,4 @@ def _row(tensors: Any) -> Tensor:
 def _named(row: Tensor, like: Mapping[str, Tensor]) -> Drift:
     """The inverse of :func:`_row`."""
     parts = torch.split(row[0], [tensor.numel() for tensor in like.values()])
-    return {
-        name: part.reshape(t.shape) for (name, t), part in zip(like.items(), parts, strict=True)
-    }
+    return {name: part.reshape(t.shape) for (name, t), part in zip(like.items(), parts, strict=True)}

@@ -35,13 +35,7 @@ def input_slopes(objective: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def climb(
-    objective: Callable[[Tensor], Tensor],
-    x: Tensor,
-    start: Tensor,
-    threat: Threat,
-    *,
-    steps: int,
-    length: float,
+    objective: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, threat: Threat, *, steps: int, length: float
 ) -> Tensor:
     """Steepest ascent on a per-input objective within the threat set, detached.
 

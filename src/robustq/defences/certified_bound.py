@@ -51,8 +51,7 @@ class CertifiedBound:
             raise SpecError(f"certified bound: expected an l-inf threat, got {self.threat}")
         if not 0 <= self.weight <= 1 or not 0 <= self.growth <= 1:
             raise SpecError(
-                f"certified bound: expected weight and growth in [0, 1], got {self.weight} and "
-                f"{self.growth}"
+                f"certified bound: expected weight and growth in [0, 1], got {self.weight} and {self.growth}"
             )
 
     def losses(self, model: Any, step: Step) -> Tensor:
@@ -90,8 +89,7 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
     """
     if not (isinstance(model, TamperableClassifier) and isinstance(model, TurnableClassifier)):
         raise CertificateError(
-            f"certified bound: expected a model whose features turn gates, got "
-            f"{type(model).__name__}"
+            f"certified bound: expected a model whose features turn gates, got {type(model).__name__}"
         )
     lowest, degrees = _frequencies(model)
     low, high = reached_boxes(model, x, threat, eps)
@@ -99,8 +97,7 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
     widest = float(half.detach().max())
     if widest >= math.pi / 2:
         raise CertificateError(
-            f"certified bound: expected a budget that turns gates by less than pi / 2, got "
-            f"{widest:.3g}"
+            f"certified bound: expected a budget that turns gates by less than pi / 2, got {widest:.3g}"
         )
 
     def logits(features: Tensor) -> Tensor:
@@ -120,15 +117,11 @@ def _frequencies(model: TamperableClassifier) -> tuple[Tensor, tuple[int, ...]]:
         raise CertificateError(f"certified bound: {failure}") from failure
     count = math.prod(2 * degree + 1 for degree in degrees)
     if count > LARGEST:
-        raise CertificateError(
-            f"certified bound: expected at most {LARGEST} frequencies to train on, got {count}"
-        )
+        raise CertificateError(f"certified bound: expected at most {LARGEST} frequencies to train on, got {count}")
     return lowest, degrees
 
 
-def _lowest_controls(
-    coefficients: Tensor, degrees: Sequence[int], middle: Tensor, half: Tensor
-) -> Tensor:
+def _lowest_controls(coefficients: Tensor, degrees: Sequence[int], middle: Tensor, half: Tensor) -> Tensor:
     """The least control value of polynomials ``(batch, classes, 2 d_1 + 1, ...)`` over boxes of angles.
 
     One mode at a time; the last comes first, and after as many as there are the order is the old one.
@@ -142,9 +135,7 @@ def _lowest_controls(
     return values.amin(2)
 
 
-def reached_boxes(
-    model: TurnableClassifier, x: Tensor, threat: Linf, eps: float
-) -> tuple[Tensor, Tensor]:
+def reached_boxes(model: TurnableClassifier, x: Tensor, threat: Linf, eps: float) -> tuple[Tensor, Tensor]:
     """Lower and upper ends of what can reach the circuit, float64 ``(batch, inputs)`` each."""
     region = Region.around(threat, x.double(), torch.full((len(x),), eps).to(x.device))
     if model.front is None:

@@ -54,8 +54,7 @@ class CertifiedRadius:
             raise SpecError(f"certified radius: expected 0 < eps < inf, got {self.target}")
         if not 0 <= self.weight <= 1 or not 0 < self.softness < math.inf:
             raise SpecError(
-                f"certified radius: expected weight in [0, 1] and softness > 0, got {self.weight} and "
-                f"{self.softness}"
+                f"certified radius: expected weight in [0, 1] and softness > 0, got {self.weight} and {self.softness}"
             )
 
     @property
@@ -64,9 +63,7 @@ class CertifiedRadius:
         if self.eps is not None:
             return self.eps
         if not isinstance(self.threat, L2) or not self.threat.is_plain:
-            raise SpecError(
-                f"certified radius: expected an l2 threat in equal units or an eps, got {self.threat}"
-            )
+            raise SpecError(f"certified radius: expected an l2 threat in equal units or an eps, got {self.threat}")
         return self.threat.eps
 
     def losses(self, model: Any, step: Step) -> Tensor:
@@ -120,14 +117,12 @@ def _cones(model: Any, dtype: torch.dtype) -> Cones:
     """Where classes draw level, simulated in the precision of the inputs, decomposed in float64."""
     if not isinstance(model, QuantumClassifier):
         raise CertificateError(
-            f"certified radius: expected a model whose features are loaded as amplitudes, got "
-            f"{type(model).__name__}"
+            f"certified radius: expected a model whose features are loaded as amplitudes, got {type(model).__name__}"
         )
     frozen = model.freeze(uses=1)
     if not isinstance(frozen, AmplitudeClassifier):
         raise CertificateError(
-            f"certified radius: expected a model whose features are loaded as amplitudes, got "
-            f"{type(frozen).__name__}"
+            f"certified radius: expected a model whose features are loaded as amplitudes, got {type(frozen).__name__}"
         )
     try:
         with torch.no_grad():

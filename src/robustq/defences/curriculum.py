@@ -73,9 +73,7 @@ class Curriculum:
         if isinstance(defence, Plain):
             return AdversarialTraining(self.attack, self.threat)
         if "on" not in _names(defence):
-            raise SpecError(
-                f"curriculum: expected a defence with a threat, got {type(defence).__name__}"
-            )
+            raise SpecError(f"curriculum: expected a defence with a threat, got {type(defence).__name__}")
         return replace(defence, on=self._opposed(defence.on))
 
     def _grown(self, defence: Any, share: float) -> Any:

@@ -57,9 +57,7 @@ class Free:
         assert step.rows is not None
         rows, x, threat = step.rows, step.x, self.threat
         memory: Perturbations = step.memory.setdefault(KEY, Perturbations.none(x))
-        start = torch.where(
-            column(memory.seen(rows), x), x + memory.of(rows), threat.sample(x, step.generator)
-        )
+        start = torch.where(column(memory.seen(rows), x), x + memory.of(rows), threat.sample(x, step.generator))
         attacked = threat.project(start, x).detach().requires_grad_(True)
         memory.keep(rows, attacked.detach() - x)
 
@@ -87,9 +85,7 @@ class Perturbations:
     @staticmethod
     def none(like: Tensor) -> Perturbations:
         """Of inputs like these, ``(batch, *features)``; nothing seen yet."""
-        return Perturbations(
-            like.new_zeros(0, *like.shape[1:]), like.new_zeros(0, dtype=torch.bool)
-        )
+        return Perturbations(like.new_zeros(0, *like.shape[1:]), like.new_zeros(0, dtype=torch.bool))
 
     def seen(self, rows: Tensor) -> Tensor:
         """Whether each row has a perturbation, ``(rows,)``."""
@@ -109,7 +105,5 @@ class Perturbations:
     def _reach(self, rows: Tensor) -> None:
         more = int(rows.max()) + 1 - len(self.known) if len(rows) else 0
         if more > 0:
-            self.values = torch.cat(
-                [self.values, self.values.new_zeros(more, *self.values.shape[1:])]
-            )
+            self.values = torch.cat([self.values, self.values.new_zeros(more, *self.values.shape[1:])])
             self.known = torch.cat([self.known, self.known.new_zeros(more)])

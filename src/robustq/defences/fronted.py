@@ -43,11 +43,7 @@ class Fronted(nn.Module):
         return Behind(self.front, frozen(self.model, noise, uses))
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Behind:
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)
@@ -62,9 +58,7 @@ class Fronted(nn.Module):
         return {"front": describe(self.front), "model": describe(self.model)}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Fronted:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Fronted:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["front"]), rebuild(config["model"]))
 

@@ -43,9 +43,7 @@ class GradientPenalty:
     def __post_init__(self) -> None:
         check_not_negative("gradient penalty", weight=self.weight)
         if type(self.threat) not in DUAL:
-            raise SpecError(
-                f"gradient penalty: expected an l-inf, l2 or l1 threat, got {self.threat}"
-            )
+            raise SpecError(f"gradient penalty: expected an l-inf, l2 or l1 threat, got {self.threat}")
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """The other defence's losses plus the penalty."""

@@ -40,9 +40,7 @@ class LipschitzPenalty:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength < math.inf:
-            raise SpecError(
-                f"lipschitz penalty: expected strength >= 0 and finite, got {self.strength}"
-            )
+            raise SpecError(f"lipschitz penalty: expected strength >= 0 and finite, got {self.strength}")
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """The loss of ``on`` plus the penalty, ``(batch,)``.
@@ -68,8 +66,7 @@ def gate_speeds(model: Any, x: Tensor) -> Tensor:
     """
     if not isinstance(model, TurnableClassifier):
         raise CertificateError(
-            f"lipschitz penalty: expected a model whose features turn gates, got "
-            f"{type(model).__name__}"
+            f"lipschitz penalty: expected a model whose features turn gates, got {type(model).__name__}"
         )
     try:
         angles = model.gate_angles()

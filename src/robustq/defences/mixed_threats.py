@@ -68,9 +68,7 @@ class MixedThreats:
         given = {norm: eps for norm in BALLS if (eps := getattr(self, norm)) is not None}
         check_not_negative("mixed threats", **given)
         if idle := set(given) - set(self.names):
-            raise SpecError(
-                f"mixed threats: expected budgets of {self.norms}, got one of {', '.join(sorted(idle))}"
-            )
+            raise SpecError(f"mixed threats: expected budgets of {self.norms}, got one of {', '.join(sorted(idle))}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,9 +92,7 @@ class MixedThreats:
     def losses(self, model: Any, step: Step) -> Tensor:
         """The largest cross-entropy of each input, or the mean, over the threats."""
         found = [
-            cross_entropy(
-                model(worst_inputs(self.attack, model, step, threat)), step.y, reduction="none"
-            )
+            cross_entropy(model(worst_inputs(self.attack, model, step, threat)), step.y, reduction="none")
             for threat in self.threats(step.x[0].numel())
         ]
         stacked = torch.stack(found)

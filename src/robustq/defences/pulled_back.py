@@ -59,8 +59,7 @@ class PulledBack:
         circuit, observables, noise = _run_as(core)
         if not noisy.is_pure(circuit, noise):
             raise ModelError(
-                "expected a pure state before the read-out is pulled back, got noise between the "
-                "encoding gates"
+                "expected a pure state before the read-out is pulled back, got noise between the encoding gates"
             )
         inputs = model.encoder_inputs(x)
         listed, matrices = noisy.program(circuit, inputs, core.theta.to(x.dtype), noise)

@@ -109,10 +109,7 @@ class Recipe:
             callbacks: called after every epoch.
         """
         model = self.guarded(model, x, y, generator, trained=False)
-        history = fit(
-            model, x, y, generator=generator, training=training, defence=self.training,
-            callbacks=callbacks,
-        )  # fmt: skip
+        history = fit(model, x, y, generator=generator, training=training, defence=self.training, callbacks=callbacks)
         return self.guarded(model.eval(), x, y, generator, trained=True), history
 
 

@@ -66,9 +66,7 @@ KINDS: Mapping[str, Rebuild] = {
 }
 
 
-def save(
-    model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None
-) -> None:
+def save(model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a model, guarded or not, into ``folder``; see :func:`robustq.models.files.save`."""
     files.save(model, folder, metadata=metadata, kinds=KINDS)
 

@@ -53,9 +53,7 @@ class StateTraining:
         clean = view.states
         with torch.no_grad():
             worst = worst_states(view.forms(), clean.to(torch.complex128), step.y, self.infidelity)
-        losses = cross_entropy(
-            view.logits(carried(worst.to(clean.dtype), clean)), step.y, reduction="none"
-        )
+        losses = cross_entropy(view.logits(carried(worst.to(clean.dtype), clean)), step.y, reduction="none")
         if self.weight < 1:
             plain = cross_entropy(view.logits(clean), step.y, reduction="none")
             losses = self.weight * losses + (1 - self.weight) * plain

@@ -49,8 +49,7 @@ def reached(circuit: Circuit) -> tuple[str, ...]:
     x = torch.as_tensor(rng.uniform(-3, 3, (8, circuit.inputs)))
     theta = torch.as_tensor(rng.uniform(-3, 3, circuit.parameters))
     largest = vectors(circuit, x, theta).abs().amax(0)
-    return tuple("".join(p for p, v in zip(LETTERS, row, strict=True) if v > 1e-12)
-                 for row in largest.tolist())  # fmt: skip
+    return tuple("".join(p for p, v in zip(LETTERS, row, strict=True) if v > 1e-12) for row in largest.tolist())
 
 
 def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
@@ -79,14 +78,16 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
 
 def _features_on(circuit: Circuit, qubit: int) -> list[int]:
     """The features that turn gates on a qubit, ascending."""
-    return sorted({
-        slot.number
-        for o in circuit.operations
-        if qubit in o.qubits
-        for angle in o.angles
-        for slot in angle.slots
-        if slot.kind == "x"
-    })  # fmt: skip
+    return sorted(
+        {
+            slot.number
+            for o in circuit.operations
+            if qubit in o.qubits
+            for angle in o.angles
+            for slot in angle.slots
+            if slot.kind == "x"
+        }
+    )
 
 
 class BlochForm:
@@ -129,9 +130,7 @@ class BlochForm:
         image = left @ matrix.transpose(0, 1).reshape(left.shape[1], -1)
         return (image.reshape(len(x), classes, -1) * right[:, None]).sum(2)
 
-    def trigonometric(
-        self, frequencies: Tensor, degrees: Sequence[int], rounding: float
-    ) -> Trigonometric | None:
+    def trigonometric(self, frequencies: Tensor, degrees: Sequence[int], rounding: float) -> Trigonometric | None:
         """The scores as polynomials, qubit by qubit; None unless each feature stays on one qubit."""
         places = [_features_on(self.circuit, q) for q in range(self.circuit.qubits)]
         order = [f for on in places for f in on]
@@ -147,9 +146,7 @@ class BlochForm:
         tensor = tensor.permute(0, *home).contiguous()
         return Trigonometric(tensor, frequencies, amplification(degrees) * rounding)
 
-    def _letters_at(
-        self, qubit: int, on: Sequence[int], frequencies: Tensor, degrees: Sequence[int]
-    ) -> Tensor:
+    def _letters_at(self, qubit: int, on: Sequence[int], frequencies: Tensor, degrees: Sequence[int]) -> Tensor:
         """Coefficients of a qubit's Bloch vector in its features, ``(2 d + 1, ..., letters)``."""
         kept = [LETTERS.index(p) for p in self.letters[qubit]]
 

@@ -71,10 +71,4 @@ def preparation(suffix: Circuit, classes: int) -> dict[str, int]:
     """Operations that each strategy of a frozen model spends before its first sample."""
     fused = fusing(suffix, classes)
     words = IN_TORCH * 16 * classes * suffix.qubits * (1 << 2 * suffix.qubits)
-    return {
-        "circuit": 0,
-        "bloch": fused + words,
-        "quadratic": fused,
-        "pauli": fused,
-        "density": fused,
-    }
+    return {"circuit": 0, "bloch": fused + words, "quadratic": fused, "pauli": fused, "density": fused}

@@ -88,12 +88,7 @@ def settings(circuit: Circuit, observables: Sequence[Observable]) -> int:
 
 
 def _rows(
-    circuit: Circuit,
-    plan: m.Measurement,
-    inputs: Tensor,
-    parameters: Tensor,
-    noise: NoiseModel,
-    method: str,
+    circuit: Circuit, plan: m.Measurement, inputs: Tensor, parameters: Tensor, noise: NoiseModel, method: str
 ) -> Tensor:
     if method == "auto":
         fits = native.available() and inputs.device.type == "cpu"
@@ -132,9 +127,7 @@ def _native_rows(
             f"{max(len(o.qubits) for o in circuit.operations)}"
         )
     if noise.has_channels:
-        differentiated = torch.is_grad_enabled() and (
-            inputs.requires_grad or parameters.requires_grad
-        )
+        differentiated = torch.is_grad_enabled() and (inputs.requires_grad or parameters.requires_grad)
         copies = transfer.copies(circuit, len(inputs), differentiated=differentiated)
         check_memory(circuit.qubits, copies, 2)
         return transfer.rows(circuit, plan, noise, inputs, parameters)
@@ -161,9 +154,7 @@ def effective_rows(
     return m.quadratic_rows(state, effective)
 
 
-def _checked(
-    circuit: Circuit, inputs: Tensor | None, parameters: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _checked(circuit: Circuit, inputs: Tensor | None, parameters: Tensor | None) -> tuple[Tensor, Tensor]:
     if inputs is None:
         dtype = parameters.dtype if parameters is not None else torch.float64
         inputs = torch.zeros(1, 0, dtype=dtype)
@@ -171,9 +162,7 @@ def _checked(
         parameters = inputs.new_zeros(0)
     check_inputs(circuit, inputs)
     if parameters.shape != (circuit.parameters,):
-        raise CircuitError(
-            f"expected parameters of shape ({circuit.parameters},), got {tuple(parameters.shape)}"
-        )
+        raise CircuitError(f"expected parameters of shape ({circuit.parameters},), got {tuple(parameters.shape)}")
     if parameters.dtype != inputs.dtype:
         raise DataError(f"expected parameters of dtype {inputs.dtype}, got {parameters.dtype}")
     if not is_finite(parameters):
@@ -184,9 +173,7 @@ def _checked(
 def check_inputs(circuit: Circuit, inputs: Tensor) -> None:
     """Refuse inputs whose shape, dtype or values the circuit cannot take."""
     if inputs.ndim != 2 or inputs.shape[1] != circuit.inputs:
-        raise DataError(
-            f"expected inputs of shape (batch, {circuit.inputs}), got {tuple(inputs.shape)}"
-        )
+        raise DataError(f"expected inputs of shape (batch, {circuit.inputs}), got {tuple(inputs.shape)}")
     if inputs.dtype not in (torch.float32, torch.float64):
         raise DataError(f"expected float32 or float64 inputs, got {inputs.dtype}")
     if not is_finite(inputs):

@@ -104,8 +104,7 @@ def explain(
     frozen = strategy_costs(circuit, read, model)
     rows = transfer.cost_rows(circuit, model) if noisy else _pure_rows(circuit)
     made = tuple(Row(*row) for row in rows)
-    full = 4 * sum(row.operations for row in made) if noisy else cost.circuit_gradient(
-        circuit, parameters=True)  # fmt: skip
+    full = 4 * sum(row.operations for row in made) if noisy else cost.circuit_gradient(circuit, parameters=True)
     part = full if noisy else cost.circuit_gradient(circuit, parameters=False)
     seconds = None if noisy or not native.available() else full * batch / (SHARE * rate())
     return Explanation(_method(circuit, model), made, full, part, frozen, batch, seconds)
@@ -120,9 +119,7 @@ def _method(circuit: Circuit, noise: NoiseModel) -> str:
 
 def _pure_rows(circuit: Circuit) -> list[tuple[str, int, int]]:
     made, size = schedule(circuit), 2**circuit.qubits
-    start = (
-        f"product state of {len(made.opening)} gates" if not circuit.amplitudes else "amplitudes"
-    )
+    start = f"product state of {len(made.opening)} gates" if not circuit.amplitudes else "amplitudes"
     rows = [(start, 1, cost.OPENING * size)]
     for step in made.steps:
         what, operations = _describe(step), cost.step_cost(step) * size

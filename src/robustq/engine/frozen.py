@@ -69,8 +69,7 @@ class FrozenModel:
         uses: int | None = None,
     ) -> None:
         self.circuit, self.scale = circuit, scale
-        self._model = _Frozen(circuit, m.as_tuple(observables), parameters.detach().clone(),
-                              noise or NoiseModel())  # fmt: skip
+        self._model = _Frozen(circuit, m.as_tuple(observables), parameters.detach().clone(), noise or NoiseModel())
         if strategy != "auto" and strategy not in self.costs:
             raise unknown_name("strategy for this model", strategy, self.costs)
         self.strategy = self._model.cheapest(uses) if strategy == "auto" else strategy
@@ -115,8 +114,7 @@ class FrozenModel:
         """
         if any(event.channel for event in self._model.parts[0]):
             raise CircuitError(
-                "expected a pure state before the read-out is pulled back, got noise between the "
-                "encoding gates"
+                "expected a pure state before the read-out is pulled back, got noise between the encoding gates"
             )
         return evolve(self._model.encoder, x, self._model.parameters.to(x.dtype))
 
@@ -205,9 +203,7 @@ class _Frozen:
 
     @cached_property
     def plan(self) -> m.Measurement:
-        return m.exact(
-            self.observables, self.circuit.qubits, self.noise.readouts_of(self.circuit.qubits)
-        )
+        return m.exact(self.observables, self.circuit.qubits, self.noise.readouts_of(self.circuit.qubits))
 
     @property
     def parts(self) -> tuple[list[noisy.Event], list[noisy.Event]]:
@@ -249,11 +245,7 @@ class _Frozen:
 
     def _circuit(self, x: Tensor) -> Tensor:
         return expectations(
-            self.circuit,
-            self.observables,
-            inputs=x,
-            parameters=self.parameters.to(x.dtype),
-            noise=self.noise,
+            self.circuit, self.observables, inputs=x, parameters=self.parameters.to(x.dtype), noise=self.noise
         )
 
     def form(self, dtype: torch.dtype) -> bloch.BlochForm:
@@ -284,9 +276,7 @@ class _Frozen:
             if any(event.channel for event in suffix):
                 pulled = _pulled(self.circuit, self.plan, suffix, parameters)
             else:  # without channels one unitary serves every row
-                pulled = _conjugated(
-                    unitary(noisy.only(self.circuit, suffix, 0), parameters), self.plan
-                )
+                pulled = _conjugated(unitary(noisy.only(self.circuit, suffix, 0), parameters), self.plan)
             mix = torch.as_tensor(self.plan.combine).to(pulled)
             self._operators[dtype] = torch.einsum("rk,rij->kij", mix, pulled)
         return self._operators[dtype]
@@ -318,9 +308,7 @@ class _Frozen:
         return effective_rows(self.encoder, x, prefix, matrices, effective)
 
 
-def strategy_costs(
-    circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel
-) -> dict[str, int]:
+def strategy_costs(circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel) -> dict[str, int]:
     """:attr:`FrozenModel.costs` on the CPU, without freezing anything."""
     return dict(_costs(circuit, len(observables), noise, native.available()))
 
@@ -328,9 +316,7 @@ def strategy_costs(
 def _is_product(circuit: Circuit, noise: NoiseModel) -> bool:
     """Whether the prefix is a product encoding that no channel strikes."""
     free = not any(event.channel for event in noisy.parts(circuit, noise)[0])
-    return (
-        free and circuit.qubits <= bloch.WIDEST and bloch.is_product(noisy.encoder(circuit, noise))
-    )
+    return free and circuit.qubits <= bloch.WIDEST and bloch.is_product(noisy.encoder(circuit, noise))
 
 
 @lru_cache(maxsize=256)
@@ -352,9 +338,7 @@ def _costs(circuit: Circuit, classes: int, noise: NoiseModel, fast: bool) -> dic
     return found
 
 
-def _pulled(
-    circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event], parameters: Tensor
-) -> Tensor:
+def _pulled(circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event], parameters: Tensor) -> Tensor:
     """The rows pulled back through a suffix with channels."""
     lowered = lower(circuit, parameters.dtype, parameters.device)
     matrices = lowered.matrices(parameters.new_zeros(0, circuit.inputs), parameters)
@@ -367,8 +351,5 @@ def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
     """``U^dagger M_r U`` for every row; a diagonal row only scales the columns of ``U^dagger``."""
     diagonal = torch.as_tensor(plan.diagonals).to(fixed)
     rows = [(fixed.mH * diagonal[:, None, :]) @ fixed]
-    rows += [
-        (fixed.mH @ torch.as_tensor(word.matrix(plan.qubits)).to(fixed) @ fixed)[None]
-        for word in plan.words
-    ]
+    rows += [(fixed.mH @ torch.as_tensor(word.matrix(plan.qubits)).to(fixed) @ fixed)[None] for word in plan.words]
     return torch.cat(rows)

@@ -36,9 +36,7 @@ def gate_angles(circuit: Circuit, parameters: Tensor) -> GateAngles:
     at_zero = slot_vector(parameters.new_zeros(1, circuit.inputs), parameters)
     first = 1 + circuit.parameters  # the place of feature 0
     quadratic = parameters.new_zeros(len(turned), circuit.inputs, circuit.inputs)
-    for left, right, owner, coefficient in zip(
-        found.left, found.right, found.owner, found.coefficient, strict=True
-    ):
+    for left, right, owner, coefficient in zip(found.left, found.right, found.owner, found.coefficient, strict=True):
         if min(left, right) >= first:
             quadratic[owner, left - first, right - first] += coefficient
     return GateAngles(
@@ -64,9 +62,7 @@ def frequencies(circuit: Circuit, parameters: Tensor) -> tuple[Tensor, tuple[int
     if bool(angles.quadratic.any()):
         raise ModelError("expected angles affine in the features, got products of features")
     sizes = [steps for _, steps in _turned(circuit)]
-    found = [
-        common_frequency(_uses(column, sizes)) for column in angles.linear.abs().unbind(1)
-    ]  # fmt: skip
+    found = [common_frequency(_uses(column, sizes)) for column in angles.linear.abs().unbind(1)]
     check_size([degree for _, degree in found])
     lowest = torch.tensor([base for base, _ in found], dtype=torch.float64)
     return lowest, tuple(degree for _, degree in found)

@@ -120,9 +120,8 @@ def projected_kernel(
 
     def bloch(features: Tensor) -> Tensor:
         return expectations(
-            circuit, words, inputs=features, parameters=parameters, noise=noise, shots=shots,
-            generator=generator,
-        )  # fmt: skip
+            circuit, words, inputs=features, parameters=parameters, noise=noise, shots=shots, generator=generator
+        )
 
     left = bloch(a)
     right = left if b is None else bloch(b)
@@ -137,9 +136,7 @@ def _has_channels(circuit: Circuit, noise: NoiseModel | None) -> bool:
     return noise is not None and any(noise.after(o) for o in circuit.operations)
 
 
-def _vectors(
-    circuit: Circuit, features: Tensor, parameters: Tensor | None, noise: NoiseModel | None
-) -> Tensor:
+def _vectors(circuit: Circuit, features: Tensor, parameters: Tensor | None, noise: NoiseModel | None) -> Tensor:
     """States ``(batch, D)`` or flattened densities ``(batch, D * D)``, real where they can be."""
     features, angles = _checked(circuit, features, parameters)
     sides = 1 if noise is None else 2

@@ -109,9 +109,7 @@ class Program:
         rows = {False: slot_vector(inputs.new_zeros(1, 0), parameters)}
         if any(bank.batched for bank in self.banks.values()):
             rows[True] = slot_vector(inputs, parameters)
-        return {
-            key: bank.unitaries(bank.angles(rows[bank.batched])) for key, bank in self.banks.items()
-        }
+        return {key: bank.unitaries(bank.angles(rows[bank.batched])) for key, bank in self.banks.items()}
 
 
 @dataclass(frozen=True)
@@ -145,20 +143,13 @@ def _lowered(circuit: Circuit, dtype: torch.dtype, device: torch.device) -> Prog
             members.setdefault(key, []).append(element)
             refs.append(Ref(key, len(members[key]) - 1))
         pieces.append(tuple(refs))
-    banks = {
-        key: _bank(key[0], elements, circuit.parameters, dtype, device)
-        for key, elements in members.items()
-    }
+    banks = {key: _bank(key[0], elements, circuit.parameters, dtype, device) for key, elements in members.items()}
     steps = tuple(_steps(circuit, pieces, device))
     return Program(banks, steps, tuple(pieces))
 
 
 def _bank(
-    batched: bool,
-    elements: list[_Elementary],
-    parameters: int,
-    dtype: torch.dtype,
-    device: torch.device,
+    batched: bool, elements: list[_Elementary], parameters: int, dtype: torch.dtype, device: torch.device
 ) -> Bank:
     entries = [
         (*slot_positions(monomial, parameters), coefficient, owner)
@@ -175,9 +166,7 @@ def _bank(
         torch.tensor(coefficient, dtype=dtype, device=device),
         torch.tensor(owner, dtype=torch.long, device=device),
         torch.tensor(np.stack([values for values, _ in spectra]), dtype=dtype, device=device),
-        torch.tensor(
-            np.stack([vectors for _, vectors in spectra]), dtype=complex_dtype, device=device
-        ),
+        torch.tensor(np.stack([vectors for _, vectors in spectra]), dtype=complex_dtype, device=device),
     )
 
 

@@ -53,9 +53,7 @@ class Measurement:
     def is_plain(self) -> bool:
         """Whether the rows are the observables, in order."""
         square = self.combine.shape[0] == self.combine.shape[1]
-        return square and bool(
-            (self.combine == np.eye(len(self.combine))).all() and not self.constant.any()
-        )
+        return square and bool((self.combine == np.eye(len(self.combine))).all() and not self.constant.any())
 
     @property
     def norms(self) -> RealArray:
@@ -134,9 +132,7 @@ def settings(observables: tuple[Observable, ...]) -> int:
 
 def _words(observable: Observable) -> PauliSum:
     if not isinstance(observable, PauliSum):
-        raise CircuitError(
-            f"expected a Pauli sum or a diagonal observable, got {type(observable).__name__}"
-        )
+        raise CircuitError(f"expected a Pauli sum or a diagonal observable, got {type(observable).__name__}")
     return observable
 
 
@@ -156,9 +152,7 @@ def _smear(diagonals: RealArray, readouts: Readouts) -> RealArray:
 def _smear_words(observable: PauliSum, readouts: Readouts) -> PauliSum:
     """Every letter ``P`` becomes ``a P + b``, because it is read as a Z after a rotation."""
     if max(observable.qubits, default=0) >= len(readouts):
-        raise CircuitError(
-            f"expected an observable on qubits 0..{len(readouts) - 1}, got {observable.qubits}"
-        )
+        raise CircuitError(f"expected an observable on qubits 0..{len(readouts) - 1}, got {observable.qubits}")
     if all(readout == Readout() for readout in readouts):
         return observable
     a = [1 - readout.p01 - readout.p10 for readout in readouts]
@@ -230,9 +224,7 @@ def real_quadratic_rows(state: Tensor, operators: Tensor) -> Tensor:
     return (image * state[:, None]).sum(2)
 
 
-def sample_rows(
-    means: Tensor, measurement: Measurement, shots: int, generator: torch.Generator
-) -> Tensor:
+def sample_rows(means: Tensor, measurement: Measurement, shots: int, generator: torch.Generator) -> Tensor:
     """Estimates of the rows from ``shots`` shots in every setting, ``(batch, rows)``.
 
     The joint outcomes of the diagonal setting are drawn as an exact multinomial (a chain of

@@ -87,9 +87,15 @@ def plan(circuit: Circuit) -> Any:
         flat.steps.append([int(not step.turns), int(step.batched), table, first, count])
     last = flat.table(made.places)
     return _kernel.Plan(
-        circuit.qubits, circuit.parameters, circuit.inputs, *flat.angles(), opening,
-        np.array(flat.steps, np.int32).reshape(-1, 5), np.stack(flat.tables), last,
-    )  # fmt: skip
+        circuit.qubits,
+        circuit.parameters,
+        circuit.inputs,
+        *flat.angles(),
+        opening,
+        np.array(flat.steps, np.int32).reshape(-1, 5),
+        np.stack(flat.tables),
+        last,
+    )
 
 
 class Flat:
@@ -128,9 +134,7 @@ class Flat:
             on = (factor.qubit,) if isinstance(factor, Turn) else factor.qubits
             places = [self._top - q for q in on] + [-1]
             count = len(self.monomials) - first
-            self.factors.append(
-                [first, count, places[0], places[1], int(factor.angle.has_inputs), int(not turns)]
-            )
+            self.factors.append([first, count, places[0], places[1], int(factor.angle.has_inputs), int(not turns)])
 
 
 @lru_cache(maxsize=256)
@@ -149,9 +153,11 @@ def _reading(measurement: m.Measurement) -> Any:
     return _kernel.Reading(
         len(measurement.diagonals) + len(measurement.words),
         np.ascontiguousarray(measurement.diagonals).reshape(-1, size),
-        np.array(rows, np.int32), places,
-        np.ascontiguousarray(phase.real), np.ascontiguousarray(phase.imag),
-    )  # fmt: skip
+        np.array(rows, np.int32),
+        places,
+        np.ascontiguousarray(phase.real),
+        np.ascontiguousarray(phase.imag),
+    )
 
 
 class _Rows(torch.autograd.Function):
@@ -159,9 +165,8 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, circuit: Circuit, reading: m.Measurement,
-        inputs: Tensor, parameters: Tensor, start: Tensor,
-    ) -> Tensor:  # fmt: skip
+        ctx: Any, circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: Tensor, start: Tensor
+    ) -> Tensor:
         ctx.circuit, ctx.reading = circuit, reading
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
@@ -179,9 +184,7 @@ class _Rows(torch.autograd.Function):
         wanted = ctx.needs_input_grad[3]
         g_parameters = parameters.new_empty(1, len(parameters) if wanted else 0)
         g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
-        given = views(
-            parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start
-        )
+        given = views(parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start)
         given = [plan(ctx.circuit), _reading(ctx.reading), *given]
         _kernel.backward(*given, torch.get_num_threads())
         return None, None, g_inputs, g_parameters[0] if wanted else None, g_start
@@ -220,9 +223,5 @@ def differentiable(
     """
     alone = [t.view_as(t) for t in saved]
     wanted = [t for t in alone if t.requires_grad]
-    found = iter(
-        torch.autograd.grad(
-            function(*alone), wanted, upstream, create_graph=True, allow_unused=True
-        )
-    )
+    found = iter(torch.autograd.grad(function(*alone), wanted, upstream, create_graph=True, allow_unused=True))
     return tuple(next(found) if t.requires_grad else None for t in alone)

@@ -89,9 +89,7 @@ def is_pure(circuit: Circuit, noise: NoiseModel) -> bool:
     return not any(event.channel for event in parts(circuit, noise)[0])
 
 
-def pull_back(
-    operators: Tensor, suffix: Sequence[Event], matrices: dict[Key, Tensor], qubits: int
-) -> Tensor:
+def pull_back(operators: Tensor, suffix: Sequence[Event], matrices: dict[Key, Tensor], qubits: int) -> Tensor:
     """Effective observables: ``(rows, D, D)`` pulled back through ``suffix``."""
     rows, size, _ = operators.shape
     tensor = operators.reshape(rows, -1)
@@ -104,9 +102,7 @@ def pull_back(
     return tensor.reshape(rows, size, size)
 
 
-def push_forward(
-    circuit: Circuit, inputs: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]
-) -> Tensor:
+def push_forward(circuit: Circuit, inputs: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]) -> Tensor:
     """Densities ``(batch, D, D)`` after ``prefix``."""
     state = initial_state(circuit, inputs)
     return push(state[:, :, None] * state.conj()[:, None, :], prefix, matrices)
@@ -126,9 +122,7 @@ def push(densities: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]
     return tensor.reshape(batch, size, size)
 
 
-def push_pure(
-    circuit: Circuit, inputs: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]
-) -> Tensor:
+def push_pure(circuit: Circuit, inputs: Tensor, prefix: Sequence[Event], matrices: dict[Key, Tensor]) -> Tensor:
     """Pure states ``(batch, D)`` after a prefix without channels."""
     state = initial_state(circuit, inputs)
     for event in prefix:
@@ -136,8 +130,9 @@ def push_pure(
     return state
 
 
-def program(circuit: Circuit, inputs: Tensor, parameters: Tensor, noise: NoiseModel
-            ) -> tuple[list[Event], dict[Key, Tensor]]:  # fmt: skip
+def program(
+    circuit: Circuit, inputs: Tensor, parameters: Tensor, noise: NoiseModel
+) -> tuple[list[Event], dict[Key, Tensor]]:
     """The events of the circuit and the matrices they refer to."""
     lowered = lower(circuit, inputs.dtype, inputs.device)
     return events(circuit, lowered.pieces, noise), lowered.matrices(inputs, parameters)

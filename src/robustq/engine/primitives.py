@@ -24,9 +24,7 @@ def _rx(t: Angle | float, a: int) -> list[Operation]:
 
 
 def _cry(t: Angle, a: int, b: int) -> list[Operation]:
-    return [
-        op("cx", a, b), op("ry", b, angles=[-0.5 * t]), op("cx", a, b), op("ry", b, angles=[0.5 * t]),
-    ]  # fmt: skip
+    return [op("cx", a, b), op("ry", b, angles=[-0.5 * t]), op("cx", a, b), op("ry", b, angles=[0.5 * t])]
 
 
 # gate: (angles..., qubits...) -> gates nearer to the primitives.
@@ -37,22 +35,14 @@ REWRITES: Mapping[str, Rewrite] = {
     "sxdg": lambda a: _rx(-HALF, a),
     "rx": _rx,
     "cy": lambda a, b: [op("sdg", b), op("cx", a, b), op("s", b)],
-    "ch": lambda a, b: [
-        op("ry", b, angles=[-QUARTER]), op("cz", a, b), op("ry", b, angles=[QUARTER])
-    ],
+    "ch": lambda a, b: [op("ry", b, angles=[-QUARTER]), op("cz", a, b), op("ry", b, angles=[QUARTER])],
     "iswap": lambda a, b: [op("s", a), op("s", b), op("cz", a, b), op("swap", a, b)],
     "iswapdg": lambda a, b: [op("sdg", a), op("sdg", b), op("cz", a, b), op("swap", a, b)],
     "cry": _cry,
-    "crx": lambda t, a, b: [
-        op("rz", b, angles=[HALF]), *_cry(t, a, b), op("rz", b, angles=[-HALF])
-    ],
-    "rxx": lambda t, a, b: [
-        op("h", a), op("h", b), op("rzz", a, b, angles=[t]), op("h", a), op("h", b)
-    ],
-    "ryy": lambda t, a, b: [
-        op("sx", a), op("sx", b), op("rzz", a, b, angles=[t]), op("sxdg", a), op("sxdg", b)
-    ],
-}  # fmt: skip
+    "crx": lambda t, a, b: [op("rz", b, angles=[HALF]), *_cry(t, a, b), op("rz", b, angles=[-HALF])],
+    "rxx": lambda t, a, b: [op("h", a), op("h", b), op("rzz", a, b, angles=[t]), op("h", a), op("h", b)],
+    "ryy": lambda t, a, b: [op("sx", a), op("sx", b), op("rzz", a, b, angles=[t]), op("sxdg", a), op("sxdg", b)],
+}
 
 
 @dataclass(frozen=True)

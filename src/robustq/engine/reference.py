@@ -25,11 +25,7 @@ ComplexArray = NDArray[np.complex128]
 def angle_value(angle: Angle, x: Array, theta: Array) -> float:
     """The angle in radians for one feature vector and one parameter vector."""
     values = {"x": x, "theta": theta}
-    return float(
-        sum(
-            c * np.prod([values[s.kind][s.number] for s in monomial]) for monomial, c in angle.terms
-        )
-    )
+    return float(sum(c * np.prod([values[s.kind][s.number] for s in monomial]) for monomial, c in angle.terms))
 
 
 def embed(matrix: ComplexArray, qubits: Sequence[int], n: int) -> ComplexArray:
@@ -111,11 +107,7 @@ def read_out(observable: Observable, n: int, noise: NoiseModel) -> ComplexArray:
 
 
 def expectations(
-    circuit: Circuit,
-    observables: Sequence[Observable],
-    inputs: Array,
-    theta: Array,
-    noise: NoiseModel | None = None,
+    circuit: Circuit, observables: Sequence[Observable], inputs: Array, theta: Array, noise: NoiseModel | None = None
 ) -> Array:
     """Exact expectations ``(batch, observables)``, one sample at a time."""
     model = noise or NoiseModel()

@@ -86,9 +86,7 @@ def _on(primitive: Primitive) -> tuple[int, ...]:
     return primitive.qubits if isinstance(primitive, Phase) else primitive.operation.qubits
 
 
-def _opening(
-    listed: list[Primitive], qubits: int
-) -> tuple[tuple[Turn | Phase, ...], list[Primitive]]:
+def _opening(listed: list[Primitive], qubits: int) -> tuple[tuple[Turn | Phase, ...], list[Primitive]]:
     entangled = [False] * qubits
     opening: list[Turn | Phase] = []
     rest: list[Primitive] = []

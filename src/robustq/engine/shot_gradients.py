@@ -79,10 +79,7 @@ def shift_rule(name: str) -> tuple[tuple[float, float], ...]:
     base, count = _frequencies(name)
     points = [(2 * k - 1) * math.pi / (2 * count) for k in range(1, 2 * count + 1)]
     return tuple(
-        (
-            (math.remainder(point, 2 * math.pi)) / base,
-            base * (-1) ** k / (4 * count * math.sin(point / 2) ** 2),
-        )
+        ((math.remainder(point, 2 * math.pi)) / base, base * (-1) ** k / (4 * count * math.sin(point / 2) ** 2))
         for k, point in enumerate(points)
     )
 
@@ -158,11 +155,7 @@ def unfolded(circuit: Circuit, wrt: tuple[str, ...] = ("inputs", "parameters")) 
                 rules.append(shift_rule(_part(operation.gate, place)))
         operations.append(Operation(operation.gate, operation.qubits, tuple(own)))
     rewritten = Circuit(
-        circuit.qubits,
-        tuple(operations),
-        circuit.inputs + len(wanted),
-        circuit.parameters,
-        circuit.amplitudes,
+        circuit.qubits, tuple(operations), circuit.inputs + len(wanted), circuit.parameters, circuit.amplitudes
     )
     return Unfolded(rewritten, Polynomials.of(wanted, circuit.parameters), *_table(rules))
 
@@ -227,9 +220,7 @@ class _Task:
         """Means and the variances of these means, each ``(batch, observables)``."""
         rows, reading = self.observables, None
         if self.shots is not None:
-            reading = m.outcomes(
-                self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits)
-            )
+            reading = m.outcomes(self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits))
             rows = row_observables(self.observables, circuit.qubits)
         found = [inputs.new_zeros(0, len(rows))]
         for part in torch.split(inputs, self.chunk):
@@ -267,8 +258,7 @@ def row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[O
     reading = m.outcomes(observables, qubits, NoiseModel().readouts_of(qubits))
     register = tuple(range(qubits))
     groups = [
-        Projector(tuple(format(b, f"0{qubits}b") for b in np.flatnonzero(row)), register)
-        for row in reading.diagonals
+        Projector(tuple(format(b, f"0{qubits}b") for b in np.flatnonzero(row)), register) for row in reading.diagonals
     ]
     return (*groups, *(_Apart(word.terms) for word in reading.words))
 
@@ -388,9 +378,7 @@ def _shifted(task: Task, inputs: Tensor, parameters: Tensor, wrt: tuple[str, ...
     )
 
 
-def _group(
-    task: Task, plan: Unfolded, inputs: Tensor, parameters: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _group(task: Task, plan: Unfolded, inputs: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Values, derivatives by every slot, and the standard errors of both, for some samples."""
     folded = plan.folded(inputs, parameters)
     flat = task.read(plan.circuit, folded.flatten(0, 1), parameters)

@@ -65,9 +65,7 @@ class ShotModel:
     ) -> None:
         check_shots(shots, generator)
         self.circuit, self._parameters = circuit, parameters.detach().clone()
-        self._task = _FrozenTask(
-            circuit, m.as_tuple(observables), noise or NoiseModel(), shots, generator
-        )
+        self._task = _FrozenTask(circuit, m.as_tuple(observables), noise or NoiseModel(), shots, generator)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Sampled expectations for features ``(batch, circuit.inputs)``."""
@@ -109,13 +107,9 @@ class _FrozenTask:
         if key not in self._frozen:
             rows = row_observables(self.observables, circuit.qubits)
             self._frozen[key] = FrozenModel(circuit, rows, parameters, noise=self.noise)
-        plan = m.outcomes(
-            self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits)
-        )
+        plan = m.outcomes(self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits))
         with torch.no_grad():
-            chances = torch.cat(
-                [self._frozen[key](part) for part in torch.split(inputs, self.chunk)]
-            )
+            chances = torch.cat([self._frozen[key](part) for part in torch.split(inputs, self.chunk)])
         rows_seen = m.sample_rows(chances, plan, self.shots, self.generator)
         means = m.combine(rows_seen, plan)
         return means, torch.zeros_like(means)

@@ -54,9 +54,7 @@ class Extremes:
         return self.above - self.below
 
 
-def extreme_values(
-    terms: Sequence[Term], qubits: int, *, generator: np.random.Generator
-) -> Extremes:
+def extreme_values(terms: Sequence[Term], qubits: int, *, generator: np.random.Generator) -> Extremes:
     """The extreme eigenvalues of ``sum weight * observable`` on a register.
 
     The margin of class A over k reads ``((1.0, O_A), (-1.0, O_k))``; its spread is the Lipschitz constant of
@@ -101,9 +99,7 @@ class _Sum:
         moves: dict[int, Values] = {}
         for weight, observable in terms:
             if any(not 0 <= q < qubits for q in observable.qubits):
-                raise CircuitError(
-                    f"expected an observable on qubits 0..{qubits - 1}, got {observable.qubits}"
-                )
+                raise CircuitError(f"expected an observable on qubits 0..{qubits - 1}, got {observable.qubits}")
             for part in _parts(observable):
                 own = part.diagonal(qubits)
                 if own is not None:

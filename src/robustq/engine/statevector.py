@@ -21,9 +21,7 @@ def evolve(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     return run_program(circuit, program, matrices, initial_amplitudes(circuit, inputs))
 
 
-def run_program(
-    circuit: Circuit, program: Program, matrices: dict[Key, Tensor], amplitudes: Tensor
-) -> Tensor:
+def run_program(circuit: Circuit, program: Program, matrices: dict[Key, Tensor], amplitudes: Tensor) -> Tensor:
     """Final states of a lowered circuit from leading amplitudes ``(batch, A)``; none is |0...0>."""
     steps = program.steps
     if steps and isinstance(steps[0], Layer) and not circuit.amplitudes:
@@ -104,9 +102,7 @@ def apply_matrix(tensor: Tensor, matrix: Tensor, axes: Sequence[int]) -> Tensor:
     source = [axis + 1 for axis in axes]
     moved = view.movedim(source, list(range(1, width + 1)))
     result = matrix @ moved.reshape(batch, 2**width, -1)
-    return (
-        result.reshape(moved.shape).movedim(list(range(1, width + 1)), source).reshape(batch, size)
-    )
+    return result.reshape(moved.shape).movedim(list(range(1, width + 1)), source).reshape(batch, size)
 
 
 def _apply(step: Step, state: Tensor, matrices: dict[Key, Tensor], qubits: int) -> Tensor:

@@ -162,9 +162,7 @@ class _Walk:
         state = initial_state(self.circuit, inputs[rows])
         draws = iter(chances.to(inputs.device).T.contiguous())
         unitaries = _unitaries(self.circuit, inputs, parameters, state.dtype)
-        for operation, matrix, jumps in zip(
-            self.circuit.operations, unitaries, self.jumps, strict=True
-        ):
+        for operation, matrix, jumps in zip(self.circuit.operations, unitaries, self.jumps, strict=True):
             if gate(operation.gate).permutes:
                 state = state[:, _index(operation, self.circuit.qubits).to(rows.device)]
             else:
@@ -175,9 +173,7 @@ class _Walk:
         return state
 
 
-def _unitaries(
-    circuit: Circuit, inputs: Tensor, parameters: Tensor, dtype: torch.dtype
-) -> Iterator[Tensor]:
+def _unitaries(circuit: Circuit, inputs: Tensor, parameters: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
     """The matrix ``(batch or 1, d, d)`` of every operation in turn."""
     listed = [angle for operation in circuit.operations for angle in operation.angles]
     angles = Polynomials.of(listed, circuit.parameters).values(slot_vector(inputs, parameters))

@@ -25,16 +25,7 @@ from robustq.circuits.gates import PAULI, gate, pauli_matrix
 from robustq.engine import native
 from robustq.engine.lowering import Ref, lower
 from robustq.engine.measurement import Measurement, quadratic_rows, real_quadratic_rows
-from robustq.engine.noisy import (
-    Event,
-    encoder,
-    events,
-    is_pure,
-    pull_back,
-    push,
-    push_forward,
-    split,
-)
+from robustq.engine.noisy import Event, encoder, events, is_pure, pull_back, push, push_forward, split
 from robustq.engine.primitives import Phase, Relabelling, Turn, primitives
 from robustq.engine.statevector import evolve as states
 from robustq.engine.statevector import initial_amplitudes
@@ -125,10 +116,15 @@ def _plan(circuit: Circuit, events: Sequence[Event]) -> Any:
         places = [circuit.qubits - 1 - q for q in made.qubits] + [-1]
         ops.append([places[0], places[1], first, len(made.pieces)])
     return native.kernel().TransferPlan(
-        circuit.qubits, circuit.parameters, circuit.inputs, *flat.angles(),
-        np.array(pieces, np.int32).reshape(-1, 2), np.array(ops, np.int32).reshape(-1, 4),
-        np.array(tables[4]).reshape(-1, 16), np.array(tables[16]).reshape(-1, 256),
-    )  # fmt: skip
+        circuit.qubits,
+        circuit.parameters,
+        circuit.inputs,
+        *flat.angles(),
+        np.array(pieces, np.int32).reshape(-1, 2),
+        np.array(ops, np.int32).reshape(-1, 4),
+        np.array(tables[4]).reshape(-1, 16),
+        np.array(tables[16]).reshape(-1, 256),
+    )
 
 
 def _maps(events: Sequence[Event]) -> list[_Map]:
@@ -235,9 +231,14 @@ def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) ->
 
 
 def rows(
-    circuit: Circuit, reading: Measurement, noise: NoiseModel, inputs: Tensor, parameters: Tensor,
-    *, forwards: bool | None = None,
-) -> Tensor:  # fmt: skip
+    circuit: Circuit,
+    reading: Measurement,
+    noise: NoiseModel,
+    inputs: Tensor,
+    parameters: Tensor,
+    *,
+    forwards: bool | None = None,
+) -> Tensor:
     """Means of the rows ``(batch, rows)``: observables back through the suffix, states through the rest.
 
     With ``forwards`` the states go all the way; by default where there are fewer of them than rows.
@@ -261,18 +262,14 @@ def _pure_means(pure: Circuit, pulled: Tensor, inputs: Tensor, parameters: Tenso
     return quadratic_rows(state, operators)
 
 
-def pulled_rows(
-    circuit: Circuit, reading: Measurement, noise: NoiseModel, parameters: Tensor
-) -> Tensor:
+def pulled_rows(circuit: Circuit, reading: Measurement, noise: NoiseModel, parameters: Tensor) -> Tensor:
     """The rows' Pauli vectors ``(rows, 4**qubits)`` pulled back through the suffix."""
     observed = pauli_rows(reading, parameters.dtype)
     blank = parameters.new_zeros(len(observed), circuit.inputs)
     return evolve(passage(circuit, noise, "suffix"), blank, parameters, observed, back=True)
 
 
-def evolve(
-    by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor | None, *, back: bool = False
-) -> Tensor:
+def evolve(by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor | None, *, back: bool = False) -> Tensor:
     """Pauli vectors ``(batch, 4**qubits)`` through a passage; without ``start`` from |0...0>."""
     if start is None:
         start = inputs.new_zeros(0, 0)
@@ -284,9 +281,7 @@ class _Transfer(torch.autograd.Function):
     """The kernel's maps; backwards it runs them again from checkpoints."""
 
     @staticmethod
-    def forward(
-        ctx: Any, by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor, back: bool
-    ) -> Tensor:
+    def forward(ctx: Any, by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor, back: bool) -> Tensor:
         ctx.by, ctx.back = by, back
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), by.plan.words)
@@ -304,9 +299,7 @@ class _Transfer(torch.autograd.Function):
         wanted = ctx.needs_input_grad[2]
         g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
         g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
-        given = native.views(
-            parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start
-        )
+        given = native.views(parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start)
         native.kernel().transfer(ctx.by.plan, ctx.back, *given, True, torch.get_num_threads())
         return None, g_inputs, g_parameters[0] if wanted else None, g_start, None
 
@@ -343,8 +336,10 @@ def pauli_rows(reading: Measurement, dtype: torch.dtype) -> Tensor:
     found = np.zeros((rows_of(reading), size))
     spread = reading.diagonals.reshape(-1, *[2] * reading.qubits)
     for axis in range(1, reading.qubits + 1):  # tr(diag Z...) / 2**n is a Walsh transform
-        spread = np.stack([spread.take(0, axis) + spread.take(1, axis),
-                           spread.take(0, axis) - spread.take(1, axis)], axis) / 2  # fmt: skip
+        spread = (
+            np.stack([spread.take(0, axis) + spread.take(1, axis), spread.take(0, axis) - spread.take(1, axis)], axis)
+            / 2
+        )
     diagonal = np.arange(2**reading.qubits)
     place = sum(3 * (diagonal >> k & 1) << (2 * k) for k in range(reading.qubits))
     found[: len(reading.diagonals), place] = spread.reshape(-1, 2**reading.qubits)

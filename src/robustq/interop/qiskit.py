@@ -52,9 +52,14 @@ def _qubit(target: Any, properties: Any, index: int) -> Qubit:
     read = target["measure"].get((index,)) if "measure" in target.operation_names else None
     p01, p10 = _confusion(properties, index, _number(getattr(read, "error", None), 0.0))
     return Qubit(
-        t1, t2, p01, p10, _number(getattr(read, "duration", None), 0.0),
-        _number(getattr(pulse, "error", None), 0.0), _number(getattr(pulse, "duration", None), 0.0),
-    )  # fmt: skip
+        t1,
+        t2,
+        p01,
+        p10,
+        _number(getattr(read, "duration", None), 0.0),
+        _number(getattr(pulse, "error", None), 0.0),
+        _number(getattr(pulse, "duration", None), 0.0),
+    )
 
 
 def _confusion(properties: Any, index: int, both: float) -> tuple[float, float]:

@@ -80,13 +80,20 @@ class RobustQClassifier(ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31))
         self.module_ = self._build(inputs.shape[1], seed)
         plan = Training(
-            epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
-            validation=self.validation, patience=self.patience,
-        )  # fmt: skip
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            validation=self.validation,
+            patience=self.patience,
+        )
         self.history_ = fit(
-            self.module_, torch.tensor(inputs, dtype=torch.float32), torch.tensor(numbers),
-            generator=torch_generator(seed, "fit"), training=plan, defence=self.defence,
-        )  # fmt: skip
+            self.module_,
+            torch.tensor(inputs, dtype=torch.float32),
+            torch.tensor(numbers),
+            generator=torch_generator(seed, "fit"),
+            training=plan,
+            defence=self.defence,
+        )
         self.n_iter_ = len(self.history_.epochs)
         return self
 

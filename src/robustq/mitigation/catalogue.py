@@ -28,47 +28,90 @@ from robustq.mitigation.zne import ZNE
 
 MITIGATIONS: Mapping[str, Entry] = {
     "none": Entry(Unmitigated, "what the device gives", "-", {"needs": "-"}, null=True),
-    "readout": Entry(ReadoutInversion, "observables whose read-out error cancels",
-                     "Bravyi et al., PRA 103, 042605 (2021)", {"needs": "read-out calibration"}),
-    "readout-m3": Entry(partial(ReadoutHistogram, "m3"), "histograms inverted within what was seen",
-                        "Nation et al., PRX Quantum 2, 040326 (2021)", {"needs": "read-out calibration"}),
-    "readout-least-squares": Entry(partial(ReadoutHistogram, "least-squares"), "the nearest distribution",
-                                   "Maciejewski et al., Quantum 4, 257 (2020)",
-                                   {"needs": "read-out calibration"}),
-    "zne": Entry(ZNE, "longer circuits, extrapolated to no noise",
-                 "Giurgica-Tiron et al., IEEE QCE 2020", {"needs": "-"}),
-    "zne-exponential": Entry(partial(ZNE, (1.0, 2.0, 3.0), fit="exponential"), "the same along an exponential",
-                             "Endo, Benjamin & Li, PRX 8, 031027 (2018)", {"needs": "-"}),
-    "pec": Entry(PEC, "inverse channels, drawn with signs", "Temme, Bravyi & Gambetta, PRL 119, 180509 (2017)",
-                 {"needs": "full calibration"}),
-    "cdr": Entry(CDR, "a line fitted on near-Clifford circuits", "Czarnik et al., Quantum 5, 592 (2021)",
-                 {"needs": "training"}),
-    "virtual-distillation": Entry(VirtualDistillation, "two copies, read as the state's square",
-                                  "Huggins et al., PRX 11, 041036 (2021)", {"needs": "copies"}),
-    "forest": Entry(partial(Learned, "forest"), "errors predicted by a random forest",
-                    "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)", {"needs": "training"}),
-    "mlp": Entry(partial(Learned, "mlp"), "errors predicted by a perceptron",
-                 "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)", {"needs": "training"}),
-    "regression": Entry(partial(Learned, "linear"), "errors predicted by least squares",
-                        "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)", {"needs": "training"}),
-    "symmetry": Entry(SymmetryVerification, "what left the symmetry's sector is taken out",
-                      "Bonet-Monroig et al., PRA 98, 062339 (2018)", {"needs": "a symmetry"}),
-    "idle": Entry(Idle, "waits modelled, nothing done in them: what decoupling is compared with", "-",
-                  {"needs": "durations"}),
-    "decoupling": Entry(Decoupling, "pulses in modelled waits; compare with idle, not with none",
-                        "Viola, Knill & Lloyd, PRL 82, 2417 (1999)", {"needs": "durations"}),
-    "partial-correction": Entry(PartialCorrection, "two-qubit Clifford gates error-corrected, at a rate given",
-                                "Kang et al., arXiv:2507.18954", {"needs": "a logical rate, patches"}),
-}  # fmt: skip
+    "readout": Entry(
+        ReadoutInversion,
+        "observables whose read-out error cancels",
+        "Bravyi et al., PRA 103, 042605 (2021)",
+        {"needs": "read-out calibration"},
+    ),
+    "readout-m3": Entry(
+        partial(ReadoutHistogram, "m3"),
+        "histograms inverted within what was seen",
+        "Nation et al., PRX Quantum 2, 040326 (2021)",
+        {"needs": "read-out calibration"},
+    ),
+    "readout-least-squares": Entry(
+        partial(ReadoutHistogram, "least-squares"),
+        "the nearest distribution",
+        "Maciejewski et al., Quantum 4, 257 (2020)",
+        {"needs": "read-out calibration"},
+    ),
+    "zne": Entry(
+        ZNE, "longer circuits, extrapolated to no noise", "Giurgica-Tiron et al., IEEE QCE 2020", {"needs": "-"}
+    ),
+    "zne-exponential": Entry(
+        partial(ZNE, (1.0, 2.0, 3.0), fit="exponential"),
+        "the same along an exponential",
+        "Endo, Benjamin & Li, PRX 8, 031027 (2018)",
+        {"needs": "-"},
+    ),
+    "pec": Entry(
+        PEC,
+        "inverse channels, drawn with signs",
+        "Temme, Bravyi & Gambetta, PRL 119, 180509 (2017)",
+        {"needs": "full calibration"},
+    ),
+    "cdr": Entry(
+        CDR, "a line fitted on near-Clifford circuits", "Czarnik et al., Quantum 5, 592 (2021)", {"needs": "training"}
+    ),
+    "virtual-distillation": Entry(
+        VirtualDistillation,
+        "two copies, read as the state's square",
+        "Huggins et al., PRX 11, 041036 (2021)",
+        {"needs": "copies"},
+    ),
+    "forest": Entry(
+        partial(Learned, "forest"),
+        "errors predicted by a random forest",
+        "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
+        {"needs": "training"},
+    ),
+    "mlp": Entry(
+        partial(Learned, "mlp"),
+        "errors predicted by a perceptron",
+        "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
+        {"needs": "training"},
+    ),
+    "regression": Entry(
+        partial(Learned, "linear"),
+        "errors predicted by least squares",
+        "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
+        {"needs": "training"},
+    ),
+    "symmetry": Entry(
+        SymmetryVerification,
+        "what left the symmetry's sector is taken out",
+        "Bonet-Monroig et al., PRA 98, 062339 (2018)",
+        {"needs": "a symmetry"},
+    ),
+    "idle": Entry(
+        Idle, "waits modelled, nothing done in them: what decoupling is compared with", "-", {"needs": "durations"}
+    ),
+    "decoupling": Entry(
+        Decoupling,
+        "pulses in modelled waits; compare with idle, not with none",
+        "Viola, Knill & Lloyd, PRL 82, 2417 (1999)",
+        {"needs": "durations"},
+    ),
+    "partial-correction": Entry(
+        PartialCorrection,
+        "two-qubit Clifford gates error-corrected, at a rate given",
+        "Kang et al., arXiv:2507.18954",
+        {"needs": "a logical rate, patches"},
+    ),
+}
 
-USUAL = (
-    "readout",
-    "readout+zne",
-    "readout+cdr",
-    "readout+forest",
-    "readout+pec",
-    "virtual-distillation",
-)
+USUAL = ("readout", "readout+zne", "readout+cdr", "readout+forest", "readout+pec", "virtual-distillation")
 
 
 def build(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> Technique:

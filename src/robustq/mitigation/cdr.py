@@ -34,9 +34,7 @@ class CDR:
 
     def __post_init__(self) -> None:
         if self.circuits < 2:
-            raise DataError(
-                f"cdr: expected at least 2 training circuits, two numbers to fit, got {self.circuits}"
-            )
+            raise DataError(f"cdr: expected at least 2 training circuits, two numbers to fit, got {self.circuits}")
 
     def __str__(self) -> str:
         return f"cdr, {self.circuits} training circuits"

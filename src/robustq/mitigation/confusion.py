@@ -89,7 +89,5 @@ def _counts(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if table.ndim != 2 or table.shape[1] != 2 or not len(table):
         raise DataError(f"read-out: expected {name} of shape (qubits, 2), got {table.shape}")
     if not np.isfinite(table).all() or (table < 0).any() or (table.sum(1) < 1).any():
-        raise DataError(
-            f"read-out: expected {name} to count at least one shot of every qubit, got {table.tolist()}"
-        )
+        raise DataError(f"read-out: expected {name} to count at least one shot of every qubit, got {table.tolist()}")
     return table

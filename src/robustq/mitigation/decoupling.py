@@ -48,11 +48,14 @@ class Row:
 
 SEQUENCES: Mapping[str, Row] = {
     "xx": Row(("x", "x"), False, "one pair of X a wait", "Viola, Knill & Lloyd, PRL 82, 2417 (1999)"),
-    "xy4": Row(("x", "y", "x", "y"), False, "X Y X Y, once a wait",
-               "Maudsley, J. Magn. Reson. 69, 488 (1986)"),
-    "cpmg": Row(("y", "y"), True, "pairs of Y, as many as there is room for",
-                "Meiboom & Gill, Rev. Sci. Instrum. 29, 688 (1958)"),
-}  # fmt: skip
+    "xy4": Row(("x", "y", "x", "y"), False, "X Y X Y, once a wait", "Maudsley, J. Magn. Reson. 69, 488 (1986)"),
+    "cpmg": Row(
+        ("y", "y"),
+        True,
+        "pairs of Y, as many as there is room for",
+        "Meiboom & Gill, Rev. Sci. Instrum. 29, 688 (1958)",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,7 @@ def timed(fitted: Mapped, device: Device, *, detuning: Sequence[float] = ()) -> 
     """
     clock = _Clock.of(fitted, device)
     if detuning and len(detuning) != fitted.circuit.qubits:
-        raise CircuitError(
-            f"expected a detuning for each of {fitted.circuit.qubits} positions, got {len(detuning)}"
-        )
+        raise CircuitError(f"expected a detuning for each of {fitted.circuit.qubits} positions, got {len(detuning)}")
     operations = [o for o in fitted.circuit.operations if o.gate != "i"]
     schedule = _latest(operations, fitted.circuit.qubits, clock)
     slots = max((p.start + p.length for p in schedule), default=0)
@@ -315,9 +316,7 @@ def _pulses(window: Window, row: Row, colour: tuple[int, bool]) -> Iterator[tupl
     names = itertools.cycle(row.pulses)
     for k in range(pairs):
         first = round(shift + k * period)
-        flipped = (
-            half * (k + 1) // pairs - half * k // pairs
-        )  # slots; in all they are half of the wait
+        flipped = half * (k + 1) // pairs - half * k // pairs  # slots; in all they are half of the wait
         for place in (first, first + flipped):
             yield next(names), window.start + place
 
@@ -339,7 +338,4 @@ def _written(timing: Timed) -> Timed:
             if a not in busy or busy[a] != busy.get(b):
                 operations.append(op(timing._mark, a, b, angles=[0.0]))
     operations += acting.get(timing.slots, [])
-    return replace(
-        timing,
-        fitted=replace(timing.fitted, circuit=replace(circuit, operations=tuple(operations))),
-    )
+    return replace(timing, fitted=replace(timing.fitted, circuit=replace(circuit, operations=tuple(operations))))

@@ -49,9 +49,7 @@ class VirtualDistillation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.gate_error < 1:
-            raise DataError(
-                f"virtual distillation: expected a gate error in [0, 1), got {self.gate_error}"
-            )
+            raise DataError(f"virtual distillation: expected a gate error in [0, 1), got {self.gate_error}")
 
     def __str__(self) -> str:
         noisy = f", gates between copies fail at {self.gate_error:g}" if self.gate_error else ""
@@ -65,9 +63,7 @@ class VirtualDistillation:
         """
         run = problem.run
         if run.circuit.qubits > WIDEST:
-            raise CircuitError(
-                f"virtual distillation: expected at most {WIDEST} qubits, got {run.circuit.qubits}"
-            )
+            raise CircuitError(f"virtual distillation: expected at most {WIDEST} qubits, got {run.circuit.qubits}")
         return Plan((Distilled(run, self.gate_error),), quotient, linear=False)
 
 
@@ -103,9 +99,7 @@ class Distilled:
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """``(batch, observables + 1)``; shots count as outcomes +1 and -1, which scatter most."""
-        state = engine.pauli_states(
-            self.run.circuit, inputs=inputs, parameters=parameters, noise=self.run.noise
-        )
+        state = engine.pauli_states(self.run.circuit, inputs=inputs, parameters=parameters, noise=self.run.noise)
         found = self._of(state)
         if shots is None:
             return found
@@ -147,9 +141,7 @@ def overlap(state: Tensor, word: Word, qubits: int, gate_error: float = 0.0) -> 
 
 
 @lru_cache(maxsize=256)
-def _pairing(
-    word: Word, qubits: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+def _pairing(word: Word, qubits: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """For every Pauli word ``w``: the word ``P w``, the real part of its phase, qubits touched by either."""
     letters = dict(word)
     partner, phase = np.zeros(1, np.int64), np.ones(1, complex)

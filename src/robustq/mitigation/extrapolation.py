@@ -29,8 +29,7 @@ def coefficients(scales: Sequence[float], degree: int) -> NDArray[np.float64]:
     check_scales(scales)
     if not 1 <= degree < len(scales):
         raise SpecError(
-            f"extrapolation: expected a degree from 1 to {len(scales) - 1} for {len(scales)} scales, "
-            f"got {degree}"
+            f"extrapolation: expected a degree from 1 to {len(scales) - 1} for {len(scales)} scales, got {degree}"
         )
     powers = np.vander(np.asarray(scales, float), degree + 1, increasing=True)
     weights: NDArray[np.float64] = np.linalg.pinv(powers)[0]
@@ -61,6 +60,4 @@ def exponential(values: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
 def check_scales(scales: Sequence[float]) -> None:
     """Refuse anything but at least two different scales of at least one."""
     if len(scales) < 2 or len(set(scales)) != len(scales) or min(scales) < 1:
-        raise SpecError(
-            f"extrapolation: expected two or more different scales >= 1, got {list(scales)}"
-        )
+        raise SpecError(f"extrapolation: expected two or more different scales >= 1, got {list(scales)}")

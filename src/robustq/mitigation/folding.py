@@ -45,10 +45,7 @@ def fold_gates(circuit: Circuit, scale: float) -> Circuit:
     return _with(circuit, tuple(folded))
 
 
-FOLDINGS: Mapping[str, Callable[[Circuit, float], Circuit]] = {
-    "global": fold_global,
-    "local": fold_gates,
-}
+FOLDINGS: Mapping[str, Callable[[Circuit, float], Circuit]] = {"global": fold_global, "local": fold_gates}
 
 
 def reached(circuit: Circuit, scale: float) -> float:
@@ -73,6 +70,4 @@ def _counts(gates: int, scale: float) -> tuple[int, int]:
 
 
 def _with(circuit: Circuit, operations: tuple[Operation, ...]) -> Circuit:
-    return Circuit(
-        circuit.qubits, operations, circuit.inputs, circuit.parameters, circuit.amplitudes
-    )
+    return Circuit(circuit.qubits, operations, circuit.inputs, circuit.parameters, circuit.amplitudes)

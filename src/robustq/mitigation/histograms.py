@@ -110,7 +110,5 @@ def check(frequencies: Histogram, readouts: Sequence[Readout]) -> None:
             f"shape {frequencies.shape}"
         )
     if not np.isfinite(frequencies).all() or not np.isclose(frequencies.sum(), 1, atol=1e-6):
-        raise DataError(
-            f"read-out: expected frequencies that add up to one, got {float(frequencies.sum()):g}"
-        )
+        raise DataError(f"read-out: expected frequencies that add up to one, got {float(frequencies.sum()):g}")
     check_invertible(readouts)

@@ -62,9 +62,7 @@ class Learned:
         found = training(problem, self.circuits, self.kept)
         features = torch.cat([found.noisy, *turns(found.angles)], 1).double().cpu().numpy()
         seed = int(torch.randint(2**31, (1,), generator=problem.generator))
-        model = fitted(
-            self.regressor, features, (found.ideal - found.noisy).double().cpu().numpy(), seed
-        )
+        model = fitted(self.regressor, features, (found.ideal - found.noisy).double().cpu().numpy(), seed)
         run = problem.run
 
         def combine(parts: Sequence[Tensor]) -> Tensor:
@@ -136,9 +134,8 @@ def _mlp(seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     net = MLPRegressor(
-        hidden_layer_sizes=(64,), alpha=1.0, max_iter=400, early_stopping=True, n_iter_no_change=20,
-        random_state=seed,
-    )  # fmt: skip
+        hidden_layer_sizes=(64,), alpha=1.0, max_iter=400, early_stopping=True, n_iter_no_change=20, random_state=seed
+    )
     return make_pipeline(StandardScaler(), net)
 
 

@@ -58,9 +58,7 @@ class MitigatedNet(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(model, TamperableClassifier):
-            raise ModelError(
-                f"mitigation: expected a quantum or hybrid model, got {type(model).__name__}"
-            )
+            raise ModelError(f"mitigation: expected a quantum or hybrid model, got {type(model).__name__}")
         self.model: Any = model
         self.technique = technique
         if isinstance(noise, Device):
@@ -69,9 +67,14 @@ class MitigatedNet(nn.Module):
         with torch.no_grad():
             seen = model.encoder_inputs(inputs)
             problem = Problem(
-                run_of(model, noise), model.angles.detach().to(seen.dtype), seen, generator, shots,
-                fit=noise if isinstance(noise, Mapped) else None, device=device,
-            )  # fmt: skip
+                run_of(model, noise),
+                model.angles.detach().to(seen.dtype),
+                seen,
+                generator,
+                shots,
+                fit=noise if isinstance(noise, Mapped) else None,
+                device=device,
+            )
             self.plan: Plan = technique.plan(problem)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,11 +95,7 @@ class MitigatedNet(nn.Module):
         return lambda x: _logits(fixed, inner, x)
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Callable[[Tensor], Tensor]:
         """The model from so many shots, shared among the circuits of one answer.
 
@@ -117,9 +116,7 @@ class MitigatedNet(nn.Module):
 
     def _refuse(self, noise: Any) -> None:
         if noise is not None:
-            raise ModelError(
-                f"mitigation: expected the noise that it was made for, got {type(noise).__name__}"
-            )
+            raise ModelError(f"mitigation: expected the noise that it was made for, got {type(noise).__name__}")
 
 
 def _logits(model: Any, values: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

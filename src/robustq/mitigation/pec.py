@@ -55,9 +55,7 @@ class PEC:
                 f"pec: expected a circuit of cost at most {self.dearest:g} (its square is how many times more "
                 f"shots it takes), got {price:.3g}; use a shorter circuit or a better device"
             )
-        quiet = NoiseModel(
-            readout=run.noise.readout, readouts=run.noise.readouts, couplings=run.noise.couplings
-        )
+        quiet = NoiseModel(readout=run.noise.readout, readouts=run.noise.readouts, couplings=run.noise.couplings)
         return replace(run, noise=quiet, cost=run.cost * price)
 
     def plan(self, problem: Problem) -> Plan:
@@ -83,13 +81,7 @@ def _strikes(circuit: Circuit, noise: NoiseModel) -> Iterator[tuple[Channel, tup
 
 @torch.no_grad()
 def signed_circuits(
-    run: Run,
-    inputs: Tensor,
-    parameters: Tensor,
-    *,
-    circuits: int,
-    generator: torch.Generator,
-    shots: bool = True,
+    run: Run, inputs: Tensor, parameters: Tensor, *, circuits: int, generator: torch.Generator, shots: bool = True
 ) -> Tensor:
     """Draw random circuits, run each with its noise, and return their signed outcomes.
 
@@ -115,9 +107,7 @@ def signed_circuits(
     True
     """
     if len(inputs) != 1 or circuits < 1:
-        raise CircuitError(
-            f"pec: expected one input and circuits >= 1, got {len(inputs)}, {circuits}"
-        )
+        raise CircuitError(f"pec: expected one input and circuits >= 1, got {len(inputs)}, {circuits}")
     walk = noisy.program(run.circuit, inputs.double(), parameters.double(), run.noise)
     state = torch.zeros(circuits, 4**run.circuit.qubits, dtype=torch.float64)
     start = transfer.state_vectors(run.circuit, inputs.double())
@@ -162,11 +152,7 @@ def _gate(matrix: Tensor) -> Tensor:
     unitary = matrix[0].to(torch.complex128)
     size = len(unitary)
     identity = torch.eye(size**2, dtype=torch.complex128).reshape(-1, size, size)
-    images = (
-        unitary
-        @ transfer.operators_of(identity.real.reshape(size**2, -1), _width(size))
-        @ unitary.mH
-    )
+    images = unitary @ transfer.operators_of(identity.real.reshape(size**2, -1), _width(size)) @ unitary.mH
     return (transfer.pauli_vectors(images, _width(size)) / size).T[None]
 
 

@@ -91,9 +91,7 @@ class Run:
 
     def ideal(self, inputs: Tensor, parameters: Tensor) -> Tensor:
         """What a perfect device would give, ``(batch, observables)``."""
-        return engine.expectations(
-            self.circuit, self.observables, inputs=inputs, parameters=parameters
-        )
+        return engine.expectations(self.circuit, self.observables, inputs=inputs, parameters=parameters)
 
     def values(
         self,
@@ -107,9 +105,14 @@ class Run:
         if shots is not None and self.cost > 1:
             return self._signed(inputs, parameters, shots, generator)
         return engine.expectations(
-            self.circuit, self.seen, inputs=inputs, parameters=parameters, noise=self.noise,
-            shots=shots, generator=generator,
-        )  # fmt: skip
+            self.circuit,
+            self.seen,
+            inputs=inputs,
+            parameters=parameters,
+            noise=self.noise,
+            shots=shots,
+            generator=generator,
+        )
 
     def frozen(self, parameters: Tensor) -> Function:
         """See :class:`Runnable`."""
@@ -119,20 +122,12 @@ class Run:
         """See :class:`Runnable`; signed shots carry no gradients."""
         if self.cost > 1:
             angles = parameters.detach()
-            return lambda x: self.values(
-                x, angles.to(x.dtype), shots=shots, generator=generator
-            ).detach()
+            return lambda x: self.values(x, angles.to(x.dtype), shots=shots, generator=generator).detach()
         return engine.ShotModel(
             self.circuit, self.seen, parameters, noise=self.noise, shots=shots, generator=generator
         )
 
-    def _signed(
-        self,
-        inputs: Tensor,
-        parameters: Tensor,
-        shots: int,
-        generator: torch.Generator | None,
-    ) -> Tensor:
+    def _signed(self, inputs: Tensor, parameters: Tensor, shots: int, generator: torch.Generator | None) -> Tensor:
         def exact(words: tuple[Observable, ...]) -> Tensor:
             return replace(self, read=words, cost=1.0).values(inputs, parameters).detach()
 
@@ -202,9 +197,7 @@ class Plan:
     ) -> Tensor:
         """Mitigated expectations ``(batch, observables)``; ``shots`` is the sum over all runs."""
         each = self.share(shots)
-        return self.combine(
-            [r.values(inputs, parameters, shots=each, generator=generator) for r in self.runs]
-        )
+        return self.combine([r.values(inputs, parameters, shots=each, generator=generator) for r in self.runs])
 
     def frozen(self, parameters: Tensor) -> Function:
         """The mitigated expectations as a function of the inputs, everything else done once."""
@@ -227,9 +220,7 @@ class Plan:
         if shots is None:
             return None
         if shots < len(self.runs):
-            raise DataError(
-                f"expected at least {len(self.runs)} shots, one for each circuit, got {shots}"
-            )
+            raise DataError(f"expected at least {len(self.runs)} shots, one for each circuit, got {shots}")
         return shots // len(self.runs)
 
 

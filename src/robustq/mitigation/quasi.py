@@ -22,9 +22,7 @@ from robustq.noise import Channel
 
 RealMatrix = NDArray[np.float64]
 LETTERS = "IXYZ"
-LEAST_SINGULAR = (
-    1e-4  # of a channel's transfer matrix: below, the cost of one gate passes ten thousand
-)
+LEAST_SINGULAR = 1e-4  # of a channel's transfer matrix: below, the cost of one gate passes ten thousand
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +87,7 @@ def _by_programme(channel: Channel, target: RealMatrix) -> Quasi:
 
     basis = local_operations(channel.qubits)
     table = basis.reshape(len(basis), -1).T
-    found = linprog(
-        np.ones(2 * len(basis)),
-        A_eq=np.hstack([table, -table]),
-        b_eq=target.ravel(),
-        bounds=(0, None),
-    )
+    found = linprog(np.ones(2 * len(basis)), A_eq=np.hstack([table, -table]), b_eq=target.ravel(), bounds=(0, None))
     if not found.success or found.x is None:
         raise CircuitError(
             f"pec: expected a noise model whose inverse is a combination of local operations, got {channel!r}; "

@@ -91,9 +91,7 @@ class ReadoutHistogram:
             )
         readouts = known(run, self.shots, problem.generator)
         counted = Counted(run, used, tuple(readouts[q] for q in used), self.method)
-        return Plan(
-            (counted,), linear=self.method == "inversion", training=0 if self.shots is None else 2
-        )
+        return Plan((counted,), linear=self.method == "inversion", training=0 if self.shots is None else 2)
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,7 @@ class Counted:
 
     @property
     def _linear(self) -> Run:
-        return replace(
-            self.run, read=tuple(inverted(o, self._everywhere) for o in self.run.observables)
-        )
+        return replace(self.run, read=tuple(inverted(o, self._everywhere) for o in self.run.observables))
 
     @property
     def _everywhere(self) -> tuple[Readout, ...]:
@@ -143,13 +139,16 @@ class Counted:
         outcomes = [Projector((word,), self.used) for word in words]
         with torch.no_grad():
             drawn = engine.expectations(
-                self.run.circuit, outcomes, inputs=inputs, parameters=parameters,
-                noise=self.run.noise, shots=shots, generator=generator,
-            )  # fmt: skip
+                self.run.circuit,
+                outcomes,
+                inputs=inputs,
+                parameters=parameters,
+                noise=self.run.noise,
+                shots=shots,
+                generator=generator,
+            )
         correct = METHODS[self.method]
-        rows = np.array(
-            [correct(row / row.sum(), self.readouts) for row in drawn.double().cpu().numpy()]
-        )
+        rows = np.array([correct(row / row.sum(), self.readouts) for row in drawn.double().cpu().numpy()])
         return torch.as_tensor(rows @ self._diagonals()).to(inputs)
 
     def frozen(self, parameters: Tensor) -> Function:

@@ -74,9 +74,7 @@ def as_pauli_sum(observable: Observable) -> PauliSum:
     register = max(on) + 1 if on else 1
     full = observable.diagonal(register)
     if full is None:
-        raise CircuitError(
-            f"expected a Pauli sum or a diagonal observable, got {type(observable).__name__}"
-        )
+        raise CircuitError(f"expected a Pauli sum or a diagonal observable, got {type(observable).__name__}")
     others = tuple(q for q in range(register) if q not in on)
     table = full.reshape([2] * register).transpose(*on, *others).reshape(2 ** len(on), -1)[:, 0]
     terms: list[tuple[float, Word]] = []

@@ -104,9 +104,7 @@ def times(word: PauliSum, observable: PauliSum) -> PauliSum:
     for other, c in dict_of(observable).items():
         phase, found = _product(dict(letters), dict(other))
         if abs(phase.imag) > 0.5:
-            raise CircuitError(
-                f"symmetry: expected observables that commute with {word}, got {observable}"
-            )
+            raise CircuitError(f"symmetry: expected observables that commute with {word}, got {observable}")
         terms.append((c * phase.real, found))
     return PauliSum(tuple(terms))
 

@@ -72,14 +72,7 @@ def reuploading(
     return QuantumNet(circuit, observables, generator=generator)
 
 
-def hybrid(
-    features: int,
-    classes: int,
-    *,
-    generator: torch.Generator,
-    qubits: int = 4,
-    layers: int = 2,
-) -> HybridNet:
+def hybrid(features: int, classes: int, *, generator: torch.Generator, qubits: int = 4, layers: int = 2) -> HybridNet:
     """A linear layer onto the qubits, an angle-encoded circuit, a linear layer onto the classes.
 
     >>> hybrid(30, 2, generator=torch.Generator()).core.circuit.qubits
@@ -100,12 +93,7 @@ def logistic(features: int, classes: int, *, generator: torch.Generator) -> Perc
 
 
 def mlp(
-    features: int,
-    classes: int,
-    *,
-    generator: torch.Generator,
-    parameters: int | None = None,
-    hidden: int = 16,
+    features: int, classes: int, *, generator: torch.Generator, parameters: int | None = None, hidden: int = 16
 ) -> Perceptron:
     """One hidden layer; ``parameters`` picks the width whose count comes nearest.
 
@@ -138,12 +126,17 @@ def svm_rbf(features: int, classes: int, *, generator: torch.Generator) -> RBFSV
 
 MODELS: Mapping[str, Entry] = {
     "qnn": Entry(qnn, "encoding + ansatz + read-out", "Schuld et al., PRA 101 (2020)", {"family": "quantum"}),
-    "reuploading": Entry(reuploading, "features re-encoded in every layer", "Perez-Salinas et al., Quantum 4 (2020)",
-                         {"family": "quantum"}),
+    "reuploading": Entry(
+        reuploading,
+        "features re-encoded in every layer",
+        "Perez-Salinas et al., Quantum 4 (2020)",
+        {"family": "quantum"},
+    ),
     "hybrid": Entry(hybrid, "linear, circuit, linear", "Mari et al., Quantum 4 (2020)", {"family": "hybrid"}),
     "logistic": Entry(logistic, "multinomial logistic regression", "Cox 1958", {"family": "classical"}),
     "mlp": Entry(mlp, "one hidden layer, parameters can be matched", "Rosenblatt 1962", {"family": "classical"}),
-    "cnn": Entry(cnn, "two convolutions, on square images", "LeCun et al., Proc. IEEE 86 (1998)",
-                 {"family": "classical"}),
+    "cnn": Entry(
+        cnn, "two convolutions, on square images", "LeCun et al., Proc. IEEE 86 (1998)", {"family": "classical"}
+    ),
     "svm-rbf": Entry(svm_rbf, "support vectors, Gaussian kernel", "Cortes & Vapnik 1995", {"family": "classical"}),
-}  # fmt: skip
+}

@@ -27,9 +27,7 @@ class Perceptron(nn.Module):
 
     kind = "perceptron"
 
-    def __init__(
-        self, features: int, hidden: list[int], classes: int, *, generator: torch.Generator
-    ) -> None:
+    def __init__(self, features: int, hidden: list[int], classes: int, *, generator: torch.Generator) -> None:
         super().__init__()
         self.hidden = list(hidden)
         widths = [features, *hidden, classes]
@@ -44,17 +42,17 @@ class Perceptron(nn.Module):
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""
         first, last = self.layers[0], self.layers[-1]
-        return {
-            "features": first.in_features, "hidden": self.hidden, "classes": last.out_features
-        }  # fmt: skip
+        return {"features": first.in_features, "hidden": self.hidden, "classes": last.out_features}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Perceptron:
         """A model of the same shape, its weights still to be loaded."""
         return cls(
-            int(config["features"]), [int(h) for h in config["hidden"]], int(config["classes"]),
+            int(config["features"]),
+            [int(h) for h in config["hidden"]],
+            int(config["classes"]),
             generator=torch.Generator(),
-        )  # fmt: skip
+        )
 
 
 def matched_hidden(features: int, classes: int, parameters: int) -> int:

@@ -31,15 +31,12 @@ class ConvNet(nn.Module):
 
     kind = "conv-net"
 
-    def __init__(
-        self, features: int, channels: tuple[int, int], classes: int, *, generator: torch.Generator
-    ) -> None:
+    def __init__(self, features: int, channels: tuple[int, int], classes: int, *, generator: torch.Generator) -> None:
         super().__init__()
         self.side = math.isqrt(max(features, 0))
         if self.side < 1 or self.side**2 != features or min(channels) < 1:
             raise ModelError(
-                f"expected a square number of pixels and channels >= 1, got {features} and "
-                f"{tuple(channels)}"
+                f"expected a square number of pixels and channels >= 1, got {features} and {tuple(channels)}"
             )
         first, second = channels
         self.first = _new_convolution(1, first, 1, generator)
@@ -49,9 +46,7 @@ class ConvNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for pixels ``(batch, side * side)``, in their dtype."""
         if x.ndim != 2 or x.shape[1] != self.side**2:
-            raise ModelError(
-                f"expected pixels of shape (batch, {self.side**2}), got {tuple(x.shape)}"
-            )
+            raise ModelError(f"expected pixels of shape (batch, {self.side**2}), got {tuple(x.shape)}")
         maps = x.reshape(-1, 1, self.side, self.side)
         for layer in (self.first, self.second):
             maps = torch.relu(_convolve(layer, maps))
@@ -69,15 +64,10 @@ class ConvNet(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> ConvNet:
         """A model of the same shape, its weights still to be loaded."""
         first, second = (int(width) for width in config["channels"])
-        return cls(
-            int(config["features"]), (first, second), int(config["classes"]),
-            generator=torch.Generator(),
-        )  # fmt: skip
+        return cls(int(config["features"]), (first, second), int(config["classes"]), generator=torch.Generator())
 
 
-def _new_convolution(
-    inputs: int, outputs: int, stride: int, generator: torch.Generator
-) -> nn.Conv2d:
+def _new_convolution(inputs: int, outputs: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
     """Zero-padded 3 x 3, uniform in ``+-1/sqrt(9 inputs)`` (torch's law), drawn from ``generator``."""
     layer: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d, inputs, outputs, 3, stride=stride, padding=1

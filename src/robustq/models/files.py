@@ -26,9 +26,7 @@ from robustq.models.quantum import QuantumNet
 from robustq.models.svm import RBFSVM
 
 FORMAT = "robustq-model-1"
-Rebuild = Callable[
-    [Mapping[str, Any]], nn.Module
-]  # from a configuration, weights still to be loaded
+Rebuild = Callable[[Mapping[str, Any]], nn.Module]  # from a configuration, weights still to be loaded
 KINDS: Mapping[str, Rebuild] = {
     "quantum-net": QuantumNet.from_config,
     "hybrid-net": HybridNet.from_config,
@@ -55,9 +53,7 @@ def save(
     """
     described = describe(model)
     if described["kind"] not in kinds:
-        raise ModelFileError(
-            f"expected one of the models {', '.join(kinds)}, got {described['kind']}"
-        )
+        raise ModelFileError(f"expected one of the models {', '.join(kinds)}, got {described['kind']}")
     weights = save_tensors({k: v.contiguous() for k, v in model.state_dict().items()})
     content = {
         "format": FORMAT,
@@ -84,9 +80,7 @@ def describe(model: nn.Module) -> dict[str, Any]:
     """
     kind = getattr(model, "kind", None)
     if not isinstance(kind, str):
-        raise ModelFileError(
-            f"expected one of the models of the library, got {type(model).__name__}"
-        )
+        raise ModelFileError(f"expected one of the models of the library, got {type(model).__name__}")
     return {"kind": kind, "config": model.config()}  # type: ignore[operator]
 
 
@@ -103,8 +97,16 @@ def load(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> nn.Modu
     try:
         model = kinds[content["kind"]](content["config"])
         model.load_state_dict(load_tensors(weights), assign=True)  # keeps the stored dtype
-    except (SafetensorError, LookupError, TypeError, ArithmeticError, ValueError, AttributeError,
-            RuntimeError, MemoryError) as failure:  # fmt: skip
+    except (
+        SafetensorError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+    ) as failure:
         raise ModelFileError(f"{folder}: the weights do not fit the model: {failure}") from failure
     return model.eval()
 
@@ -123,9 +125,7 @@ def read_json(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> di
     if claimed != _digest(content):
         raise ModelFileError(f"{path}: the file was altered (its SHA-256 differs)")
     if content["kind"] not in kinds:
-        raise ModelFileError(
-            f"{path}: expected a kind of {', '.join(kinds)}, got {content['kind']}"
-        )
+        raise ModelFileError(f"{path}: expected a kind of {', '.join(kinds)}, got {content['kind']}")
     return content
 
 

@@ -38,9 +38,7 @@ class HybridNet(nn.Module):
 
     kind = "hybrid-net"
 
-    def __init__(
-        self, features: int, classes: int, core: QuantumNet, *, generator: torch.Generator
-    ) -> None:
+    def __init__(self, features: int, classes: int, core: QuantumNet, *, generator: torch.Generator) -> None:
         super().__init__()
         self.features, self.classes = features, classes
         self.before = new_linear(features, core.circuit.inputs, generator)
@@ -118,11 +116,7 @@ class HybridNet(nn.Module):
         return Dressed(self, self.core.freeze(noise, uses=uses))
 
     def under(
-        self,
-        noise: Noise | None = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Callable[[Tensor], Tensor]:
         """The model with its circuit run as a device with this noise and these shots would."""
         core = self.core.under(noise, shots=shots, generator=generator)
@@ -138,9 +132,7 @@ class HybridNet(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> HybridNet:
         """A model of the same shape, its weights still to be loaded."""
         core = QuantumNet.from_config(config["core"])
-        return cls(
-            int(config["features"]), int(config["classes"]), core, generator=torch.Generator()
-        )
+        return cls(int(config["features"]), int(config["classes"]), core, generator=torch.Generator())
 
 
 @dataclass(frozen=True)

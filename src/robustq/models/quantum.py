@@ -14,12 +14,7 @@ from torch import Tensor, nn
 
 from robustq import engine
 from robustq.circuits import Circuit, Observable
-from robustq.circuits.serial import (
-    circuit_from_data,
-    circuit_to_data,
-    observable_from_data,
-    observable_to_data,
-)
+from robustq.circuits.serial import circuit_from_data, circuit_to_data, observable_from_data, observable_to_data
 from robustq.contracts import GateAngles
 from robustq.engine.gate_angles import gate_angles
 from robustq.errors import ModelError
@@ -112,11 +107,7 @@ class QuantumNet(nn.Module):
         return self._logits(x, self.noise, self.shots, self._shot_generator)
 
     def under(
-        self,
-        noise: Noise | None = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Callable[[Tensor], Tensor]:
         """The model as a device with this noise and this many shots would run it.
 
@@ -148,9 +139,7 @@ class QuantumNet(nn.Module):
         Under the model's own noise; a circuit for a calibrated device is fitted to it.
         """
         run, read, rules = self._run_as(self.noise, circuit, observables)
-        return engine.expectations(
-            run, read, inputs=features, parameters=angles.to(features.dtype), noise=rules
-        )
+        return engine.expectations(run, read, inputs=features, parameters=angles.to(features.dtype), noise=rules)
 
     def read(self, values: Tensor) -> Tensor:
         """Logits from expectations."""
@@ -183,17 +172,18 @@ class QuantumNet(nn.Module):
         return ranges(self.observables, self.circuit.qubits, self.scale.to(mix.dtype) * mix)
 
     def _logits(
-        self,
-        x: Tensor,
-        noise: Noise | None,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, x: Tensor, noise: Noise | None, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         circuit, observables, rules = self._run_as(noise)
         values = engine.expectations(
-            circuit, observables, inputs=x, parameters=self.theta.to(x.dtype),
-            noise=rules, shots=shots, generator=generator,
-        )  # fmt: skip
+            circuit,
+            observables,
+            inputs=x,
+            parameters=self.theta.to(x.dtype),
+            noise=rules,
+            shots=shots,
+            generator=generator,
+        )
         return self.scale.to(x.dtype) * values
 
     def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> engine.FrozenModel:
@@ -210,15 +200,10 @@ class QuantumNet(nn.Module):
         """
         circuit, observables, rules = self._run_as(noise or self.noise)
         scale = float(self.scale.detach())
-        return engine.FrozenModel(
-            circuit, observables, self.theta, scale=scale, noise=rules, uses=uses
-        )
+        return engine.FrozenModel(circuit, observables, self.theta, scale=scale, noise=rules, uses=uses)
 
     def _run_as(
-        self,
-        noise: Noise | None,
-        circuit: Circuit | None = None,
-        observables: tuple[Observable, ...] | None = None,
+        self, noise: Noise | None, circuit: Circuit | None = None, observables: tuple[Observable, ...] | None = None
     ) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
         """What is simulated: the circuit itself under rules, or its fit to a device."""
         run, read = circuit or self.circuit, observables or self.observables
@@ -234,9 +219,7 @@ class QuantumNet(nn.Module):
             ModelError: if its noise is a fit to a device, which belongs to that device's snapshot.
         """
         if isinstance(self.noise, Mapped):
-            raise ModelError(
-                "expected a model's own noise as rules or as a device, got a fit to one"
-            )
+            raise ModelError("expected a model's own noise as rules or as a device, got a fit to one")
         content: dict[str, Any] = {
             "circuit": circuit_to_data(self.circuit),
             "observables": [observable_to_data(o) for o in self.observables],
@@ -285,9 +268,7 @@ class Sampled:
 
     def __post_init__(self) -> None:
         if self.shots < 1 or self.generator is None:
-            raise ModelError(
-                f"expected shots >= 1 and a generator, got {self.shots} and {self.generator}"
-            )
+            raise ModelError(f"expected shots >= 1 and a generator, got {self.shots} and {self.generator}")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)``, different at every call."""
@@ -304,12 +285,7 @@ class Sampled:
             circuit, observables, rules = self._run
             assert self.generator is not None
             machine = engine.ShotModel(
-                circuit,
-                observables,
-                angles,
-                noise=rules,
-                shots=self.shots,
-                generator=self.generator,
+                circuit, observables, angles, noise=rules, shots=self.shots, generator=self.generator
             )
             self._machines[dtype] = known = (angles.clone(), machine)
         return known[1]

@@ -53,15 +53,11 @@ class RBFSVM(nn.Module):
         counts = np.bincount(y, minlength=self.classes)
         if (counts == 0).any() or len(counts) > self.classes:
             raise DataError(
-                f"expected training rows of every class 0..{self.classes - 1}, got counts "
-                f"{counts.tolist()}"
+                f"expected training rows of every class 0..{self.classes - 1}, got counts {counts.tolist()}"
             )
         spread = float(x.var())
         gamma = 1.0 / (x.shape[1] * spread) if spread > 0 else 1.0
-        machines = [
-            SVC(kernel="rbf", C=1.0, gamma=gamma).fit(x, (y == k).astype(int))
-            for k in range(self.classes)
-        ]
+        machines = [SVC(kernel="rbf", C=1.0, gamma=gamma).fit(x, (y == k).astype(int)) for k in range(self.classes)]
         vectors = np.unique(np.concatenate([machine.support_ for machine in machines]))
         weight = np.zeros((self.classes, len(vectors)))
         for k, machine in enumerate(machines):
@@ -78,9 +74,7 @@ class RBFSVM(nn.Module):
             raise ModelError("expected a fitted support-vector machine, got one without vectors")
         # |x - s|^2 expanded is one matrix product; float64 keeps the cancellation harmless.
         rows = x.double()
-        squared = (
-            (rows**2).sum(1, keepdim=True) + (self.support**2).sum(1) - 2 * rows @ self.support.T
-        )
+        squared = (rows**2).sum(1, keepdim=True) + (self.support**2).sum(1) - 2 * rows @ self.support.T
         kernel = torch.exp(-self.gamma * squared)
         return (self.scale * (kernel @ self.weight.T + self.bias)).to(x.dtype)
 
@@ -106,12 +100,13 @@ def _scale(machines: list[Any], x: np.ndarray, y: np.ndarray, seed: int) -> floa
     cut = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**31)
     values = np.stack(
         [
-            cross_val_predict(clone(machine), x, (y == k).astype(int), cv=list(cut.split(x, y)),
-                              method="decision_function")
+            cross_val_predict(
+                clone(machine), x, (y == k).astype(int), cv=list(cut.split(x, y)), method="decision_function"
+            )
             for k, machine in enumerate(machines)
         ],
         axis=1,
-    )  # fmt: skip
+    )
 
     def log_loss(log_scale: float) -> float:
         logits = torch.tensor(np.exp(log_scale) * values)

@@ -135,8 +135,7 @@ def fit(
 def _check(x: Tensor, y: Tensor) -> None:
     if y.shape != (len(x),) or y.dtype != torch.int64 or not len(x):
         raise DataError(
-            f"expected int64 labels of shape ({len(x)},) for at least one row, got "
-            f"{y.dtype} {tuple(y.shape)}"
+            f"expected int64 labels of shape ({len(x)},) for at least one row, got {y.dtype} {tuple(y.shape)}"
         )
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite inputs, got NaN or infinity")
@@ -175,9 +174,7 @@ class _Run:
         x, y = self.x[rows], self.y[rows]
         if self.defence is None:
             return nn.functional.cross_entropy(self.model(x), y)
-        step = Step(
-            x=x, y=y, generator=self.generator, rows=rows, progress=progress, memory=self.memory
-        )
+        step = Step(x=x, y=y, generator=self.generator, rows=rows, progress=progress, memory=self.memory)
         losses = self.defence.losses(self.model, step)
         if losses.shape != (len(rows),):
             raise ModelError(
@@ -187,12 +184,7 @@ class _Run:
         return losses.mean()
 
     def one_epoch(
-        self,
-        number: int,
-        rows: Tensor,
-        batch_size: int,
-        optimiser: torch.optim.Optimizer,
-        schedule: Any,
+        self, number: int, rows: Tensor, batch_size: int, optimiser: torch.optim.Optimizer, schedule: Any
     ) -> float:
         """One pass over ``rows`` in a random order; the mean loss."""
         self.model.train()
@@ -201,9 +193,7 @@ class _Run:
         for batch in torch.split(order, batch_size):
             loss = self.loss(batch, (number - 1 + done / len(order)) / self.epochs)
             if not bool(torch.isfinite(loss)):
-                raise ModelError(
-                    f"expected a finite loss, got {float(loss.detach())}; try a smaller lr"
-                )
+                raise ModelError(f"expected a finite loss, got {float(loss.detach())}; try a smaller lr")
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -118,9 +118,7 @@ def coherence_limit(qubits: tuple[Qubit, ...], duration: float) -> float:
     return average_infidelity(_trace(qubits, duration), len(qubits))
 
 
-def gate_channels(
-    qubits: tuple[Qubit, ...], error: float, duration: float, count: int
-) -> tuple[Channel, ...]:
+def gate_channels(qubits: tuple[Qubit, ...], error: float, duration: float, count: int) -> tuple[Channel, ...]:
     """Relaxation of each qubit, then the depolarising rest, for ``count`` physical gates in a row.
 
     The relaxations of the row are one of ``count`` times the duration, and so are the depolarising
@@ -144,9 +142,7 @@ def gate_channels(
 
 def _trace(qubits: tuple[Qubit, ...], duration: float) -> float:
     """The trace of the Pauli transfer matrix of relaxation, a product over the qubits."""
-    return math.prod(
-        1 + 2 * math.exp(-duration / qubit.t2) + math.exp(-duration / qubit.t1) for qubit in qubits
-    )
+    return math.prod(1 + 2 * math.exp(-duration / qubit.t2) + math.exp(-duration / qubit.t1) for qubit in qubits)
 
 
 def _positive(name: str, value: float) -> None:

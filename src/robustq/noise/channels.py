@@ -120,39 +120,96 @@ class Row:
 # Depolarising replaces the qubits by the maximally mixed state with probability p, so <Z> shrinks
 # by exactly 1 - p (Qiskit's convention; PennyLane's p is the chance of a Pauli error).
 CHANNELS: Mapping[str, Row] = {
-    "depolarising": Row(1, {"p": "probability"}, _depolarising(1),
-        "one qubit replaced by the maximally mixed state", "Nielsen & Chuang, eq. 8.102"),
-    "depolarising-2": Row(2, {"p": "probability"}, _depolarising(2),
-        "two qubits replaced by the maximally mixed state", "Nielsen & Chuang, section 8.3.4"),
-    "bit-flip": Row(1, {"p": "probability"}, lambda p: _paulis(1, {"X": p}),
-        "X with probability p", "Nielsen & Chuang, section 8.3.3"),
-    "phase-flip": Row(1, {"p": "probability"}, lambda p: _paulis(1, {"Z": p}),
-        "Z with probability p", "Nielsen & Chuang, section 8.3.3"),
-    "pauli": Row(1, dict.fromkeys(("px", "py", "pz"), "probability"),
+    "depolarising": Row(
+        1,
+        {"p": "probability"},
+        _depolarising(1),
+        "one qubit replaced by the maximally mixed state",
+        "Nielsen & Chuang, eq. 8.102",
+    ),
+    "depolarising-2": Row(
+        2,
+        {"p": "probability"},
+        _depolarising(2),
+        "two qubits replaced by the maximally mixed state",
+        "Nielsen & Chuang, section 8.3.4",
+    ),
+    "bit-flip": Row(
+        1,
+        {"p": "probability"},
+        lambda p: _paulis(1, {"X": p}),
+        "X with probability p",
+        "Nielsen & Chuang, section 8.3.3",
+    ),
+    "phase-flip": Row(
+        1,
+        {"p": "probability"},
+        lambda p: _paulis(1, {"Z": p}),
+        "Z with probability p",
+        "Nielsen & Chuang, section 8.3.3",
+    ),
+    "pauli": Row(
+        1,
+        dict.fromkeys(("px", "py", "pz"), "probability"),
         lambda px, py, pz: _paulis(1, {"X": px, "Y": py, "Z": pz}),
-        "X, Y or Z with probabilities of their own", "Wallman & Emerson, PRA 94, 052325 (2016)"),
-    "amplitude-damping": Row(1, {"p": "probability"},
+        "X, Y or Z with probabilities of their own",
+        "Wallman & Emerson, PRA 94, 052325 (2016)",
+    ),
+    "amplitude-damping": Row(
+        1,
+        {"p": "probability"},
         lambda p: _relaxation(p, 0.0, math.sqrt(1 - p)),
-        "decay from 1 to 0 with probability p", "Nielsen & Chuang, eq. 8.108"),
-    "generalised-amplitude-damping": Row(1, {"p": "probability", "excited": "probability"},
+        "decay from 1 to 0 with probability p",
+        "Nielsen & Chuang, eq. 8.108",
+    ),
+    "generalised-amplitude-damping": Row(
+        1,
+        {"p": "probability", "excited": "probability"},
         lambda p, excited: _relaxation(p, excited, math.sqrt(1 - p)),
         "decay towards a mixture that holds a 1 with probability excited",
-        "Nielsen & Chuang, section 8.3.5"),
-    "phase-damping": Row(1, {"p": "probability"}, lambda p: _relaxation(0.0, 0.0, math.sqrt(1 - p)),
-        "coherences shrink by sqrt(1 - p)", "Nielsen & Chuang, section 8.3.6"),
-    "thermal-relaxation": Row(1,
+        "Nielsen & Chuang, section 8.3.5",
+    ),
+    "phase-damping": Row(
+        1,
+        {"p": "probability"},
+        lambda p: _relaxation(0.0, 0.0, math.sqrt(1 - p)),
+        "coherences shrink by sqrt(1 - p)",
+        "Nielsen & Chuang, section 8.3.6",
+    ),
+    "thermal-relaxation": Row(
+        1,
         {"t1": "lifetime", "t2": "lifetime", "time": "duration", "excited": "probability"},
-        _thermal_relaxation, "T1 decay and T2 dephasing for a time, in seconds",
-        "Georgopoulos, Emary & Zuliani, PRA 104, 062432 (2021)", {"excited": 0.0}),
-    "over-rotation": Row(1, {"axis": "axis", "angle": "angle"}, _over_rotation,
-        "coherent rotation about x, y or z by too much", "Barnes et al., PRA 95, 062338 (2017)"),
-    "zz-crosstalk": Row(2, {"angle": "angle"}, _zz_crosstalk,
-        "coherent exp(-i angle/2 ZZ) of two neighbours", "Mundada et al., PR Applied 12, 054023 (2019)"),
-    "kraus": Row(0, {}, _arrays, "your own Kraus operators, on one or two qubits",
-        "Kraus, States, Effects and Operations (1983)", most=16),
-    "unitary": Row(0, {}, _arrays, "your own unitary error, on one or two qubits",
-        "Nielsen & Chuang, section 8.2.3", most=1),
-}  # fmt: skip
+        _thermal_relaxation,
+        "T1 decay and T2 dephasing for a time, in seconds",
+        "Georgopoulos, Emary & Zuliani, PRA 104, 062432 (2021)",
+        {"excited": 0.0},
+    ),
+    "over-rotation": Row(
+        1,
+        {"axis": "axis", "angle": "angle"},
+        _over_rotation,
+        "coherent rotation about x, y or z by too much",
+        "Barnes et al., PRA 95, 062338 (2017)",
+    ),
+    "zz-crosstalk": Row(
+        2,
+        {"angle": "angle"},
+        _zz_crosstalk,
+        "coherent exp(-i angle/2 ZZ) of two neighbours",
+        "Mundada et al., PR Applied 12, 054023 (2019)",
+    ),
+    "kraus": Row(
+        0,
+        {},
+        _arrays,
+        "your own Kraus operators, on one or two qubits",
+        "Kraus, States, Effects and Operations (1983)",
+        most=16,
+    ),
+    "unitary": Row(
+        0, {}, _arrays, "your own unitary error, on one or two qubits", "Nielsen & Chuang, section 8.2.3", most=1
+    ),
+}
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -309,9 +366,7 @@ def _frozen(name: str, value: object) -> Frozen:
     except (TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.shape not in ((2, 2), (4, 4)) or not np.isfinite(matrix).all():
-        raise CircuitError(
-            f"channel {name!r}: expected finite 2 x 2 or 4 x 4 matrices, got shape {matrix.shape}"
-        )
+        raise CircuitError(f"channel {name!r}: expected finite 2 x 2 or 4 x 4 matrices, got shape {matrix.shape}")
     return tuple(tuple(complex(entry) for entry in line) for line in matrix)
 
 
@@ -327,6 +382,4 @@ def _check(channel: Channel) -> None:
     off = float(np.abs(total - np.eye(len(total))).max())
     if off > TOLERANCE:
         kind = "a unitary" if channel.name == "unitary" else "sum K^dagger K = 1"
-        raise CircuitError(
-            f"channel {channel.name!r}: expected {kind} to {TOLERANCE:g}, got off by {off:.3g}"
-        )
+        raise CircuitError(f"channel {channel.name!r}: expected {kind} to {TOLERANCE:g}, got off by {off:.3g}")

@@ -90,6 +90,5 @@ def logical(word: str) -> str:
     """
     letters = {(False, False): "I", (True, False): "X", (True, True): "Y", (False, True): "Z"}
     return "".join(
-        letters[not commute(word, z), not commute(word, x)]
-        for x, z in zip(LOGICAL_X, LOGICAL_Z, strict=True)
+        letters[not commute(word, z), not commute(word, x)] for x, z in zip(LOGICAL_X, LOGICAL_Z, strict=True)
     )

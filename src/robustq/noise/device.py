@@ -76,8 +76,7 @@ class Device:
         places = tuple(range(len(self.qubits)) if layout is None else layout)
         if len(set(places)) != len(places) or not set(places) <= set(range(len(self.qubits))):
             raise CircuitError(
-                f"device {self.name!r}: expected different physical qubits in "
-                f"0..{len(self.qubits) - 1}, got {places}"
+                f"device {self.name!r}: expected different physical qubits in 0..{len(self.qubits) - 1}, got {places}"
             )
         position = {physical: k for k, physical in enumerate(places)}
         inside = [c for c in self.couplings if set(c.qubits) <= set(places)]
@@ -121,9 +120,7 @@ class Device:
         _check_keys("device", body, Device)
         try:
             qubits = tuple(_part(Qubit, f"qubit {k}", q) for k, q in enumerate(body["qubits"]))
-            couplings = tuple(
-                _part(Coupling, f"coupling {k}", c) for k, c in enumerate(body.get("couplings", ()))
-            )
+            couplings = tuple(_part(Coupling, f"coupling {k}", c) for k, c in enumerate(body.get("couplings", ())))
             texts = {key: str(body[key]) for key in ("name", "date", "source")}
             return Device(**texts, qubits=qubits, couplings=couplings)
         except (CircuitError, TypeError) as failure:
@@ -192,9 +189,7 @@ def _entangler_rules(device: Device, coupling: Coupling, position: Mapping[int, 
     return rules
 
 
-def _crosstalk_rules(
-    coupling: Coupling, inside: Sequence[Coupling], position: Mapping[int, int]
-) -> list[Rule]:
+def _crosstalk_rules(coupling: Coupling, inside: Sequence[Coupling], position: Mapping[int, int]) -> list[Rule]:
     """ZZ phases ``pi * zz * duration`` between each qubit of a gate and its other neighbours."""
     pair = (position[coupling.qubits[0]], position[coupling.qubits[1]])
     rules = []
@@ -249,9 +244,7 @@ def _check_keys(what: str, data: object, kind: type) -> None:
 def _part(kind: type[Any], what: str, data: Any) -> Any:
     """One calibration, with errors that say which."""
     _check_keys(what, data, kind)
-    values = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-    }
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     try:
         return kind(**values)
     except CircuitError as failure:

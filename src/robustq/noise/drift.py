@@ -31,9 +31,7 @@ def t1_drop(qubits: Qubits, couplings: Couplings, *, amount: float = 0.5) -> Cal
     return _relaxing(qubits, couplings, [1 - amount] * len(qubits))
 
 
-def gate_error_doubling(
-    qubits: Qubits, couplings: Couplings, *, amount: float = 2.0
-) -> Calibration:
+def gate_error_doubling(qubits: Qubits, couplings: Couplings, *, amount: float = 2.0) -> Calibration:
     """Every gate error is multiplied by ``amount``."""
     _check(amount >= 0, "gate-error-doubling", "amount >= 0", amount)
     worse = tuple(replace(q, gate_error=min(1.0, amount * q.gate_error)) for q in qubits)
@@ -92,21 +90,19 @@ def random_walk(
 
     walked, joined = _relaxing(qubits, couplings, [factor() for _ in qubits])
     moved = tuple(
-        replace(q, p01=min(q.p01 * factor(), 1.0), p10=min(q.p10 * factor(), 1.0),
-                gate_error=min(q.gate_error * factor(), 1.0))
+        replace(
+            q,
+            p01=min(q.p01 * factor(), 1.0),
+            p10=min(q.p10 * factor(), 1.0),
+            gate_error=min(q.gate_error * factor(), 1.0),
+        )
         for q in walked
-    )  # fmt: skip
-    return moved, tuple(
-        replace(c, gate_error=min(c.gate_error * factor(), 1.0), zz=c.zz * factor()) for c in joined
     )
+    return moved, tuple(replace(c, gate_error=min(c.gate_error * factor(), 1.0), zz=c.zz * factor()) for c in joined)
 
 
 def interval(
-    qubits: Qubits,
-    couplings: Couplings,
-    *,
-    amount: float = 0.1,
-    generator: np.random.Generator | None = None,
+    qubits: Qubits, couplings: Couplings, *, amount: float = 0.1, generator: np.random.Generator | None = None
 ) -> Calibration:
     """Every number is drawn anew, uniformly, from within ``amount`` of itself; durations are exact."""
     _check(0 <= amount < 1, "interval", "amount in [0, 1)", amount)
@@ -130,8 +126,7 @@ def rescaled(qubits: Qubits, couplings: Couplings, factor: Callable[[], float]) 
         t2 = min(factor() * q.t2, 2 * t1)
         moved.append(replace(q, t1=t1, t2=t2, p01=p01, p10=p10, gate_error=error))
     return tuple(moved), tuple(
-        replace(c, gate_error=min(1.0, factor() * c.gate_error), zz=factor() * c.zz)
-        for c in couplings
+        replace(c, gate_error=min(1.0, factor() * c.gate_error), zz=factor() * c.zz) for c in couplings
     )
 
 
@@ -172,16 +167,20 @@ def _check(holds: bool, name: str, expected: str, value: object) -> None:
 SCENARIOS: Mapping[str, Entry] = {
     "none": Entry(none, "nothing changes", "-", null=True),
     "t1-drop": Entry(t1_drop, "every T1 falls by a fraction", "Carroll et al., npj QI 8, 132 (2022)"),
-    "gate-error-doubling": Entry(gate_error_doubling, "every gate error is multiplied",
-                                 "Proctor et al., Nat. Commun. 11, 5396 (2020)"),
-    "readout-shift": Entry(readout_shift, "every read-out error rises",
-                           "Bravyi et al., PRA 103, 042605 (2021)"),
-    "crosstalk": Entry(crosstalk, "every ZZ shift grows",
-                       "Mundada et al., PR Applied 12, 054023 (2019)"),
-    "tls-defect": Entry(tls_defect, "one qubit loses its T1 to a two-level defect",
-                        "Klimov et al., PRL 121, 090502 (2018)"),
-    "random-walk": Entry(random_walk, "every number walks on a logarithmic scale",
-                         "Proctor et al., Nat. Commun. 11, 5396 (2020)"),
-    "interval": Entry(interval, "every number is drawn anew from an interval around it",
-                      "Proctor et al., Nat. Commun. 11, 5396 (2020)"),
-}  # fmt: skip
+    "gate-error-doubling": Entry(
+        gate_error_doubling, "every gate error is multiplied", "Proctor et al., Nat. Commun. 11, 5396 (2020)"
+    ),
+    "readout-shift": Entry(readout_shift, "every read-out error rises", "Bravyi et al., PRA 103, 042605 (2021)"),
+    "crosstalk": Entry(crosstalk, "every ZZ shift grows", "Mundada et al., PR Applied 12, 054023 (2019)"),
+    "tls-defect": Entry(
+        tls_defect, "one qubit loses its T1 to a two-level defect", "Klimov et al., PRL 121, 090502 (2018)"
+    ),
+    "random-walk": Entry(
+        random_walk, "every number walks on a logarithmic scale", "Proctor et al., Nat. Commun. 11, 5396 (2020)"
+    ),
+    "interval": Entry(
+        interval,
+        "every number is drawn anew from an interval around it",
+        "Proctor et al., Nat. Commun. 11, 5396 (2020)",
+    ),
+}

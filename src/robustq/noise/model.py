@@ -77,9 +77,7 @@ class Rule:
             if len(set(places)) != len(places) or any(q < 0 for q in places):
                 raise CircuitError(f"rule: expected different qubits >= 0, got {places}")
         if self.on and len(self.on) != self.channel.qubits:
-            raise CircuitError(
-                f"rule: expected {self.channel.qubits} qubit(s) to strike, got on={self.on}"
-            )
+            raise CircuitError(f"rule: expected {self.channel.qubits} qubit(s) to strike, got on={self.on}")
 
     def strikes(self, operation: Operation) -> tuple[Strike, ...]:
         """What happens after ``operation``: channels with the qubits they act on."""
@@ -167,9 +165,7 @@ class NoiseModel:
         """
         named = [q for q, _ in self.readouts] + [q for rule in self.rules for q in rule.on]
         if named and max(named) >= qubits:
-            raise CircuitError(
-                f"noise model: expected qubits 0..{qubits - 1}, got a rule for qubit {max(named)}"
-            )
+            raise CircuitError(f"noise model: expected qubits 0..{qubits - 1}, got a rule for qubit {max(named)}")
         own = dict(self.readouts)
         return tuple(own.get(q, self.readout) for q in range(qubits))
 

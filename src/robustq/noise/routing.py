@@ -80,14 +80,11 @@ def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) 
     """
     if circuit.qubits > len(device.qubits):
         raise CircuitError(
-            f"device {device.name!r}: expected at most {len(device.qubits)} qubits, "
-            f"got a circuit of {circuit.qubits}"
+            f"device {device.name!r}: expected at most {len(device.qubits)} qubits, got a circuit of {circuit.qubits}"
         )
     for observable in observables:
         if any(q >= circuit.qubits for q in observable.qubits):
-            raise CircuitError(
-                f"expected an observable on qubits 0..{circuit.qubits - 1}, got {observable.qubits}"
-            )
+            raise CircuitError(f"expected an observable on qubits 0..{circuit.qubits - 1}, got {observable.qubits}")
     operations = tuple(part for o in circuit.operations for part in _two_qubit_parts(o))
     demand = _Demand.of(circuit.qubits, operations, observables)
     supply = _Supply.of(device)
@@ -132,9 +129,7 @@ class _Demand:
     reads: RealMatrix
 
     @staticmethod
-    def of(
-        qubits: int, operations: Sequence[Operation], observables: Sequence[Observable]
-    ) -> _Demand:
+    def of(qubits: int, operations: Sequence[Operation], observables: Sequence[Observable]) -> _Demand:
         pairs, pulses, reads = np.zeros((qubits, qubits)), np.zeros(qubits), np.zeros(qubits)
         for o in operations:
             if len(o.qubits) == 2:
@@ -210,15 +205,11 @@ def _price(demand: _Demand, supply: _Supply, layout: tuple[int, ...]) -> float:
     np.fill_diagonal(apart, 0.0)
     chosen = list(layout)
     return float(
-        (demand.pairs * apart).sum() / 2
-        + demand.pulses @ supply.pulses[chosen]
-        + demand.reads @ supply.reads[chosen]
+        (demand.pairs * apart).sum() / 2 + demand.pulses @ supply.pulses[chosen] + demand.reads @ supply.reads[chosen]
     )
 
 
-def _refined(
-    operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]
-) -> Iterator[tuple[int, ...]]:
+def _refined(operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """The layout, and those found by routing the circuit there and back again."""
     for _ in range(PASSES):
         yield layout
@@ -281,9 +272,7 @@ def _ahead(waiting: Sequence[Operation]) -> tuple[list[tuple[int, ...]], list[tu
     return front, behind
 
 
-def _swaps(
-    front: Sequence[tuple[int, ...]], place: Sequence[int], gates: RealMatrix
-) -> list[tuple[int, int]]:
+def _swaps(front: Sequence[tuple[int, ...]], place: Sequence[int], gates: RealMatrix) -> list[tuple[int, int]]:
     """Every coupling of a position that waits, in order."""
     found = set()
     for a in {place[q] for pair in front for q in pair}:
@@ -292,9 +281,7 @@ def _swaps(
     return sorted(found)
 
 
-def _closer(
-    pair: tuple[int, ...], place: list[int], swap: tuple[int, int], hops: RealMatrix
-) -> bool:
+def _closer(pair: tuple[int, ...], place: list[int], swap: tuple[int, int], hops: RealMatrix) -> bool:
     first, second = pair
     after = _exchanged(place, *swap)
     return bool(hops[after[first], after[second]] < hops[place[first], place[second]])
@@ -320,18 +307,13 @@ def _exchanged(place: list[int], a: int, b: int) -> list[int]:
 
 
 def _total(
-    route: tuple[tuple[Operation, ...], tuple[int, ...]],
-    demand: _Demand,
-    supply: _Supply,
-    layout: tuple[int, ...],
+    route: tuple[tuple[Operation, ...], tuple[int, ...]], demand: _Demand, supply: _Supply, layout: tuple[int, ...]
 ) -> float:
     """The loss of a whole route."""
     operations, final = route
     gates, _, _ = supply.inside(layout)
-    pairs = [(3 if o.gate == "swap" else 1) * gates[o.qubits] for o in operations
-             if len(o.qubits) == 2]  # fmt: skip
-    pulses = [PULSES.get(o.gate, 1) * supply.pulses[layout[o.qubits[0]]] for o in operations
-              if len(o.qubits) == 1]  # fmt: skip
+    pairs = [(3 if o.gate == "swap" else 1) * gates[o.qubits] for o in operations if len(o.qubits) == 2]
+    pulses = [PULSES.get(o.gate, 1) * supply.pulses[layout[o.qubits[0]]] for o in operations if len(o.qubits) == 1]
     reads = supply.reads[[layout[p] for p in final]]
     return float(sum(pairs) + sum(pulses) + demand.reads @ reads)
 
@@ -349,9 +331,22 @@ def _two_qubit_parts(o: Operation) -> tuple[Operation, ...]:
 def _toffoli(a: int, b: int, c: int) -> tuple[Operation, ...]:
     """Six CNOTs (Nielsen & Chuang, figure 4.9)."""
     script = (
-        ("h", c), ("cx", b, c), ("tdg", c), ("cx", a, c), ("t", c), ("cx", b, c), ("tdg", c),
-        ("cx", a, c), ("t", b), ("t", c), ("h", c), ("cx", a, b), ("t", a), ("tdg", b), ("cx", a, b),
-    )  # fmt: skip
+        ("h", c),
+        ("cx", b, c),
+        ("tdg", c),
+        ("cx", a, c),
+        ("t", c),
+        ("cx", b, c),
+        ("tdg", c),
+        ("cx", a, c),
+        ("t", b),
+        ("t", c),
+        ("h", c),
+        ("cx", a, b),
+        ("t", a),
+        ("tdg", b),
+        ("cx", a, b),
+    )
     return tuple(op(str(name), *map(int, qubits)) for name, *qubits in script)
 
 
@@ -361,9 +356,6 @@ def _moved(observable: Observable, final: tuple[int, ...]) -> Observable:
         return Projector(observable.states, tuple(final[q] for q in observable.on))
     if isinstance(observable, PauliSum):
         return PauliSum(
-            tuple(
-                (c, tuple(sorted((final[q], letter) for q, letter in word)))
-                for c, word in observable.terms
-            )
+            tuple((c, tuple(sorted((final[q], letter) for q, letter in word))) for c, word in observable.terms)
         )
     raise CircuitError(f"expected a Pauli sum or a projector, got {type(observable).__name__}")

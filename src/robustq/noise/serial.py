@@ -42,11 +42,14 @@ def noise_from_data(data: Mapping[str, Any]) -> NoiseModel:
     try:
         rules = tuple(
             Rule(
-                _channel(*rule["channel"]), tuple(rule["gates"]), tuple(rule["qubits"]), rule["width"],
+                _channel(*rule["channel"]),
+                tuple(rule["gates"]),
+                tuple(rule["qubits"]),
+                rule["width"],
                 tuple(rule["on"]),
             )
             for rule in data["rules"]
-        )  # fmt: skip
+        )
         readouts = tuple((int(q), Readout(a, b)) for q, a, b in data["readouts"])
         pairs = data["couplings"]
         couplings = None if pairs is None else tuple((int(a), int(b)) for a, b in pairs)

@@ -78,9 +78,7 @@ class Uncertainty:
         >>> Uncertainty((0.25, 0.125), ()).slack(2 * np.eye(2))
         0.75
         """
-        between = np.abs(
-            weights[:, None, :] - weights[None, :, :]
-        )  # (classes, classes, observables)
+        between = np.abs(weights[:, None, :] - weights[None, :, :])  # (classes, classes, observables)
         return float((between @ np.array(self.sizes)).max())
 
 
@@ -113,9 +111,7 @@ def uncertainty(fit: Mapped, device: Device, relative: float) -> Uncertainty:
     fits = tuple(fit.on(one) for one in (low, device, high))
     pieces = [tuple(_pieces(observable)) for observable in fit.observables]
     parts = (*_gate_parts(fits, pieces), *_readout_parts(fits, pieces))
-    sizes = tuple(
-        math.fsum(part.sizes[k] for part in parts) * (1 + ROUNDING) for k in range(len(pieces))
-    )
+    sizes = tuple(math.fsum(part.sizes[k] for part in parts) * (1 + ROUNDING) for k in range(len(pieces)))
     return Uncertainty(sizes, parts)
 
 
@@ -197,9 +193,7 @@ def _relaxed(low: Three, middle: Three, high: Three) -> float:
 
     In ``a`` it is ``rho_11 (|1><1| - |0><0|)``, of diamond norm 2; in ``c`` ``(rho - Z rho Z) / 2``, of 1.
     """
-    survival, coherence = (
-        _far(*(_kept(channel, which) for channel in (low, middle, high))) for which in (0, 1)
-    )
+    survival, coherence = (_far(*(_kept(channel, which) for channel in (low, middle, high))) for which in (0, 1))
     return 2 * survival + coherence
 
 

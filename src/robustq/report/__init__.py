@@ -11,7 +11,8 @@ from robustq.report.terminal import summary
 from robustq.report.transfer import render_transfer, transfer_table, write_transfer
 
 __all__ = [
-    "calibration_table", "certificate_table",
+    "calibration_table",
+    "certificate_table",
     "codesign_table",
     "defence_table",
     "mitigation_table",
@@ -22,11 +23,12 @@ __all__ = [
     "shown",
     "summary",
     "transfer_table",
-    "write_calibration", "write_certificates",
+    "write_calibration",
+    "write_certificates",
     "write_codesign",
     "write_defences",
     "write_examples",
     "write_mitigation",
     "write_report",
     "write_transfer",
-]  # fmt: skip
+]

@@ -36,9 +36,12 @@ def render_calibration(found: Calibration) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(percent=percent, interval=interval)
     drawn = {
         "reliability": reliability(found),
@@ -46,9 +49,7 @@ def render_calibration(found: Calibration) -> str:
         "sets": covered(found),
     }
     figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
-    measures = [
-        (words, getattr(found.before, key), getattr(found.after, key)) for key, words in MEASURES
-    ]
+    measures = [(words, getattr(found.before, key), getattr(found.after, key)) for key, words in MEASURES]
     return environment.get_template("calibration.html.j2").render(
         c=found, figures=figures, measures=measures, plotly=get_plotlyjs(), told=told(found)
     )
@@ -57,12 +58,10 @@ def render_calibration(found: Calibration) -> str:
 def reliability(found: Calibration) -> go.Figure:
     """How often answers are right against how sure they are, before and after."""
     figure = empty("Confidence of the prediction", "How often it is right")
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="perfect",
-                       line={"color": "#94a3b8", "dash": "dash", "width": 1})  # fmt: skip
-    for name, quality, colour in (
-        ("before", found.before, COLOURS[1]),
-        ("after", found.after, COLOURS[0]),
-    ):
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="perfect", line={"color": "#94a3b8", "dash": "dash", "width": 1}
+    )
+    for name, quality, colour in (("before", found.before, COLOURS[1]), ("after", found.after, COLOURS[0])):
         _reliable(figure, name, quality, colour)
     figure.update_xaxes(range=[1 / max(2, len(found.slope)) - 0.02, 1.02])
     return figure
@@ -72,11 +71,15 @@ def _reliable(figure: go.Figure, name: str, quality: Quality, colour: str) -> No
     shown = quality.reliability
     total = max(1, sum(b.count for b in shown))
     figure.add_scatter(
-        x=[b.confidence for b in shown], y=[b.accuracy for b in shown], name=name, mode="lines+markers",
-        line={"color": colour, "width": 2}, customdata=[b.count for b in shown],
+        x=[b.confidence for b in shown],
+        y=[b.accuracy for b in shown],
+        name=name,
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        customdata=[b.count for b in shown],
         marker={"size": [6 + 14 * (b.count / total) ** 0.5 for b in shown]},
         hovertemplate="%{y:.3f} right at %{x:.3f} sure (%{customdata} predictions)<extra>" + name + "</extra>",
-    )  # fmt: skip
+    )
 
 
 def covered(found: Calibration) -> go.Figure:
@@ -84,14 +87,22 @@ def covered(found: Calibration) -> go.Figure:
     figure = empty("Class", "Sets that hold the true class")
     rows = found.sets.by_class
     figure.add_scatter(
-        x=[row.label for row in rows], y=[row.coverage.value for row in rows], mode="markers", name="coverage",
-        marker={"color": COLOURS[0], "size": 10}, error_y=bars([row.coverage for row in rows]),
+        x=[row.label for row in rows],
+        y=[row.coverage.value for row in rows],
+        mode="markers",
+        name="coverage",
+        marker={"color": COLOURS[0], "size": 10},
+        error_y=bars([row.coverage for row in rows]),
         customdata=[[row.size.value] for row in rows],
         hovertemplate="%{y:.1%} of %{x} covered, %{customdata[0]:.2f} classes a set<extra></extra>",
-    )  # fmt: skip
+    )
     asked = 1 - found.sets.alpha
-    figure.add_hline(y=asked, line={"color": "#64748b", "width": 1, "dash": "dash"},
-                     annotation_text="asked", annotation_font_size=11)  # fmt: skip
+    figure.add_hline(
+        y=asked,
+        line={"color": "#64748b", "width": 1, "dash": "dash"},
+        annotation_text="asked",
+        annotation_font_size=11,
+    )
     lowest = min(row.coverage.low for row in rows)
     figure.update_yaxes(range=[max(0.0, min(lowest, asked) - 0.05), 1.01])
     return figure
@@ -128,7 +139,7 @@ def calibration_table(found: Calibration) -> RenderableType:
         f"conformal sets ({sets.score}, {_groups(sets.groups)}): {_share(sets.coverage)} hold the true class, asked "
         f"{level}; {sets.size.value:.2f} classes a set, {_share(sets.singletons)} of one",
         *(f"  {row.label}: {_share(row.coverage)}, {row.size.value:.2f} classes a set" for row in sets.by_class),
-    ]  # fmt: skip
+    ]
     return Group(table, *(Text(line) for line in lines))
 
 

@@ -26,10 +26,14 @@ def empty(x: str, y: str) -> go.Figure:
 
     figure = go.Figure()
     figure.update_layout(
-        template="plotly_white", height=400, margin={"l": 48, "r": 12, "t": 12, "b": 44},
+        template="plotly_white",
+        height=400,
+        margin={"l": 48, "r": 12, "t": 12, "b": 44},
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}},
-        xaxis_title=x, yaxis_title=y, hovermode="closest",
-    )  # fmt: skip
+        xaxis_title=x,
+        yaxis_title=y,
+        hovermode="closest",
+    )
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
     return figure

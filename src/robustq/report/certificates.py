@@ -30,18 +30,16 @@ def render_certificates(sandwich: Sandwich) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(percent=percent, interval=interval, span=in_units)
-    drawn = {
-        "sandwich": curves(sandwich),
-        **({"tightness": histogram(sandwich)} if sandwich.tightness else {}),
-    }
-    figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
-    return environment.get_template("certificates.html.j2").render(
-        s=sandwich, figures=figures, plotly=get_plotlyjs()
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters.update(percent=percent, interval=interval, span=in_units)
+    drawn = {"sandwich": curves(sandwich), **({"tightness": histogram(sandwich)} if sandwich.tightness else {})}
+    figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
+    return environment.get_template("certificates.html.j2").render(s=sandwich, figures=figures, plotly=get_plotlyjs())
 
 
 def in_units(seconds: float) -> str:
@@ -67,20 +65,32 @@ def curves(sandwich: Sandwich) -> go.Figure:
     ]
     for name, estimates, colour, fill, dash in rows:
         figure.add_scatter(
-            x=eps, y=[clean, *(e.value for e in estimates)], name=name, mode="lines+markers", fill=fill,
-            line={"color": colour, "width": 2, "dash": dash}, marker={"size": 5},
+            x=eps,
+            y=[clean, *(e.value for e in estimates)],
+            name=name,
+            mode="lines+markers",
+            fill=fill,
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"size": 5},
             hovertemplate=f"%{{y:.3f}} {name} at %{{x:.4g}}<extra></extra>",
-        )  # fmt: skip
+        )
     if sandwich.attack is not None:
         left = [p.attacked for p in sandwich.levels if p.attacked is not None]
         figure.add_scatter(
-            x=eps, y=[clean, *(e.value for e in left)], name=f"attacked, {sandwich.attack}",
-            mode="lines+markers", line={"color": ATTACK, "width": 1.5, "dash": "dash"},
+            x=eps,
+            y=[clean, *(e.value for e in left)],
+            name=f"attacked, {sandwich.attack}",
+            mode="lines+markers",
+            line={"color": ATTACK, "width": 1.5, "dash": "dash"},
             marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ATTACK}},
             hovertemplate="%{y:.3f} survive at %{x:.4g}<extra></extra>",
-        )  # fmt: skip
-    figure.add_hline(y=clean, line={"color": "#64748b", "width": 1, "dash": "dash"},
-                     annotation_text="clean", annotation_font_size=11)  # fmt: skip
+        )
+    figure.add_hline(
+        y=clean,
+        line={"color": "#64748b", "width": 1, "dash": "dash"},
+        annotation_text="clean",
+        annotation_font_size=11,
+    )
     return figure
 
 
@@ -88,10 +98,11 @@ def histogram(sandwich: Sandwich) -> go.Figure:
     """How tight the radii are: certified over the distance of the nearest known witness."""
     figure = empty("Certified radius over nearest witness", "Correct inputs")
     figure.add_histogram(
-        x=sandwich.tightness, xbins={"start": 0, "end": 1.025, "size": 0.025},
+        x=sandwich.tightness,
+        xbins={"start": 0, "end": 1.025, "size": 0.025},
         marker={"color": SURE, "line": {"color": "#ffffff", "width": 1}},
         hovertemplate="%{y} inputs at %{x}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(range=[0, 1.05])
     figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
     return figure
@@ -121,17 +132,9 @@ def place(sandwich: Sandwich) -> str:
 
 def told(sandwich: Sandwich) -> str:
     """What the certificate says, in one sentence or two."""
-    sure = (
-        "proved"
-        if sandwich.confidence == 1
-        else f"each claim sure to {100 * sandwich.confidence:g} %"
-    )
+    sure = "proved" if sandwich.confidence == 1 else f"each claim sure to {100 * sandwich.confidence:g} %"
     radius = sandwich.median_radius
-    middle = (
-        f"median radius {radius:.4g}"
-        if math.isfinite(radius)
-        else "most inputs cannot be flipped at all"
-    )
+    middle = f"median radius {radius:.4g}" if math.isfinite(radius) else "most inputs cannot be flipped at all"
     whose = "" if sandwich.about == "the model" else f" (about {sandwich.about})"
     gone = f", {sandwich.abstained} abstained" if sandwich.abstained else ""
     return (
@@ -150,16 +153,19 @@ def _others(sandwich: Sandwich) -> list[RenderableType]:
     if all(row.refused for row in sandwich.compared):
         return [Text("No other method applies.", style="dim")]
     half = sandwich.levels[-1].eps / 2
-    table = Table(
-        title=f"Other methods: their radius over that of {sandwich.method}", title_justify="left"
-    )
+    table = Table(title=f"Other methods: their radius over that of {sandwich.method}", title_justify="left")
     for name in ("method", "median", "quartiles", f"certified at {half:.4g}", "time an input"):
         table.add_column(name, justify="left" if name == "method" else "right")
     for row in sandwich.compared:
         if not row.refused:
             low, high = row.quartiles
-            table.add_row(row.method, f"{row.median:.3f}", f"{low:.3f} to {high:.3f}",
-                          f"{100 * row.certified:.1f}", in_units(row.seconds))  # fmt: skip
+            table.add_row(
+                row.method,
+                f"{row.median:.3f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{100 * row.certified:.1f}",
+                in_units(row.seconds),
+            )
     return [table]
 
 

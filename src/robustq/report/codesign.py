@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SCALE = "Viridis"
-CHOICES = (
-    ("Encoding", "encoding"),
-    ("Ansatz", "ansatz"),
-    ("Read-out", "readout"),
-    ("Defence", "defence"),
-)
+CHOICES = (("Encoding", "encoding"), ("Ansatz", "ansatz"), ("Read-out", "readout"), ("Defence", "defence"))
 
 
 def write_codesign(front: Front, path: Path) -> None:
@@ -36,15 +31,24 @@ def render_codesign(front: Front) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     figures = {"front": scatter(front), "test": on_test_rows(front), "parallel": parallel(front)}
     return environment.get_template("codesign.html.j2").render(
-        f=front, score=score, span=span, gap=gap, distinct=distinct(front), axes=axes(front),
+        f=front,
+        score=score,
+        span=span,
+        gap=gap,
+        distinct=distinct(front),
+        axes=axes(front),
         figures={name: script_safe(figure.to_json()) for name, figure in figures.items()},
-        plotly=get_plotlyjs(), spec=json.dumps(front.spec, indent=1),
-    )  # fmt: skip
+        plotly=get_plotlyjs(),
+        spec=json.dumps(front.spec, indent=1),
+    )
 
 
 def is_count(goal: Goal) -> bool:
@@ -110,20 +114,21 @@ def scatter(front: Front) -> go.Figure:
     figure = _axes_of(x, y)
     most = max((t.two_qubit_gates for t in trained), default=1)
     for name, members in groups.items():
-        look = {"colorscale": SCALE, "reversescale": True, "cmin": 0, "cmax": max(1, most)} | looks[
-            name
-        ]
+        look = {"colorscale": SCALE, "reversescale": True, "cmin": 0, "cmax": max(1, most)} | looks[name]
         counts = [t.two_qubit_gates for t in members]
         if name == "outside the constraints":
             look["line"] = {"width": 1.5, "color": COLOURS[-1]}
         if name == "on the front":
             look["colorbar"] = {"title": {"text": "two-qubit<br>gates"}, "thickness": 12}
         figure.add_scatter(
-            x=[t.scores[x.name].value for t in members], y=[t.scores[y.name].value for t in members],
-            mode="markers", name=name, marker=look | {"color": counts},
+            x=[t.scores[x.name].value for t in members],
+            y=[t.scores[y.name].value for t in members],
+            mode="markers",
+            name=name,
+            marker=look | {"color": counts},
             text=[f"trial {t.number}: {t.label}, {t.two_qubit_gates} two-qubit gates" for t in members],
             hovertemplate="%{text}<br>%{x:.3f}, %{y:.3f}<extra></extra>",
-        )  # fmt: skip
+        )
     _star(figure, front.trials[0].scores, x, y, "the specification's own model")
     return figure
 
@@ -136,17 +141,21 @@ def on_test_rows(front: Front) -> go.Figure:
         ("dominates the specification's own model", [f for f in front.finalists if f.dominates], COLOURS[2]),
         ("finalist", [f for f in front.finalists if not f.dominates], COLOURS[0]),
         ("the specification's own model", [front.reference], COLOURS[1]),
-    ):  # fmt: skip
+    ):
         if members:
             figure.add_scatter(
-                x=[f.scores[x.name].value for f in members], y=[f.scores[y.name].value for f in members],
-                mode="markers+text", name=name, marker={"color": colour, "size": 11},
-                text=[str(f.number) for f in members], textposition="top right",
+                x=[f.scores[x.name].value for f in members],
+                y=[f.scores[y.name].value for f in members],
+                mode="markers+text",
+                name=name,
+                marker={"color": colour, "size": 11},
+                text=[str(f.number) for f in members],
+                textposition="top right",
                 error_x=_bars([f.scores[x.name] for f in members], colour),
                 error_y=_bars([f.scores[y.name] for f in members], colour),
                 customdata=[f.label for f in members],
                 hovertemplate="trial %{text}: %{customdata}<br>%{x:.3f}, %{y:.3f}<extra></extra>",
-            )  # fmt: skip
+            )
     return figure
 
 
@@ -168,21 +177,33 @@ def parallel(front: Front) -> go.Figure:
         ("Defence", "defence"),
     ):
         names = sorted({str(getattr(t.parameters, key)) for t in inside})
-        dimensions.append({
-            "label": label, "tickvals": list(range(len(names))), "ticktext": names,
-            "values": [names.index(str(getattr(t.parameters, key))) for t in inside],
-        })  # fmt: skip
+        dimensions.append(
+            {
+                "label": label,
+                "tickvals": list(range(len(names))),
+                "ticktext": names,
+                "values": [names.index(str(getattr(t.parameters, key))) for t in inside],
+            }
+        )
     figure = go.Figure(
         go.Parcoords(
-            line={"color": [int(t.front) for t in inside], "cmin": 0, "cmax": 1,
-                  "colorscale": [[0, "#cbd5e1"], [1, COLOURS[0]]]},
-            dimensions=dimensions, labelangle=-12, labelside="top",
+            line={
+                "color": [int(t.front) for t in inside],
+                "cmin": 0,
+                "cmax": 1,
+                "colorscale": [[0, "#cbd5e1"], [1, COLOURS[0]]],
+            },
+            dimensions=dimensions,
+            labelangle=-12,
+            labelside="top",
         )
-    )  # fmt: skip
+    )
     figure.update_layout(
-        template="plotly_white", height=440, margin={"l": 90, "r": 140, "t": 90, "b": 24},
+        template="plotly_white",
+        height=440,
+        margin={"l": 90, "r": 140, "t": 90, "b": 24},
         font={"family": "system-ui, sans-serif", "size": 12, "color": "#0f172a"},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -196,18 +217,25 @@ def _axes_of(x: Goal, y: Goal) -> go.Figure:
 
 def _bars(estimates: list[Estimate], colour: str) -> dict[str, Any]:
     return {
-        "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": colour,
+        "type": "data",
+        "symmetric": False,
+        "thickness": 1,
+        "width": 3,
+        "color": colour,
         "array": [e.high - e.value for e in estimates],
         "arrayminus": [e.value - e.low for e in estimates],
-    }  # fmt: skip
+    }
 
 
 def _star(figure: go.Figure, scores: dict[str, Estimate], x: Goal, y: Goal, name: str) -> None:
     figure.add_scatter(
-        x=[scores[x.name].value], y=[scores[y.name].value], mode="markers", name=name,
+        x=[scores[x.name].value],
+        y=[scores[y.name].value],
+        mode="markers",
+        name=name,
         marker={"symbol": "star", "size": 17, "color": COLOURS[1], "line": {"width": 1, "color": "#0f172a"}},
         hovertemplate=name + "<br>%{x:.3f}, %{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def codesign_table(front: Front) -> RenderableType:

@@ -36,16 +36,24 @@ def render_defences(table: DefenceTable, timing: Timing) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"percent": percent, "interval": interval, "points": points}
     figures = {"bars": bars(table), "curves": curves(table), "plane": plane(table)}
     return environment.get_template("defences.html.j2").render(
-        t=table, times=times(table, timing), eps=table.reference_eps, word=word,
+        t=table,
+        times=times(table, timing),
+        eps=table.reference_eps,
+        word=word,
         figures={name: script_safe(figure.to_json()) for name, figure in figures.items()},
-        height=140 + 46 * len(table.rows), plotly=get_plotlyjs(), spec=json.dumps(table.spec, indent=1),
-    )  # fmt: skip
+        height=140 + 46 * len(table.rows),
+        plotly=get_plotlyjs(),
+        spec=json.dumps(table.spec, indent=1),
+    )
 
 
 def points(estimate: Estimate) -> str:
@@ -75,10 +83,7 @@ def times(table: DefenceTable, timing: Timing) -> dict[str, tuple[str, str]]:
             return "–"
         return f"{seconds[key] / seconds[first]:.1f}×"
 
-    return {
-        row.key: (ratio(timing.training, row.key), ratio(timing.answering, row.key))
-        for row in table.rows
-    }
+    return {row.key: (ratio(timing.training, row.key), ratio(timing.answering, row.key)) for row in table.rows}
 
 
 def bars(table: DefenceTable) -> go.Figure:
@@ -88,32 +93,53 @@ def bars(table: DefenceTable) -> go.Figure:
     found = [row.at(table.reference_eps) for row in table.rows]
     robust = [p.robust for p in found]
     figure.add_bar(
-        y=names, x=[e.value for e in robust], orientation="h", name="right, and flipped by no attack",
+        y=names,
+        x=[e.value for e in robust],
+        orientation="h",
+        name="right, and flipped by no attack",
         marker={"color": [_colour(row) for row in table.rows], "opacity": 0.75},
-        error_x={"type": "data", "symmetric": False, "thickness": 1.2, "color": "#334155",
-                 "array": [e.high - e.value for e in robust],
-                 "arrayminus": [e.value - e.low for e in robust]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "thickness": 1.2,
+            "color": "#334155",
+            "array": [e.high - e.value for e in robust],
+            "arrayminus": [e.value - e.low for e in robust],
+        },
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     for kind, symbol in MARKS.items():
         figure.add_scatter(
-            y=names, x=[getattr(p, kind).value for p in found], mode="markers", name=SAID[kind],
+            y=names,
+            x=[getattr(p, kind).value for p in found],
+            mode="markers",
+            name=SAID[kind],
             marker={"symbol": symbol, "size": 9, "color": "#0f172a", "line": {"width": 1.5}},
             hovertemplate="%{y}: %{x:.3f} " + SAID[kind] + "<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_scatter(
-        y=names, x=[row.accuracy.value for row in table.rows], mode="markers", name="clean",
+        y=names,
+        x=[row.accuracy.value for row in table.rows],
+        mode="markers",
+        name="clean",
         marker={"symbol": "line-ns-open", "size": 16, "color": "#475569", "line": {"width": 2}},
         hovertemplate="%{y}: %{x:.3f} clean<extra></extra>",
-    )  # fmt: skip
+    )
     known = [row for row in table.rows if row.certified]
     figure.add_scatter(
-        y=[row.label for row in known], x=[_certified(row, table) for row in known], mode="markers",
-        name="certified", marker={"symbol": "star", "size": 9, "color": "#E69F00"},
+        y=[row.label for row in known],
+        x=[_certified(row, table) for row in known],
+        mode="markers",
+        name="certified",
+        marker={"symbol": "star", "size": 9, "color": "#E69F00"},
         hovertemplate="%{y}: %{x:.3f} certified<extra></extra>",
-    )  # fmt: skip
-    figure.add_vline(x=table.majority, line={"color": "#94a3b8", "width": 1, "dash": "dot"},
-                     annotation_text="commonest class", annotation_font_size=11)  # fmt: skip
+    )
+    figure.add_vline(
+        x=table.majority,
+        line={"color": "#94a3b8", "width": 1, "dash": "dot"},
+        annotation_text="commonest class",
+        annotation_font_size=11,
+    )
     figure.update_layout(height=140 + 46 * len(names), barmode="overlay")
     figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_yaxes(range=None, tickformat=None, autorange="reversed", automargin=True)
@@ -140,11 +166,13 @@ def curves(table: DefenceTable) -> go.Figure:
     for place, row in enumerate(table.rows):
         estimates = [row.accuracy, *(p.robust for p in row.points)]
         figure.add_scatter(
-            x=[0.0, *(p.eps for p in row.points)], y=[e.value for e in estimates], name=row.label,
-            mode="lines+markers", line={"color": COLOURS[place % len(COLOURS)], "width": 2,
-                                        "dash": _dash(row, place)},
+            x=[0.0, *(p.eps for p in row.points)],
+            y=[e.value for e in estimates],
+            name=row.label,
+            mode="lines+markers",
+            line={"color": COLOURS[place % len(COLOURS)], "width": 2, "dash": _dash(row, place)},
             hovertemplate="%{y:.3f} at %{x}",
-        )  # fmt: skip
+        )
     figure.add_vline(x=table.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     # the legend is long: room for it below
     figure.update_layout(height=400 + 22 * len(table.rows), legend={"y": -0.3})
@@ -163,11 +191,15 @@ def plane(table: DefenceTable) -> go.Figure:
     for row in table.rows:
         robust = row.at(table.reference_eps).robust
         figure.add_scatter(
-            x=[row.accuracy.value], y=[robust.value], mode="markers", name=row.label,
+            x=[row.accuracy.value],
+            y=[robust.value],
+            mode="markers",
+            name=row.label,
             marker={"size": 11, "color": _colour(row)},
-            error_x=_bar(row.accuracy), error_y=_bar(robust),
+            error_x=_bar(row.accuracy),
+            error_y=_bar(robust),
             hovertemplate=f"{row.label}: %{{x:.3f}} clean, %{{y:.3f}} robust<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".0%")
     figure.update_yaxes(range=None)
@@ -176,9 +208,12 @@ def plane(table: DefenceTable) -> go.Figure:
 
 def _bar(estimate: Estimate) -> dict[str, object]:
     return {
-        "type": "data", "symmetric": False, "thickness": 1,
-        "array": [estimate.high - estimate.value], "arrayminus": [estimate.value - estimate.low],
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "thickness": 1,
+        "array": [estimate.high - estimate.value],
+        "arrayminus": [estimate.value - estimate.low],
+    }
 
 
 def defence_table(table: DefenceTable, timing: Timing) -> RenderableType:
@@ -189,8 +224,21 @@ def defence_table(table: DefenceTable, timing: Timing) -> RenderableType:
 
     eps = f"{table.reference_eps:g}"
     shown = Table(title=f"{table.title}: {table.threat}, {table.seeds} seeds", title_justify="left")
-    for name in ("defence", "clean", f"robust at {eps}", "usual", "transfer", "adaptive", "certified",
-                 "ASR", "ECE", "noise", "2q gates", "training", "gain"):  # fmt: skip
+    for name in (
+        "defence",
+        "clean",
+        f"robust at {eps}",
+        "usual",
+        "transfer",
+        "adaptive",
+        "certified",
+        "ASR",
+        "ECE",
+        "noise",
+        "2q gates",
+        "training",
+        "gain",
+    ):
         shown.add_column(name, justify="left" if name == "defence" else "right")
     taken = times(table, timing)
     for row in table.rows:
@@ -203,13 +251,20 @@ def _cells(row: DefendedRow, table: DefenceTable, training: str) -> list[str]:
     point = row.at(table.reference_eps)
     gain = "–" if row.gain is None else points(row.gain.robust) + ("*" if row.gain.survives else "")
     return [
-        row.label, _cell(row.accuracy), _cell(point.robust), _short(point.usual),
-        _short(point.transfer), _short(point.adaptive),
-        f"{100 * _certified(row, table):.1f}" if row.certified else "–", _short(point.success),
+        row.label,
+        _cell(row.accuracy),
+        _cell(point.robust),
+        _short(point.usual),
+        _short(point.transfer),
+        _short(point.adaptive),
+        f"{100 * _certified(row, table):.1f}" if row.certified else "–",
+        _short(point.success),
         f"{row.calibration_error.value:.3f}",
         _short(row.noise_resilience) if row.noise_resilience else "–",
-        "–" if row.two_qubit_gates is None else str(row.two_qubit_gates), training, gain,
-    ]  # fmt: skip
+        "–" if row.two_qubit_gates is None else str(row.two_qubit_gates),
+        training,
+        gain,
+    ]
 
 
 def _cell(estimate: Estimate) -> str:
@@ -228,9 +283,7 @@ def remarks(table: DefenceTable) -> Sequence[str]:
         "*: more than the undefended model beyond chance, corrected for all rows.",
     ]
     if any(row.rejected for row in table.rows):
-        found.append(
-            "A clean input that raises an alarm counts as wrong, an attacked one as not flipped."
-        )
+        found.append("A clean input that raises an alarm counts as wrong, an attacked one as not flipped.")
     if any(row.randomised for row in table.rows):
         found.append("Models that answer at random are judged by the majority of 25 answers.")
     return found

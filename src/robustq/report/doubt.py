@@ -20,10 +20,13 @@ def risk_coverage(rows: Sequence[tuple[str, Abstention]]) -> go.Figure:
     figure = empty("Share of inputs answered, the surest first", "Wrong among the answers")
     for (label, found), colour in zip(rows, cycle(len(rows)), strict=True):
         figure.add_scatter(
-            x=[p.coverage for p in found.curve], y=[p.risk for p in found.curve], name=label,
-            mode="lines", line={"color": colour, "width": 2},
+            x=[p.coverage for p in found.curve],
+            y=[p.risk for p in found.curve],
+            name=label,
+            mode="lines",
+            line={"color": colour, "width": 2},
             hovertemplate="%{y:.1%} wrong at %{x:.0%} answered<extra>" + label + "</extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_yaxes(range=None, rangemode="tozero")
     return figure
@@ -35,16 +38,22 @@ def conformal_sets(rows: Sequence[tuple[str, Sets]]) -> go.Figure:
     for (label, found), colour in zip(rows, cycle(len(rows)), strict=True):
         covered = [c.coverage for c in found.by_class]
         figure.add_scatter(
-            x=[c.label for c in found.by_class], y=[e.value for e in covered], name=label, mode="markers",
-            marker={"color": colour, "size": 9}, error_y=bars(covered),
+            x=[c.label for c in found.by_class],
+            y=[e.value for e in covered],
+            name=label,
+            mode="markers",
+            marker={"color": colour, "size": 9},
+            error_y=bars(covered),
             customdata=[[c.size.value] for c in found.by_class],
             hovertemplate="%{y:.1%} of %{x} covered, %{customdata[0]:.2f} classes a set<extra>" + label + "</extra>",
-        )  # fmt: skip
+        )
     if rows:
         figure.add_hline(
-            y=1 - rows[0][1].alpha, line={"color": "#64748b", "width": 1, "dash": "dash"},
-            annotation_text="asked", annotation_font_size=11,
-        )  # fmt: skip
+            y=1 - rows[0][1].alpha,
+            line={"color": "#64748b", "width": 1, "dash": "dash"},
+            annotation_text="asked",
+            annotation_font_size=11,
+        )
         lowest = min(c.coverage.low for _, found in rows for c in found.by_class)
         figure.update_yaxes(range=[max(0.0, min(lowest, 1 - rows[0][1].alpha) - 0.05), 1.01])
     figure.update_layout(scattermode="group")
@@ -58,9 +67,13 @@ def doubt_parts(rows: Sequence[tuple[str, Doubt]]) -> go.Figure:
         values: list[Estimate] = [getattr(found, name) for _, found in rows]
         if any(e.value for e in values):
             figure.add_bar(
-                y=[label for label, _ in rows], x=[e.value for e in values], name=name, orientation="h",
-                marker={"color": colour}, hovertemplate="%{x:.4f} nats: " + name + "<extra>%{y}</extra>",
-            )  # fmt: skip
+                y=[label for label, _ in rows],
+                x=[e.value for e in values],
+                name=name,
+                orientation="h",
+                marker={"color": colour},
+                hovertemplate="%{x:.4f} nats: " + name + "<extra>%{y}</extra>",
+            )
     figure.update_layout(barmode="relative")
     figure.update_xaxes(tickformat=None)
     figure.update_yaxes(range=None, tickformat=None, autorange="reversed", automargin=True)
@@ -74,7 +87,10 @@ def bars(estimates: Sequence[Estimate]) -> dict[str, object]:
     False
     """
     return {
-        "type": "data", "symmetric": False, "thickness": 1, "width": 3,
+        "type": "data",
+        "symmetric": False,
+        "thickness": 1,
+        "width": 3,
         "array": [e.high - e.value for e in estimates],
         "arrayminus": [e.value - e.low for e in estimates],
-    }  # fmt: skip
+    }

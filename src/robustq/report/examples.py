@@ -13,10 +13,7 @@ MOST_BARS = 8
 
 
 def shown(
-    example: Mapping[str, Any],
-    classes: Sequence[str],
-    features: Sequence[str],
-    image_shape: Sequence[int] | None,
+    example: Mapping[str, Any], classes: Sequence[str], features: Sequence[str], image_shape: Sequence[int] | None
 ) -> dict[str, Any]:
     """One example ready for a template.
 
@@ -56,10 +53,14 @@ def _bars(example: Mapping[str, Any], features: Sequence[str]) -> list[dict[str,
     largest = max(map(abs, delta)) or 1.0
     order = sorted(range(len(delta)), key=lambda k: -abs(delta[k]))[:MOST_BARS]
     return [
-        {"name": features[k], "delta": f"{delta[k]:+.3f}", "positive": delta[k] > 0,
-         "width": round(50 * abs(delta[k]) / largest, 1)}
+        {
+            "name": features[k],
+            "delta": f"{delta[k]:+.3f}",
+            "positive": delta[k] > 0,
+            "width": round(50 * abs(delta[k]) / largest, 1),
+        }
         for k in sorted(order)
-    ]  # fmt: skip
+    ]
 
 
 def write_examples(
@@ -69,10 +70,11 @@ def write_examples(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("examples.html.j2").render(
-        title=title, facts=facts, examples=examples
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    page = environment.get_template("examples.html.j2").render(title=title, facts=facts, examples=examples)
     write_atomically(path, page.encode())

@@ -57,9 +57,10 @@ def robustness(results: Results) -> go.Figure:
     figure.add_scatter(
         x=[0.0, *(p.eps for p in quantum.robust)],
         y=[quantum.accuracy.value, *(p.robust_to_noise.value for p in quantum.robust)],
-        name=f"{quantum.label}, random noise", mode="lines",
+        name=f"{quantum.label}, random noise",
+        mode="lines",
         line={"color": COLOURS[0], "width": 1, "dash": "dash"},
-    )  # fmt: skip
+    )
     _floor(figure, results)
     figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     return figure
@@ -81,20 +82,35 @@ def sandwich(results: Results) -> go.Figure:
         possible = [clean, *(p.possible.value for p in found.points)]
         line = {"color": colour, "width": 2.5, "dash": "solid"}
         figure.add_scatter(
-            x=eps, y=certified, name=f"{row.label}, certified", mode="lines", line=line,
-            legendgroup=row.key, hovertemplate="%{y:.3f} certified at %{x}",
-        )  # fmt: skip
+            x=eps,
+            y=certified,
+            name=f"{row.label}, certified",
+            mode="lines",
+            line=line,
+            legendgroup=row.key,
+            hovertemplate="%{y:.3f} certified at %{x}",
+        )
         figure.add_scatter(
-            x=eps, y=possible, name=f"{row.label}, exact at most", mode="lines", fill="tonexty",
-            fillcolor=_faint(colour), line={"color": colour, "width": 1, "dash": "dot"},
-            legendgroup=row.key, hovertemplate="at most %{y:.3f} at %{x}",
-        )  # fmt: skip
+            x=eps,
+            y=possible,
+            name=f"{row.label}, exact at most",
+            mode="lines",
+            fill="tonexty",
+            fillcolor=_faint(colour),
+            line={"color": colour, "width": 1, "dash": "dot"},
+            legendgroup=row.key,
+            hovertemplate="at most %{y:.3f} at %{x}",
+        )
         attacked = [row.accuracy, *(p.robust for p in row.robust)]
         figure.add_scatter(
-            x=eps, y=[e.value for e in attacked], name=f"{row.label}, attacked", mode="markers",
+            x=eps,
+            y=[e.value for e in attacked],
+            name=f"{row.label}, attacked",
+            mode="markers",
             marker={"color": colour, "size": 8, "symbol": "x-thin", "line": {"width": 2, "color": colour}},
-            legendgroup=row.key, hovertemplate="%{y:.3f} survive the attack at %{x}",
-        )  # fmt: skip
+            legendgroup=row.key,
+            hovertemplate="%{y:.3f} survive the attack at %{x}",
+        )
         figure.add_hline(y=clean, line={"color": colour, "width": 1, "dash": "dash"})
     figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     return figure
@@ -116,12 +132,14 @@ def noise(results: Results, rows: Sequence[EntrantResult], key: str, title: str)
     for row, colour in zip(rows, cycle(len(rows)), strict=True):
         points = row.noise[key]
         levels = [p.level for p in points]
-        _curve(figure, levels, [p.shots for p in points], row, colour,
-               suffix=f", {results.shots} shots")  # fmt: skip
+        _curve(figure, levels, [p.shots for p in points], row, colour, suffix=f", {results.shots} shots")
         figure.add_scatter(
-            x=levels, y=[p.exact.value for p in points], name=f"{row.label}, exact",
-            mode="lines", line={"color": colour, "width": 1, "dash": "dash"},
-        )  # fmt: skip
+            x=levels,
+            y=[p.exact.value for p in points],
+            name=f"{row.label}, exact",
+            mode="lines",
+            line={"color": colour, "width": 1, "dash": "dash"},
+        )
     _floor(figure, results)
     return figure
 
@@ -136,28 +154,21 @@ def device(results: Results) -> go.Figure:
         if found is None:
             continue
         eps = [0.0, *(point.eps for point in found.robust)]
-        _curve(figure, eps, [found.exact, *(p.robust for p in found.robust)], row, colour,
-               suffix=f", {name}")  # fmt: skip
+        _curve(figure, eps, [found.exact, *(p.robust for p in found.robust)], row, colour, suffix=f", {name}")
         parts = (
             ("noise-free", "dash", [row.accuracy, *(p.robust for p in row.robust)], True),
-            (
-                "noise known",
-                "dot",
-                [found.exact, *(p.informed for p in found.robust)],
-                "legendonly",
-            ),
-            (
-                "transferred",
-                "dashdot",
-                [found.exact, *(p.transfer for p in found.robust)],
-                "legendonly",
-            ),
+            ("noise known", "dot", [found.exact, *(p.informed for p in found.robust)], "legendonly"),
+            ("transferred", "dashdot", [found.exact, *(p.transfer for p in found.robust)], "legendonly"),
         )
         for part, dash, estimates, visible in parts:
             figure.add_scatter(
-                x=eps, y=[e.value for e in estimates], name=f"{row.label}, {part}", mode="lines",
-                line={"color": colour, "width": 1.25, "dash": dash}, visible=visible,
-            )  # fmt: skip
+                x=eps,
+                y=[e.value for e in estimates],
+                name=f"{row.label}, {part}",
+                mode="lines",
+                line={"color": colour, "width": 1.25, "dash": dash},
+                visible=visible,
+            )
     _floor(figure, results)
     figure.add_vline(x=results.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
     return figure
@@ -166,19 +177,22 @@ def device(results: Results) -> go.Figure:
 def reliability(results: Results) -> go.Figure:
     """Accuracy against confidence; the diagonal is perfect calibration."""
     figure = empty("Confidence of the prediction", "How often it is right")
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="perfect",
-                       line={"color": "#94a3b8", "dash": "dash", "width": 1})  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="perfect", line={"color": "#94a3b8", "dash": "dash", "width": 1}
+    )
     for row, colour in zip(results.entrants, cycle(len(results.entrants)), strict=True):
         bars = row.reliability
         figure.add_scatter(
-            x=[b.confidence for b in bars], y=[b.accuracy for b in bars], name=row.label,
-            mode="lines+markers", line={"color": colour, "dash": DASHES[row.family], "width": 1.5},
-            marker={"size": [5 + 12 * (b.count / max(1, sum(c.count for c in bars))) ** 0.5
-                             for b in bars]},
+            x=[b.confidence for b in bars],
+            y=[b.accuracy for b in bars],
+            name=row.label,
+            mode="lines+markers",
+            line={"color": colour, "dash": DASHES[row.family], "width": 1.5},
+            marker={"size": [5 + 12 * (b.count / max(1, sum(c.count for c in bars))) ** 0.5 for b in bars]},
             customdata=[b.count for b in bars],
             hovertemplate="%{y:.3f} right at %{x:.3f} sure (%{customdata} predictions)",
             visible=True if row.family != "classical" or row.matched else "legendonly",
-        )  # fmt: skip
+        )
     lowest = 1 / len(results.classes) - 0.02
     figure.update_xaxes(range=[lowest, 1.02])
     return figure
@@ -190,38 +204,59 @@ def history(results: Results) -> go.Figure:
     rows = [row for row in results.entrants if row.history and row.key.startswith("quantum")]
     for row, colour in zip(rows, cycle(len(rows)), strict=True):
         numbers = [e.number for e in row.history]
-        figure.add_scatter(x=numbers, y=[e.loss for e in row.history], name=row.label,
-                           mode="lines", line={"color": colour, "width": 1.5})  # fmt: skip
+        figure.add_scatter(
+            x=numbers,
+            y=[e.loss for e in row.history],
+            name=row.label,
+            mode="lines",
+            line={"color": colour, "width": 1.5},
+        )
         if row.history[0].validation_loss is not None:
             figure.add_scatter(
-                x=numbers, y=[e.validation_loss for e in row.history], mode="lines",
-                name=f"{row.label}, held back", line={"color": colour, "dash": "dot", "width": 1.5},
-            )  # fmt: skip
+                x=numbers,
+                y=[e.validation_loss for e in row.history],
+                mode="lines",
+                name=f"{row.label}, held back",
+                line={"color": colour, "dash": "dot", "width": 1.5},
+            )
     figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
     return figure
 
 
 def _curve(
-    figure: go.Figure, x: Sequence[float], estimates: Sequence[Estimate], row: EntrantResult,
-    colour: str, suffix: str = "",
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    x: Sequence[float],
+    estimates: Sequence[Estimate],
+    row: EntrantResult,
+    colour: str,
+    suffix: str = "",
+) -> None:
     """A line with its intervals as error bars, a little transparent so that they can overlap."""
     figure.add_scatter(
-        x=x, y=[e.value for e in estimates], name=row.label + suffix, mode="lines+markers",
+        x=x,
+        y=[e.value for e in estimates],
+        name=row.label + suffix,
+        mode="lines+markers",
         line={"color": colour, "dash": DASHES[row.family], "width": 2.5 if row.key == "quantum" else 1.75},
         marker={"size": 6},
         error_y={
-            "type": "data", "symmetric": False, "thickness": 1, "width": 3, "color": colour,
+            "type": "data",
+            "symmetric": False,
+            "thickness": 1,
+            "width": 3,
+            "color": colour,
             "array": [e.high - e.value for e in estimates],
             "arrayminus": [e.value - e.low for e in estimates],
         },
         hovertemplate="%{y:.3f} at %{x}",
-    )  # fmt: skip
+    )
 
 
 def _floor(figure: go.Figure, results: Results) -> None:
     figure.add_hline(
-        y=results.majority, line={"color": "#64748b", "width": 1, "dash": "dash"},
-        annotation_text="commonest class", annotation_position="bottom right",
+        y=results.majority,
+        line={"color": "#64748b", "width": 1, "dash": "dash"},
+        annotation_text="commonest class",
+        annotation_position="bottom right",
         annotation_font_size=11,
-    )  # fmt: skip
+    )

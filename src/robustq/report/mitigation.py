@@ -26,9 +26,12 @@ def render_mitigation(found: Mitigations) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(percent=percent, interval=interval)
     return environment.get_template("mitigation.html.j2").render(
         m=found, figure=script_safe(errors(found.rows).to_json()), plotly=get_plotlyjs()
@@ -46,12 +49,18 @@ def errors(rows: list[MitigationRow]) -> go.Figure:
     ):
         estimates = [getattr(row, key) for row in shown]
         figure.add_bar(
-            x=[row.name for row in shown], y=[e.value for e in estimates], name=name,
+            x=[row.name for row in shown],
+            y=[e.value for e in estimates],
+            name=name,
             marker={"color": colour},
-            error_y={"type": "data", "symmetric": False, "array": [e.high - e.value for e in estimates],
-                     "arrayminus": [e.value - e.low for e in estimates]},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [e.high - e.value for e in estimates],
+                "arrayminus": [e.value - e.low for e in estimates],
+            },
             hovertemplate="%{y:.4f} " + name + "<extra>%{x}</extra>",
-        )  # fmt: skip
+        )
     figure.update_layout(barmode="group")
     figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
     return figure
@@ -65,23 +74,11 @@ def mitigation_table(found: Mitigations) -> RenderableType:
 
     title = f"{found.title} on {found.device}, {found.shots} shots an answer; {found.threat}, {found.attack}"
     table = Table(title=title, title_justify="left")
-    for name in (
-        "technique",
-        "bias",
-        "error",
-        "variance",
-        "circuits",
-        "clean",
-        "change",
-        "robust",
-        "change",
-    ):
+    for name in ("technique", "bias", "error", "variance", "circuits", "clean", "change", "robust", "change"):
         table.add_column(name, justify="left" if name == "technique" else "right")
     for row in found.rows:
         table.add_row(row.name, *(["–"] * 8 if row.refused else _cells(row)))
-    refused = [
-        Text(f"{r.name} does not apply: {r.refused}", style="dim") for r in found.rows if r.refused
-    ]
+    refused = [Text(f"{r.name} does not apply: {r.refused}", style="dim") for r in found.rows if r.refused]
     return Group(table, Text(told(found.rows), style="dim"), *refused)
 
 
@@ -94,9 +91,15 @@ def _cells(row: MitigationRow) -> list[str]:
     circuits = "one a shot" if row.random else str(row.circuits)
     extra = f" + {row.training}" if row.training else ""
     return [
-        f"{row.bias.value:.4f}", f"{row.error.value:.4f}", f"{row.overhead:.2f}x", circuits + extra,
-        f"{100 * row.accuracy.value:.1f}", gains[0], f"{100 * row.robust.value:.1f}", gains[1],
-    ]  # fmt: skip
+        f"{row.bias.value:.4f}",
+        f"{row.error.value:.4f}",
+        f"{row.overhead:.2f}x",
+        circuits + extra,
+        f"{100 * row.accuracy.value:.1f}",
+        gains[0],
+        f"{100 * row.robust.value:.1f}",
+        gains[1],
+    ]
 
 
 def told(rows: list[MitigationRow]) -> str:
@@ -108,7 +111,10 @@ def told(rows: list[MitigationRow]) -> str:
         return "No technique applies."
     if not clean and not robust:
         return f"None of {len(tried)} techniques changed clean or robust accuracy significantly."
-    words = [f"{what} accuracy changed significantly by {', '.join(names)}"
-             for what, names in (("clean", clean), ("robust", robust)) if names]  # fmt: skip
+    words = [
+        f"{what} accuracy changed significantly by {', '.join(names)}"
+        for what, names in (("clean", clean), ("robust", robust))
+        if names
+    ]
     text = "; ".join(words) + "."
     return text[0].upper() + text[1:]

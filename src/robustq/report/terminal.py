@@ -11,12 +11,7 @@ from robustq.report.audit import tally, told
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-STYLE = {
-    "useless": "bold red",
-    "broken": "bold red",
-    "fragile": "bold yellow",
-    "robust": "bold green",
-}
+STYLE = {"useless": "bold red", "broken": "bold red", "fragile": "bold yellow", "robust": "bold green"}
 LEVELS = {"red": "bold red", "amber": "yellow"}
 
 
@@ -26,21 +21,31 @@ def summary(results: Results) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=f"{results.title}: {results.threat}, {results.shots} shots", title_justify="left"
-    )
+    table = Table(title=f"{results.title}: {results.threat}, {results.shots} shots", title_justify="left")
     eps = f"{results.reference_eps:g}"
-    for name in ("model", "parameters", "clean", f"robust at {eps}", "attack success", "ECE",
-                 f"certified at {eps}", "noise resilience"):  # fmt: skip
+    for name in (
+        "model",
+        "parameters",
+        "clean",
+        f"robust at {eps}",
+        "attack success",
+        "ECE",
+        f"certified at {eps}",
+        "noise resilience",
+    ):
         table.add_column(name, justify="left" if name == "model" else "right")
     for row in results.entrants:
         point = results.at_reference(row.key)
         table.add_row(
-            row.label, str(row.parameters), _cell(row.accuracy), _cell(point.robust),
-            _cell(point.success), f"{row.calibration_error.value:.3f}",
+            row.label,
+            str(row.parameters),
+            _cell(row.accuracy),
+            _cell(point.robust),
+            _cell(point.success),
+            f"{row.calibration_error.value:.3f}",
             _cell(row.certified.at(results.reference_eps).certified) if row.certified else "–",
             _cell(row.noise_resilience) if row.noise_resilience else "–",
-        )  # fmt: skip
+        )
     style = STYLE[results.verdict.level]
     headline = Text(f"{results.verdict.level.upper()}  {results.verdict.headline}", style=style)
     lines = [Text(f"  {sentence}") for sentence in results.verdict.sentences]
@@ -53,10 +58,7 @@ def _flags(results: Results) -> list[RenderableType]:
     from rich.text import Text
 
     flags = [
-        Text(
-            f"{f.level.upper()} FLAG  {'; '.join(f.subjects)}: {f.message} ({f.id})",
-            LEVELS[f.level],
-        )
+        Text(f"{f.level.upper()} FLAG  {'; '.join(f.subjects)}: {f.message} ({f.id})", LEVELS[f.level])
         for f in told(results)
     ]
     clean = "no flag raised, " if results.audited() and not flags else ""
@@ -72,8 +74,15 @@ def _on_device(results: Results) -> list[RenderableType]:
     title = f"On {results.device.name}, calibrated {results.device.date}"
     eps = f"{results.reference_eps:g}"
     table = Table(title=title, title_justify="left")
-    for name in ("model", "clean", f"{results.shots} shots", f"robust at {eps}", "noise known",
-                 "transferred", "least after drift"):  # fmt: skip
+    for name in (
+        "model",
+        "clean",
+        f"{results.shots} shots",
+        f"robust at {eps}",
+        "noise known",
+        "transferred",
+        "least after drift",
+    ):
         table.add_column(name, justify="left" if name == "model" else "right")
     for row in results.entrants:
         if row.on_device:

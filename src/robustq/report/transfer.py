@@ -31,14 +31,21 @@ def render_transfer(matrix: Matrix) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=PackageLoader("robustq.report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("robustq.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["percent"] = percent
     return environment.get_template("transfer.html.j2").render(
-        m=matrix, span=span, idle=IDLE, figure=script_safe(heat_map(matrix).to_json()), plotly=get_plotlyjs(),
+        m=matrix,
+        span=span,
+        idle=IDLE,
+        figure=script_safe(heat_map(matrix).to_json()),
+        plotly=get_plotlyjs(),
         spec=json.dumps(matrix.spec, indent=1),
-    )  # fmt: skip
+    )
 
 
 def span(cell: Cell) -> str:
@@ -58,20 +65,29 @@ def heat_map(matrix: Matrix) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=[[cell.rate for cell in row] for row in rows],
-            x=[t.label for t in matrix.targets], y=[s.label for s in matrix.sources],
+            x=[t.label for t in matrix.targets],
+            y=[s.label for s in matrix.sources],
             text=[[f"{100 * c.rate:.1f} %<br>[{span(c)}]" for c in row] for row in rows],
-            texttemplate="%{text}", textfont={"color": INK}, zmin=0, zmax=1, colorscale=SCALE, xgap=2, ygap=2,
+            texttemplate="%{text}",
+            textfont={"color": INK},
+            zmin=0,
+            zmax=1,
+            colorscale=SCALE,
+            xgap=2,
+            ygap=2,
             colorbar={"tickformat": ".0%", "title": "flipped"},
             customdata=[[f"{sum(c.flipped)} of {sum(c.correct)}" for c in row] for row in rows],
             hovertemplate="made on %{y}, asked of %{x}: %{customdata}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     figure.update_layout(
-        template="plotly_white", height=120 + 62 * len(rows), margin={"l": 48, "r": 12, "t": 12, "b": 44},
+        template="plotly_white",
+        height=120 + 62 * len(rows),
+        margin={"l": 48, "r": 12, "t": 12, "b": 44},
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#0f172a"},
         xaxis={"title": "asked of (target)", "automargin": True},
         yaxis={"title": "made on (source)", "automargin": True, "autorange": "reversed"},
-    )  # fmt: skip
+    )
     return figure
 
 

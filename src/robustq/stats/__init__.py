@@ -11,15 +11,7 @@ from robustq.stats.calibration import (
 )
 from robustq.stats.detection import auroc, auroc_interval, false_alarms
 from robustq.stats.exact import at_least, clopper_pearson
-from robustq.stats.intervals import (
-    Interval,
-    difference,
-    mean,
-    proportion,
-    ratio,
-    relative,
-    wilson,
-)
+from robustq.stats.intervals import Interval, difference, mean, proportion, ratio, relative, wilson
 from robustq.stats.line import slope
 from robustq.stats.paired import mcnemar
 from robustq.stats.selective import aurc, errors_removed, excess_aurc, risk_coverage

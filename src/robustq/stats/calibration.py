@@ -52,23 +52,18 @@ def reliability(probabilities: Array, labels: NDArray[np.int64], bins: int = 10)
         here = place == k
         if here.any():
             found.append(
-                Bin(k / bins, (k + 1) / bins, int(here.sum()), float(top[here].mean()),
-                    float(hit[here].mean()))
-            )  # fmt: skip
+                Bin(k / bins, (k + 1) / bins, int(here.sum()), float(top[here].mean()), float(hit[here].mean()))
+            )
     return found
 
 
-def expected_calibration_error(
-    probabilities: Array, labels: NDArray[np.int64], bins: int = 10
-) -> float:
+def expected_calibration_error(probabilities: Array, labels: NDArray[np.int64], bins: int = 10) -> float:
     """ECE: mean gap between confidence and accuracy, weighted by bin (Guo et al. 2017).
 
     >>> round(expected_calibration_error(np.array([[0.9, 0.1]] * 10), np.array([0] * 9 + [1])), 6)
     0.0
     """
-    total = sum(
-        b.count * abs(b.accuracy - b.confidence) for b in reliability(probabilities, labels, bins)
-    )
+    total = sum(b.count * abs(b.accuracy - b.confidence) for b in reliability(probabilities, labels, bins))
     return float(total / max(1, len(labels)))
 
 

@@ -45,9 +45,7 @@ def auroc_interval(negative: ArrayLike, positive: ArrayLike, confidence: float =
         variance = below.var(ddof=1) / len(below) + above.var(ddof=1) / len(above)
         size = min(value * (1 - value) / variance, len(below) + len(above))
     low, high = wilson(value * size, size, confidence)
-    return Interval(
-        value, min(low, value), max(high, value), len(below) + len(above), 1, confidence
-    )
+    return Interval(value, min(low, value), max(high, value), len(below) + len(above), 1, confidence)
 
 
 def false_alarms(negative: ArrayLike, positive: ArrayLike, found: float = 0.95) -> float:

@@ -82,9 +82,7 @@ def crossed_variance(values: NDArray[np.float64]) -> CrossedVariance:
     ms_rest = float((residual**2).sum()) / ((seeds - 1) * max(1, inputs - 1))
     combined = max(ms_seed + ms_input - ms_rest, ms_rest, 0.0)
     spread = (
-        ms_seed**2 / (seeds - 1)
-        + ms_input**2 / max(1, inputs - 1)
-        + ms_rest**2 / ((seeds - 1) * max(1, inputs - 1))
+        ms_seed**2 / (seeds - 1) + ms_input**2 / max(1, inputs - 1) + ms_rest**2 / ((seeds - 1) * max(1, inputs - 1))
     )
     freedom = combined**2 / spread if spread > 0 else float(inputs - 1)
     return CrossedVariance(combined / total, max(1.0, freedom))
@@ -119,10 +117,7 @@ def proportion(outcomes: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def mean(
-    outcomes: ArrayLike,
-    confidence: float = 0.95,
-    *,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
+    outcomes: ArrayLike, confidence: float = 0.95, *, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Interval:
     """A mean over ``(seeds, inputs)`` real outcomes within ``bounds``, with Student's interval.
 

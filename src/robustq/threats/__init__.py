@@ -13,6 +13,18 @@ from robustq.threats.states import Fidelity, Sphere, TraceDistance
 from robustq.threats.switches import Switches
 
 __all__ = [
-    "L0", "L1", "L2", "Access", "Box", "Fidelity", "Knobs", "Linf", "Poisoning", "Rates", "Sphere", "Switches",
-    "TraceDistance", "check_inside",
-]  # fmt: skip
+    "L0",
+    "L1",
+    "L2",
+    "Access",
+    "Box",
+    "Fidelity",
+    "Knobs",
+    "Linf",
+    "Poisoning",
+    "Rates",
+    "Sphere",
+    "Switches",
+    "TraceDistance",
+    "check_inside",
+]

@@ -133,11 +133,7 @@ def _divide(delta: Tensor, units: Tensor | None) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _units(
-    scale: tuple[float, ...] | None,
-    frozen: tuple[int, ...],
-    features: int,
-    dtype: torch.dtype,
-    device: torch.device,
+    scale: tuple[float, ...] | None, frozen: tuple[int, ...], features: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     if scale is not None and len(scale) != features:
         raise ThreatError(f"expected a scale for each of {features} features, got {len(scale)}")

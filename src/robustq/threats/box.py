@@ -38,9 +38,7 @@ def bounds(box: Box, x: Tensor) -> tuple[Tensor, Tensor]:
     low, high = (torch.as_tensor(bound, dtype=x.dtype, device=x.device) for bound in box)
     for bound in (low, high):
         if bound.ndim and bound.shape != x.shape[1:]:
-            raise ThreatError(
-                f"expected one bound per feature {tuple(x.shape[1:])}, got {tuple(bound.shape)}"
-            )
+            raise ThreatError(f"expected one bound per feature {tuple(x.shape[1:])}, got {tuple(bound.shape)}")
     return low, high
 
 
@@ -60,8 +58,7 @@ def check_inside(x: Tensor, box: Box | None) -> None:
     slack = 8 * torch.finfo(x.dtype).eps * x.abs().clamp_min(1)
     if not bool(((x >= low - slack) & (x <= high + slack)).all()):
         raise ThreatError(
-            f"expected data inside the box {box}, got values in "
-            f"[{float(x.min()):.6g}, {float(x.max()):.6g}]"
+            f"expected data inside the box {box}, got values in [{float(x.min()):.6g}, {float(x.max()):.6g}]"
         )
 
 

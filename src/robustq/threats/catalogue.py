@@ -14,7 +14,5 @@ THREATS: Mapping[str, Entry] = {
     "linf": Entry(Linf, "every feature moves by at most eps", "Goodfellow et al., ICLR 2015"),
     "l2": Entry(L2, "the input moves by at most eps in length", "Szegedy et al., ICLR 2014"),
     "l1": Entry(L1, "the changes add up to at most eps", "Chen et al. (EAD), AAAI 2018"),
-    "l0": Entry(
-        L0, "at most eps features change, anywhere in the box", "Papernot et al., EuroS&P 2016"
-    ),
+    "l0": Entry(L0, "at most eps features change, anywhere in the box", "Papernot et al., EuroS&P 2016"),
 }

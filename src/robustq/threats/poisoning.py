@@ -49,8 +49,7 @@ class Poisoning:
             raise ThreatError("poisoning: expected labels or features that may change, got neither")
         check_box(self.features)
         if not self.labels and not _is_finite(self.features):
-            raise ThreatError("poisoning: expected a finite box to draw inputs from, got "
-                              f"{self.features}")  # fmt: skip
+            raise ThreatError(f"poisoning: expected a finite box to draw inputs from, got {self.features}")
 
     @property
     def eps(self) -> float:
@@ -90,9 +89,7 @@ class Poisoning:
         if bool(_relabelled(candidate, clean).any()) and not self.labels:
             return False
         new = torch.cat([x[:rows][moved], x[rows:]])
-        possible = bool(((y >= 0) & (y <= _last(clean))).all()) and bool(
-            inside(new, self.features).all()
-        )
+        possible = bool(((y >= 0) & (y <= _last(clean))).all()) and bool(inside(new, self.features).all())
         return possible and self.touched(candidate, clean) <= self.allowed(rows)
 
     def project(self, candidate: Rows, clean: Rows) -> Rows:

@@ -170,9 +170,7 @@ def _on_arc(unit: Tensor, x: Tensor, angle: float) -> Tensor:
     return direction_of(turn.cos() * x + turn.sin() * direction_of(across))
 
 
-def _drawn(
-    threat: Fidelity | Sphere, x: Tensor, generator: torch.Generator, angle: float
-) -> Tensor:
+def _drawn(threat: Fidelity | Sphere, x: Tensor, generator: torch.Generator, angle: float) -> Tensor:
     noise = direction_of(unit_noise(x, generator))
     share = torch.rand(len(x), generator=generator, dtype=x.dtype).to(x.device)
     return threat.project(x + column(share, x) * math.tan(min(angle, 1.5)) * noise, x)

@@ -15,20 +15,43 @@ from robustq.uncertainty.swag import Swag
 
 UNCERTAINTIES: Mapping[str, Entry] = {
     "point": Entry(Point, "one model, as sure as its softmax says", "-", {"cost": "1x"}, null=True),
-    "ensemble": Entry(Ensemble, "models from different starts, averaged",
-                      "Lakshminarayanan, Pritzel & Blundell, NeurIPS 2017", {"cost": "size times the training"}),
-    "laplace": Entry(Laplace, "a Gaussian as wide as the loss is flat",
-                     "Daxberger et al., NeurIPS 2021; Immer, Korzepa & Bauer, AISTATS 2021",
-                     {"cost": "1x, two forward passes a parameter"}),
-    "last-layer-laplace": Entry(partial(Laplace, last_layer=True), "the same of the last layer alone",
-                                "Kristiadi, Hein & Hennig, ICML 2020",
-                                {"cost": "1x, two forward passes a parameter of the last layer"}),
-    "swag": Entry(Swag, "the Gaussian of where training wanders", "Maddox et al., NeurIPS 2019",
-                  {"cost": "1x and an epoch a snapshot"}),
-    "mean-field": Entry(MeanField, "a Gaussian over all weights and angles, trained",
-                        "Blundell et al., ICML 2015", {"cost": "about 1x"}),
-    "temperature": Entry(Scaling, "one factor of the logits, fitted on rows held back",
-                         "Guo et al., ICML 2017", {"cost": "1x"}),
-    "vector-scaling": Entry(partial(Scaling, "vector"), "a factor and a shift a class, fitted on rows held back",
-                            "Guo et al., ICML 2017", {"cost": "1x"}),
-}  # fmt: skip
+    "ensemble": Entry(
+        Ensemble,
+        "models from different starts, averaged",
+        "Lakshminarayanan, Pritzel & Blundell, NeurIPS 2017",
+        {"cost": "size times the training"},
+    ),
+    "laplace": Entry(
+        Laplace,
+        "a Gaussian as wide as the loss is flat",
+        "Daxberger et al., NeurIPS 2021; Immer, Korzepa & Bauer, AISTATS 2021",
+        {"cost": "1x, two forward passes a parameter"},
+    ),
+    "last-layer-laplace": Entry(
+        partial(Laplace, last_layer=True),
+        "the same of the last layer alone",
+        "Kristiadi, Hein & Hennig, ICML 2020",
+        {"cost": "1x, two forward passes a parameter of the last layer"},
+    ),
+    "swag": Entry(
+        Swag,
+        "the Gaussian of where training wanders",
+        "Maddox et al., NeurIPS 2019",
+        {"cost": "1x and an epoch a snapshot"},
+    ),
+    "mean-field": Entry(
+        MeanField,
+        "a Gaussian over all weights and angles, trained",
+        "Blundell et al., ICML 2015",
+        {"cost": "about 1x"},
+    ),
+    "temperature": Entry(
+        Scaling, "one factor of the logits, fitted on rows held back", "Guo et al., ICML 2017", {"cost": "1x"}
+    ),
+    "vector-scaling": Entry(
+        partial(Scaling, "vector"),
+        "a factor and a shift a class, fitted on rows held back",
+        "Guo et al., ICML 2017",
+        {"cost": "1x"},
+    ),
+}

@@ -42,10 +42,7 @@ class Ensemble:
         Raises:
             ModelError: if the method's posteriors cannot be joined: linearised ones, or scaled ones.
         """
-        found = [
-            self.of.fit(_only(trainer, number), x, y, generator=generator)
-            for number in range(self.size)
-        ]
+        found = [self.of.fit(_only(trainer, number), x, y, generator=generator) for number in range(self.size)]
         return joined(found).eval()
 
 
@@ -58,9 +55,7 @@ def joined(found: list[nn.Module]) -> Members:
     """
     parts = [part for part in found if isinstance(part, Members) and not part.linearised]
     if len(parts) < len(found):
-        raise ModelError(
-            "expected posteriors of models that are run as they are, got linearised or scaled ones"
-        )
+        raise ModelError("expected posteriors of models that are run as they are, got linearised or scaled ones")
     Members.of([part.base for part in parts])  # refuses what differs in more than parameters
     return Members(parts[0].base, torch.cat([part.vectors for part in parts]))
 

@@ -90,9 +90,7 @@ class Gaussian:
         return normal / (self.curvature + self.precision).sqrt() @ self.axes.mT
 
 
-def gaussian(
-    model: nn.Module, x: Tensor, among: Sequence[int], precision: float | None = None
-) -> Gaussian:
+def gaussian(model: nn.Module, x: Tensor, among: Sequence[int], precision: float | None = None) -> Gaussian:
     """The posterior of some parameters of a trained model, around where they are.
 
     >>> model = nn.Linear(1, 2, bias=False)
@@ -122,9 +120,7 @@ def gauss_newton(model: nn.Module, x: Tensor, among: Sequence[int]) -> Tensor:
     return total
 
 
-def evidence(
-    parameters: NDArray[np.float64], curvature: NDArray[np.float64], precision: float
-) -> float:
+def evidence(parameters: NDArray[np.float64], curvature: NDArray[np.float64], precision: float) -> float:
     """Logarithm of the marginal likelihood less that of the likelihood at the trained parameters, in nats.
 
     ``(P log delta - delta |theta|^2 - sum_i log(h_i + delta)) / 2`` (MacKay 1992, eq. 2.8).
@@ -174,9 +170,7 @@ def last_layer(model: nn.Module) -> list[int]:
     if linears:
         return _places(model, linears[-1])
     if not circuits:
-        raise ModelError(
-            f"expected a linear layer or a circuit, got neither in {type(model).__name__}"
-        )
+        raise ModelError(f"expected a linear layer or a circuit, got neither in {type(model).__name__}")
     angles, scale = (_place(model, p) for p in (circuits[-1].theta, circuits[-1].log_scale))
     return [*(angles[slot] for slot in _tail(circuits[-1])), *scale]
 

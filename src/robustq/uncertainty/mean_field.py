@@ -67,9 +67,8 @@ class MeanField:
         bound = FreeEnergy(trainer.defence, self.temper / max(1, len(y)))
         last: dict[str, Tensor] = {}
         replace(trainer, training=plan, defence=bound).fit(
-            model, x, y, generator=generator,
-            callbacks=[lambda _: last.update(copy.deepcopy(model.state_dict()))],
-        )  # fmt: skip
+            model, x, y, generator=generator, callbacks=[lambda _: last.update(copy.deepcopy(model.state_dict()))]
+        )
         model.load_state_dict(last)
         return Members(base.requires_grad_(True), model.draw(self.members)).eval()
 
@@ -84,9 +83,7 @@ class Variational(nn.Module):
         generator: where the draws come from.
     """
 
-    def __init__(
-        self, base: nn.Module, centre: Tensor, how: MeanField, generator: torch.Generator
-    ) -> None:
+    def __init__(self, base: nn.Module, centre: Tensor, how: MeanField, generator: torch.Generator) -> None:
         super().__init__()
         start = vector_of(base)
         self.base, self.centre, self.prior = base.requires_grad_(False), centre, how.prior
@@ -116,9 +113,7 @@ class Variational(nn.Module):
         return self._draws(count).detach()
 
     def _draws(self, count: int) -> Tensor:
-        normal = torch.randn(
-            count, len(self.mean), generator=self._generator, dtype=self.mean.dtype
-        )
+        normal = torch.randn(count, len(self.mean), generator=self._generator, dtype=self.mean.dtype)
         return self.mean + self.width * normal
 
 

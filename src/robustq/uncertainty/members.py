@@ -90,11 +90,7 @@ class Members(nn.Module):
         return self._run(frozen)
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Predictive:
         """The same with every member run on a noisy device, each with these shots.
 
@@ -128,21 +124,16 @@ class Members(nn.Module):
         lengths = apart.norm(dim=1)
         shifts = STEP * apart / lengths.clamp(min=torch.finfo(apart.dtype).tiny)[:, None]
         ahead, behind = (
-            Panel(tuple(run(at(self.base, mean + sign * shift)) for shift in shifts))
-            for sign in (1, -1)
+            Panel(tuple(run(at(self.base, mean + sign * shift)) for shift in shifts)) for sign in (1, -1)
         )
         return Tangent(run(at(self.base, mean)), ahead, behind, lengths / (2 * STEP))
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""
-        return {
-            "base": describe(self.base), "members": len(self), "linearised": self.linearised
-        }  # fmt: skip
+        return {"base": describe(self.base), "members": len(self), "linearised": self.linearised}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Members:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Members:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         base = rebuild(config["base"])
         empty = torch.zeros(int(config["members"]), len(vector_of(base)))

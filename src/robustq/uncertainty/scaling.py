@@ -103,11 +103,7 @@ class Scaled(nn.Module):
         return Answering(self.model.freeze(noise, uses=uses), self)
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The same with the model behind it run on a noisy device."""
         if not isinstance(self.model, QuantumClassifier):
@@ -119,9 +115,7 @@ class Scaled(nn.Module):
         return {"model": describe(self.model), "classes": len(self.slope)}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Scaled:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Scaled:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         empty = torch.zeros(int(config["classes"]))
         return cls(rebuild(config["model"]), empty, empty.clone())
@@ -139,9 +133,7 @@ class Answering:
         return self.scaled.answer(self.model(x))
 
 
-def scaled(
-    model: nn.Module, x: Tensor, y: Tensor, kind: Literal["temperature", "vector"] = "temperature"
-) -> Scaled:
+def scaled(model: nn.Module, x: Tensor, y: Tensor, kind: Literal["temperature", "vector"] = "temperature") -> Scaled:
     """A trained model scaled to fit inputs that it was not trained on.
 
     Raises:
@@ -200,9 +192,8 @@ def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, 
     start = np.concatenate([np.ones(classes), np.zeros(classes)])
     bounds = [(-HOTTEST, HOTTEST)] * (2 * classes)
     found = minimize(
-        loss_and_slope, start, jac=True, bounds=bounds, method="L-BFGS-B",
-        options={"ftol": 1e-12, "gtol": 1e-8},
-    )  # fmt: skip
+        loss_and_slope, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8}
+    )
     return found.x[:classes], found.x[classes:]
 
 
@@ -215,8 +206,7 @@ def _loss(logits: Array, labels: NDArray[np.int64]) -> float:
 def _check(logits: Array, labels: NDArray[np.int64], numbers: int) -> None:
     if logits.ndim != 2 or labels.shape != (len(logits),) or not np.isfinite(logits).all():
         raise DataError(
-            f"expected finite logits (rows, classes) and a label for each row, got {logits.shape} and "
-            f"{labels.shape}"
+            f"expected finite logits (rows, classes) and a label for each row, got {logits.shape} and {labels.shape}"
         )
     if len(logits) < numbers:
         raise DataError(f"expected at least {numbers} rows to calibrate with, got {len(logits)}")

@@ -12,12 +12,7 @@ from robustq.uncertainty.panel import Panel, ShotPanel
 
 
 def drawn(
-    model: QuantumClassifier,
-    draws: int,
-    *,
-    shots: int,
-    noise: Any = None,
-    generator: torch.Generator,
+    model: QuantumClassifier, draws: int, *, shots: int, noise: Any = None, generator: torch.Generator
 ) -> Panel:
     """``draws`` independent answers of one model on one device, with ``shots`` each.
 

@@ -44,9 +44,7 @@ class Split:
     data: Tensor
 
 
-def split(
-    answers: Tensor, *, noiseless: Tensor | None = None, noisy: Tensor | None = None
-) -> Split:
+def split(answers: Tensor, *, noiseless: Tensor | None = None, noisy: Tensor | None = None) -> Split:
     """The entropy of answers, taken apart.
 
     Args:
@@ -68,8 +66,7 @@ def split(
     drawn = answers if answers.ndim == 4 else answers[:, None]
     if drawn.ndim != 4 or not bool(torch.isfinite(answers).all()):
         raise DataError(
-            "expected finite logits (members, [draws,] batch, classes), got shape "
-            f"{tuple(answers.shape)}"
+            f"expected finite logits (members, [draws,] batch, classes), got shape {tuple(answers.shape)}"
         )
     each = drawn.double().log_softmax(-1)
     by_member = mixture(each.transpose(0, 1))
@@ -83,9 +80,7 @@ def split(
 
 def _noisy(answers: Tensor, noisy: Tensor | None) -> Tensor:
     if noisy is None and answers.ndim == 4:
-        raise DataError(
-            "expected the exact logits under noise beside answers with finite shots, got none"
-        )
+        raise DataError("expected the exact logits under noise beside answers with finite shots, got none")
     return answers if noisy is None else noisy
 
 
@@ -93,9 +88,7 @@ def _added(noiseless: Tensor, noisy: Tensor, shape: torch.Size) -> Tensor:
     """How much entropy noise adds to a member, on average."""
     for twin in (noiseless, noisy):
         if twin.shape != shape or not bool(torch.isfinite(twin).all()):
-            raise DataError(
-                f"expected finite twins of shape {tuple(shape)}, got {tuple(twin.shape)}"
-            )
+            raise DataError(f"expected finite twins of shape {tuple(shape)}, got {tuple(twin.shape)}")
     before, after = (entropy_of(t.double().log_softmax(-1)).mean(0) for t in (noiseless, noisy))
     return after - before
 

@@ -47,9 +47,8 @@ class Swag:
         """Train one model, keep its parameters of the further epochs, draw."""
         model = trainer.trained(x, y, generator=generator)
         wander = replace(
-            trainer.training, epochs=self.snapshots, lr=self.lr, validation=0.0, patience=0,
-            schedule="constant",
-        )  # fmt: skip
+            trainer.training, epochs=self.snapshots, lr=self.lr, validation=0.0, patience=0, schedule="constant"
+        )
         kept: list[Tensor] = []
         replace(trainer, training=wander).fit(
             model, x, y, generator=generator, callbacks=[lambda _: kept.append(vector_of(model))]

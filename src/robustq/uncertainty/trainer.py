@@ -41,15 +41,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         """Train ``model`` in place; see :func:`robustq.models.training.fit`."""
-        fit(
-            model, x, y, generator=generator, training=self.training, defence=self.defence,
-            callbacks=callbacks,
-        )  # fmt: skip
+        fit(model, x, y, generator=generator, training=self.training, defence=self.defence, callbacks=callbacks)
         model.eval()
 
-    def trained(
-        self, x: Tensor, y: Tensor, *, generator: torch.Generator, number: int = 0
-    ) -> nn.Module:
+    def trained(self, x: Tensor, y: Tensor, *, generator: torch.Generator, number: int = 0) -> nn.Module:
         """A new model of member ``number``, trained."""
         model = self.build(number)
         self.fit(model, x, y, generator=generator)
@@ -60,8 +55,6 @@ class Trainer:
 class Method(Protocol):
     """A way to a classifier that knows how sure it is."""
 
-    def fit(
-        self, trainer: Trainer, x: Tensor, y: Tensor, *, generator: torch.Generator
-    ) -> nn.Module:
+    def fit(self, trainer: Trainer, x: Tensor, y: Tensor, *, generator: torch.Generator) -> nn.Module:
         """Train on inputs ``(rows, *features)`` with int64 labels ``(rows,)``."""
         ...

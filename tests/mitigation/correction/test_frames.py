@@ -88,14 +88,10 @@ def test_gradients_are_unbiased_too():
     inputs.requires_grad_()
     angles.requires_grad_()
     frames, slots = 4000, [inputs, angles]
-    found = framed(circuit, [z(0)], NOISE).expectations(
-        inputs, angles, generator=generator, frames=frames
-    )
+    found = framed(circuit, [z(0)], NOISE).expectations(inputs, angles, generator=generator, frames=frames)
     exact = engine.expectations(circuit, [z(0)], inputs=inputs, parameters=angles, noise=NOISE)
     for ours, true in zip(
-        torch.autograd.grad(found.sum(), slots),
-        torch.autograd.grad(exact.sum(), slots),
-        strict=True,
+        torch.autograd.grad(found.sum(), slots), torch.autograd.grad(exact.sum(), slots), strict=True
     ):
         assert close(ours, true, math.pi, frames)
 

@@ -194,13 +194,9 @@ def test_gate_rates_have_the_infidelity_of_the_patches_errors():
     rates = logical_rates(flip, phase)
     clean = (1 - flip) * (1 - phase)
     for patches, rate in ((1, rates.one), (2, rates.two)):
-        untouched = (
-            1 - rate + rate / 4**patches
-        )  # chance of the identity in the depolarising channel
+        untouched = 1 - rate + rate / 4**patches  # chance of the identity in the depolarising channel
         assert untouched == pytest.approx(clean**patches)
-    low, high = logical_interval(
-        Memory(3, 3, "z", 0.01, 30, 1000), Memory(3, 3, "x", 0.01, 10, 1000)
-    )
+    low, high = logical_interval(Memory(3, 3, "z", 0.01, 30, 1000), Memory(3, 3, "x", 0.01, 10, 1000))
     assert low.one < rates.one < high.one
     assert low.two < rates.two < high.two
     with pytest.raises(DataError, match="bases z and x"):

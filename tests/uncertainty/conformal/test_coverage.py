@@ -76,13 +76,7 @@ def below(found):
 
 @pytest.mark.parametrize("name", ["breast-cancer", "iris"])
 @pytest.mark.parametrize(
-    ("how", "score"),
-    [
-        ("exact", "lac"),
-        ("exact", "aps"),
-        ("device", "lac"),
-        *(("shots", score) for score in SCORES),
-    ],
+    ("how", "score"), [("exact", "lac"), ("exact", "aps"), ("device", "lac"), *(("shots", score) for score in SCORES)]
 )
 @pytest.mark.parametrize("groups", ["none", "class"])
 def test_coverage_is_kept_whatever_the_answers_are(name, how, score, groups, rng):

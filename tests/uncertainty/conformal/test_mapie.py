@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from robustq.uncertainty.conformal import (
-    Adaptive,
-    RegularisedAdaptive,
-    ShotAnswers,
-    calibrate,
-    evaluate,
-)
+from robustq.uncertainty.conformal import Adaptive, RegularisedAdaptive, ShotAnswers, calibrate, evaluate
 from trained_models import trained
 
 mapie = pytest.importorskip("mapie.classification")
@@ -132,12 +126,8 @@ def test_evaluation_agrees(answers):
     rows, y, test, truth = answers
     sets = calibrate(rows, y, alpha=0.05).sets(test)
     found = evaluate(sets, truth)
-    assert found.coverage.value == pytest.approx(
-        metrics.classification_coverage_score(truth, sets[:, :, None])[0]
-    )
-    assert found.size.value == pytest.approx(
-        metrics.classification_mean_width_score(sets[:, :, None])[0]
-    )
+    assert found.coverage.value == pytest.approx(metrics.classification_coverage_score(truth, sets[:, :, None])[0])
+    assert found.size.value == pytest.approx(metrics.classification_mean_width_score(sets[:, :, None])[0])
     for size, interval in found.by_size.items():
         rows = sets.sum(1) == size
         theirs_ = metrics.classification_coverage_score(truth[rows], sets[rows][:, :, None])[0]

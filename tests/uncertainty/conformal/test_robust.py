@@ -125,9 +125,7 @@ def test_a_ball_of_no_size_gives_the_plain_sets(generator):
     assert np.array_equal(found, conformal.sets(model.freeze()(x).numpy()))
 
 
-@pytest.mark.parametrize(
-    ("threat", "certifier"), [(L2(0.4), ExactAmplitude()), (Linf(0.15), AmplitudeLinf())]
-)
+@pytest.mark.parametrize(("threat", "certifier"), [(L2(0.4), ExactAmplitude()), (Linf(0.15), AmplitudeLinf())])
 @pytest.mark.parametrize("noisy", [False, True])
 def test_amplitude_models_too(threat, certifier, noisy, generator):
     model = random_net(5, 3, generator, noisy)
@@ -145,9 +143,7 @@ def test_states_that_are_moved_themselves(generator):
     model, x, _ = trained("iris", torch.float64)
     view, threat = StateView.of(model), Fidelity(0.02)
     states, taus = view.encoded(x[::8]), (-0.5, 0.3, 1.0)
-    found = robust_sets(
-        with_thresholds(*taus), certified(view, threat, generator, ExactState()), states
-    )
+    found = robust_sets(with_thresholds(*taus), certified(view, threat, generator, ExactState()), states)
     lowest = lowest_on_a_grid(view, states, threat, generator)
     assert not (~found & (lowest <= np.array(taus))).any()
     assert (~found).sum() > 3
@@ -175,19 +171,13 @@ def test_inflated_thresholds_are_the_quantile_of_the_worst_case(name, groups, ge
     model, x, y = trained(name, torch.float64)
     x, y = (x[::4], y[::4]) if name == "breast-cancer" else (x, y)
     threat, alpha = Linf(0.05, BOX), 0.1
-    found = robust_calibrate(
-        certified(model, threat, generator), x, y.numpy(), alpha=alpha, groups=groups
-    )
-    clean = calibrate(
-        model.freeze()(x).numpy(), y.numpy(), alpha=alpha, score=LogitMargin(), groups=groups
-    )
+    found = robust_calibrate(certified(model, threat, generator), x, y.numpy(), alpha=alpha, groups=groups)
+    clean = calibrate(model.freeze()(x).numpy(), y.numpy(), alpha=alpha, score=LogitMargin(), groups=groups)
     assert all(a >= b for a, b in zip(found.thresholds, clean.thresholds, strict=True))
     moved = run_attack(PGD(steps=40), model, x, y, threat, generator=generator).x_adv
     with torch.no_grad():
         worst = LogitMargin().of(model(moved).numpy())[np.arange(len(y)), y.numpy()]
-    parts = (
-        [y.numpy() >= 0] if groups == "none" else [y.numpy() == k for k in range(len(clean.counts))]
-    )
+    parts = [y.numpy() >= 0] if groups == "none" else [y.numpy() == k for k in range(len(clean.counts))]
     for part, tau in zip(parts, found.thresholds, strict=False):
         kept = math.ceil(round((part.sum() + 1) * (1 - alpha), 9))
         attacked = np.sort(worst[part])[kept - 1]

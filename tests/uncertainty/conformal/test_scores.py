@@ -18,9 +18,7 @@ from robustq.uncertainty.conformal import (
 )
 
 rows_of = st.integers(2, 5).flatmap(
-    lambda k: st.lists(
-        st.lists(st.integers(1, 1000), min_size=k, max_size=k), min_size=1, max_size=4
-    )
+    lambda k: st.lists(st.lists(st.integers(1, 1000), min_size=k, max_size=k), min_size=1, max_size=4)
 )
 
 
@@ -103,11 +101,7 @@ def test_chance_needs_a_generator():
 
 @pytest.mark.parametrize(
     ("make", "options"),
-    [
-        (RegularisedAdaptive, {"k_reg": -1}),
-        (RegularisedAdaptive, {"penalty": np.nan}),
-        (Nearest, {"share": 0.0}),
-    ],
+    [(RegularisedAdaptive, {"k_reg": -1}), (RegularisedAdaptive, {"penalty": np.nan}), (Nearest, {"share": 0.0})],
 )
 def test_impossible_options_are_refused(make, options):
     with pytest.raises(SpecError, match="expected"):

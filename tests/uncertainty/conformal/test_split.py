@@ -81,9 +81,7 @@ def test_too_few_of_one_class_are_refused_by_name():
 def test_coverage_of_one_calibration_is_beta_distributed(rng):
     """Uniform scores: coverage given the calibration is the threshold itself."""
     first = 1 - rng.random((2000, 50))
-    covers = [
-        calibrate(two_columns(row), np.zeros(50, int), alpha=0.2).thresholds[0] for row in first
-    ]
+    covers = [calibrate(two_columns(row), np.zeros(50, int), alpha=0.2).thresholds[0] for row in first]
     kept = place(50, 0.2)
     assert kstest(covers, "beta", (kept, 51 - kept)).pvalue > 1e-3
     found = guarantee(50, 0.2, 0.9)
@@ -111,8 +109,11 @@ def test_damaged_data_is_refused(rng):
         with pytest.raises(DataError):
             Conformal.from_data({k: v for k, v in good.items() if k != key})
     for change in (
-        {"thresholds": [0.5]}, {"thresholds": [0.5, float("nan")]}, {"options": {"what": 1}}, {"counts": None}
-    ):  # fmt: skip
+        {"thresholds": [0.5]},
+        {"thresholds": [0.5, float("nan")]},
+        {"options": {"what": 1}},
+        {"counts": None},
+    ):
         with pytest.raises(DataError):
             Conformal.from_data(good | change)
     for change in ({"alpha": 1.5}, {"groups": "all"}, {"score": "lak"}):

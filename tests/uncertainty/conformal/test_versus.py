@@ -57,9 +57,7 @@ def test_states_of_any_length_are_read_the_same(first, second, tau, generator):
     values = torch.einsum("bi,kij,bj->bk", kets.conj(), forms, kets).real
     assert torch.allclose(values, expected, atol=1e-10)
     flat = states.flatten(1)
-    assert torch.allclose(
-        torch.einsum("bi,kij,bj->bk", flat, view.forms(torch.float64), flat), expected, atol=1e-10
-    )
+    assert torch.allclose(torch.einsum("bi,kij,bj->bk", flat, view.forms(torch.float64), flat), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("noisy", [False, True])

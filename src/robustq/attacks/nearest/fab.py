@@ -49,9 +49,7 @@ class FAB:
         check_counts("fab", 0, slides=self.slides)
         check_rates("fab", bias=self.bias, overshoot=self.overshoot, backward=self.backward)
         if self.bias > 1 or self.backward > 1:
-            raise SpecError(
-                f"fab: expected bias and backward <= 1, got {self.bias} and {self.backward}"
-            )
+            raise SpecError(f"fab: expected bias and backward <= 1, got {self.bias} and {self.backward}")
 
     def __str__(self) -> str:
         return f"FAB, {self.steps} steps, {self.restarts} run{'s' * (self.restarts > 1)}"

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 
-def foot(
-    start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float
-) -> Tensor:
+def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
     """The point ``z`` nearest to ``start`` with ``slope . (z - start) = gain`` and ``z`` in the box.
 
     Where the box ends before the hyperplane, its furthest corner that way. Exact: each feature moves
@@ -63,7 +61,5 @@ def _together(steep: Tensor, free: Tensor, needed: Tensor, pace: Tensor) -> Tens
     before = torch.cat([torch.zeros_like(done[:, :1]), done[:, :-1]], 1)
     reached = before + left * ends  # gained by the time each feature meets its limit
     k = (reached < needed).sum(1, keepdim=True).clamp_max(ends.shape[1] - 1)
-    time = (needed - before.gather(1, k)) / left.gather(1, k).clamp_min(
-        torch.finfo(left.dtype).tiny
-    )
+    time = (needed - before.gather(1, k)) / left.gather(1, k).clamp_min(torch.finfo(left.dtype).tiny)
     return torch.minimum(pace * torch.minimum(time, ends[:, -1:]), free)

@@ -15,8 +15,11 @@ from robustq.threats.ball import Ball
 from robustq.threats.box import bounds
 
 ORDERS: dict[type[Ball], tuple[str, float]] = {
-    L0: ("l0", 0.0), L1: ("l1", 1.0), L2: ("l2", 2.0), Linf: ("linf", math.inf)
-}  # fmt: skip
+    L0: ("l0", 0.0),
+    L1: ("l1", 1.0),
+    L2: ("l2", 2.0),
+    Linf: ("linf", math.inf),
+}
 FAR = 100.0  # how far a feature goes, in units, where neither a box nor a norm holds it
 
 

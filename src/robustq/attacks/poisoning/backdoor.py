@@ -50,18 +50,14 @@ class Backdoor:
         flat = x.flatten(1).clone()
         for feature, value in self.values:
             if not -flat.shape[1] <= feature < flat.shape[1]:
-                raise DataError(
-                    f"backdoor: expected features within {flat.shape[1]}, got {feature}"
-                )
+                raise DataError(f"backdoor: expected features within {flat.shape[1]}, got {feature}")
             flat[:, feature] = value
         return flat.reshape(x.shape)
 
     def craft(self, data: TrainingData) -> Rows:
         """As many triggered copies as may be added."""
         if self.target >= data.classes:
-            raise DataError(
-                f"backdoor: expected a target in 0..{data.classes - 1}, got {self.target}"
-            )
+            raise DataError(f"backdoor: expected a target in 0..{data.classes - 1}, got {self.target}")
         others = (data.y.cpu() != self.target).nonzero()[:, 0]
         chosen = others[torch.randperm(len(others), generator=data.generator)[: data.allowed]]
         copies = self.trigger(data.x[chosen.to(data.x.device)])

@@ -11,14 +11,25 @@ from robustq.attacks.poisoning.quid import Quid
 from robustq.catalogue import Entry
 
 POISONINGS: Mapping[str, Entry] = {
-    "random-flip": Entry(RandomFlip, "random rows get a random other label", "-",
-                         {"knowledge": "labels", "cost": "0"}, null=True),
-    "label-flip": Entry(LabelFlip, "the flips that make a retrained surrogate wrong most often",
-                        "Biggio et al., ACML 2011; Xiao et al., ECAI 2012",
-                        {"knowledge": "training data", "cost": "one linear retraining a flip"}),
-    "quid": Entry(Quid, "labels whose encoded states are farthest", "Kundu & Ghosh, arXiv:2411.14412",
-                  {"knowledge": "training data, encoder", "cost": "one encoding a row"}),
-    "backdoor": Entry(Backdoor, "a trigger that brings a class of the attacker's choice",
-                      "Gu et al. (BadNets), arXiv:1708.06733",
-                      {"knowledge": "training data", "cost": "0"}),
-}  # fmt: skip
+    "random-flip": Entry(
+        RandomFlip, "random rows get a random other label", "-", {"knowledge": "labels", "cost": "0"}, null=True
+    ),
+    "label-flip": Entry(
+        LabelFlip,
+        "the flips that make a retrained surrogate wrong most often",
+        "Biggio et al., ACML 2011; Xiao et al., ECAI 2012",
+        {"knowledge": "training data", "cost": "one linear retraining a flip"},
+    ),
+    "quid": Entry(
+        Quid,
+        "labels whose encoded states are farthest",
+        "Kundu & Ghosh, arXiv:2411.14412",
+        {"knowledge": "training data, encoder", "cost": "one encoding a row"},
+    ),
+    "backdoor": Entry(
+        Backdoor,
+        "a trigger that brings a class of the attacker's choice",
+        "Gu et al. (BadNets), arXiv:1708.06733",
+        {"knowledge": "training data", "cost": "0"},
+    ),
+}

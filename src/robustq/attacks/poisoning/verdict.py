@@ -124,9 +124,7 @@ class _Trial:
         """One repeat: three trainings from one seed; the outcomes of the verdict by name."""
         crafted = self._crafted(attacker)
         drawn = self.threat.sample(self.rows, torch.Generator().manual_seed(chance))
-        clean, random, poisoned = (
-            self._trained(rows, victim) for rows in (self.rows, drawn, crafted)
-        )
+        clean, random, poisoned = (self._trained(rows, victim) for rows in (self.rows, drawn, crafted))
         if first:
             self._check_repeatable(clean, victim)
         x, y = self.test
@@ -181,8 +179,7 @@ def _differing(made: Rows, clean: Rows) -> str:
 def _check_rows(x: Tensor, y: Tensor) -> None:
     if x.ndim < 2 or y.shape != (len(x),) or not len(x):
         raise DataError(
-            f"expected inputs (rows >= 1, features) and labels (rows,), got {tuple(x.shape)} and "
-            f"{tuple(y.shape)}"
+            f"expected inputs (rows >= 1, features) and labels (rows,), got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     if y.dtype != torch.int64 or int(y.min()) < 0:
         raise DataError(f"expected int64 labels >= 0, got {y.dtype} from {y.min().item()}")

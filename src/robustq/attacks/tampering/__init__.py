@@ -18,7 +18,23 @@ from robustq.attacks.tampering.unitary import UniversalUnitary
 from robustq.attacks.tampering.verdict import TamperResult, tamper
 
 __all__ = [
-    "CircuitTrojan", "Crosstalk", "EncodingMismatch", "FeatureSwap", "GateInsertion", "GateRemoval",
-    "Greedy", "ManyStarts", "ParameterDrift", "ReadoutTamper", "Surface", "TamperResult",
-    "Tampering", "TrojanResult", "UniversalUnitary", "Untouched", "plant", "smallest_drift", "tamper",
-]  # fmt: skip
+    "CircuitTrojan",
+    "Crosstalk",
+    "EncodingMismatch",
+    "FeatureSwap",
+    "GateInsertion",
+    "GateRemoval",
+    "Greedy",
+    "ManyStarts",
+    "ParameterDrift",
+    "ReadoutTamper",
+    "Surface",
+    "TamperResult",
+    "Tampering",
+    "TrojanResult",
+    "UniversalUnitary",
+    "Untouched",
+    "plant",
+    "smallest_drift",
+    "tamper",
+]

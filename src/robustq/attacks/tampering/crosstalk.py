@@ -49,8 +49,7 @@ class Crosstalk:
     def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
         """The model with a ZZ rotation on every coupling after every layer."""
         circuit, pairs = model.circuit, self._on(model.circuit.qubits)
-        driven = [op("rzz", i, j, angles=[theta(circuit.parameters + k)])
-                  for k, (i, j) in enumerate(pairs)]  # fmt: skip
+        driven = [op("rzz", i, j, angles=[theta(circuit.parameters + k)]) for k, (i, j) in enumerate(pairs)]
         operations = [o for layer in layers(circuit) for o in (*layer, *driven)]
         names = [f"ZZ on {i}, {j}" for i, j in pairs]
         return rewritten(model, x, extended(circuit, operations, len(pairs)), names)
@@ -58,9 +57,7 @@ class Crosstalk:
     def _on(self, qubits: int) -> Couplings:
         pairs = ring_pairs(qubits) if self.couplings is None else self.couplings
         if not pairs or max(map(max, pairs)) >= qubits:
-            raise CircuitError(
-                f"crosstalk: expected couplings of qubits in 0..{qubits - 1}, got {pairs}"
-            )
+            raise CircuitError(f"crosstalk: expected couplings of qubits in 0..{qubits - 1}, got {pairs}")
         return pairs
 
 

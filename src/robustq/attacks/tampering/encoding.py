@@ -54,8 +54,7 @@ class EncodingMismatch:
             moved = features * (1 + self.scale * a) + self.shift * b
             return model.read(model.measured(moved, angles))
 
-        names = [f"{what} of feature {k}" for what in ("scale", "shift")
-                 for k in range(features.shape[1])]  # fmt: skip
+        names = [f"{what} of feature {k}" for what in ("scale", "shift") for k in range(features.shape[1])]
         return surface(names, features, logits)
 
 

@@ -48,9 +48,7 @@ class ParameterDrift:
         features = model.encoder_inputs(x).detach()
         angles = model.angles.detach().to(features)
         return surface(
-            _names(model.circuit),
-            features,
-            lambda settings: model.read(model.measured(features, angles + settings)),
+            _names(model.circuit), features, lambda settings: model.read(model.measured(features, angles + settings))
         )
 
 
@@ -112,9 +110,7 @@ def smallest_drift(
 
     best = at(most.eps)
     if not _flips(best, share):
-        raise ThreatError(
-            f"expected a drift that flips {share:g} of the inputs within {most}, found none"
-        )
+        raise ThreatError(f"expected a drift that flips {share:g} of the inputs within {most}, found none")
     low = 0.0
     for _ in range(ROUNDS):
         middle = (low + best.distance) / 2

@@ -84,12 +84,7 @@ class SharedProblem:
     """Implements :class:`robustq.contracts.Search` for the settings of one surface."""
 
     def __init__(
-        self,
-        surface: Surface,
-        goal: Goal,
-        threat: Threat,
-        generator: torch.Generator,
-        access: Access | None = None,
+        self, surface: Surface, goal: Goal, threat: Threat, generator: torch.Generator, access: Access | None = None
     ) -> None:
         self._surface, self._goal, self._access = surface, goal, access or Access()
         self._rest = surface.rest.detach().clone()
@@ -128,9 +123,7 @@ class SharedProblem:
     def loss_and_gradient(self, candidate: Tensor, kind: str = "margin") -> tuple[Tensor, Tensor]:
         """Both, for the price of one gradient."""
         if self._access.knowledge != "white-box":
-            raise ModelError(
-                f"expected an attack that needs no gradients, for the adversary has {self._access}"
-            )
+            raise ModelError(f"expected an attack that needs no gradients, for the adversary has {self._access}")
         with torch.enable_grad():
             feasible = self._feasible(candidate).requires_grad_(True)
             logits = self._ask(feasible, 1)
@@ -174,9 +167,7 @@ class SharedProblem:
 
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._rest.shape:
-            raise ModelError(
-                f"expected settings {tuple(self._rest.shape)}, got {tuple(candidate.shape)}"
-            )
+            raise ModelError(f"expected settings {tuple(self._rest.shape)}, got {tuple(candidate.shape)}")
         return self.threat.project(candidate.detach(), self._rest).detach()
 
     def _ask(self, feasible: Tensor, gradients: int) -> Tensor:
@@ -203,9 +194,7 @@ class SharedProblem:
 
 def _gradient(loss: Tensor, settings: Tensor) -> Tensor:
     if not loss.requires_grad:
-        raise ModelError(
-            "expected settings with gradients, got switches: search them with greedy or uniform-noise"
-        )
+        raise ModelError("expected settings with gradients, got switches: search them with greedy or uniform-noise")
     (gradient,) = torch.autograd.grad(loss, settings)
     if not bool(torch.isfinite(gradient).all()):
         raise ModelError("expected finite gradients of the settings, got NaN or infinity")

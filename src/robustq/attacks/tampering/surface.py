@@ -61,9 +61,7 @@ def surface(names: Sequence[str], like: Tensor, logits: Callable[[Tensor], Tenso
     return Surface(like.new_zeros(1, len(names)), tuple(names), logits)
 
 
-def rewritten(
-    model: TamperableClassifier, x: Tensor, circuit: Circuit, names: Sequence[str]
-) -> Surface:
+def rewritten(model: TamperableClassifier, x: Tensor, circuit: Circuit, names: Sequence[str]) -> Surface:
     """The model with another circuit, whose further trainable slots are the settings.
 
     Raises:

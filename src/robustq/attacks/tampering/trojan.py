@@ -44,9 +44,7 @@ class CircuitTrojan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "trigger", tuple((int(k), float(v)) for k, v in self.trigger))
         if not self.trigger or min(k for k, _ in self.trigger) < 0 or not self.weight >= 0:
-            raise DataError(
-                f"trojan: expected a trigger of (feature >= 0, value) and weight >= 0, got {self}"
-            )
+            raise DataError(f"trojan: expected a trigger of (feature >= 0, value) and weight >= 0, got {self}")
         self.gates.threat(None)
 
     @property
@@ -136,12 +134,7 @@ class TrojanResult:
         return stats.mcnemar(self.planted.cpu().numpy(), self.random_planted.cpu().numpy())
 
     def __str__(self) -> str:
-        shares = (
-            self.clean_accuracy,
-            self.trojan_accuracy,
-            self.trigger_success,
-            self.attack_success,
-        )
+        shares = (self.clean_accuracy, self.trojan_accuracy, self.trigger_success, self.attack_success)
         clean, accuracy, trigger, success = (f"{100 * share:.1f} %" for share in shares)
         return f"accuracy {clean} -> {accuracy}; triggered to the target {trigger} -> {success}"
 
@@ -192,9 +185,7 @@ def plant(
     problem = SharedProblem(surface, goal, trojan.threat(model), generator)
     settings = problem.best(attack)
     rival = problem.rival()
-    asleep, awake, random = (
-        _rates(goal, surface, row) for row in (surface.rest, settings, rival.strongest)
-    )
+    asleep, awake, random = (_rates(goal, surface, row) for row in (surface.rest, settings, rival.strongest))
     return TrojanResult(
         settings=settings[0],
         names=surface.names,

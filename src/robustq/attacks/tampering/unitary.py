@@ -43,12 +43,9 @@ class UniversalUnitary:
     def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
         """The model with the rotations behind its encoder."""
         circuit = model.circuit
-        places: list[tuple[str, tuple[int, ...]]] = [
-            (f"r{a}", (q,)) for q in range(circuit.qubits) for a in "xyz"
-        ]
+        places: list[tuple[str, tuple[int, ...]]] = [(f"r{a}", (q,)) for q in range(circuit.qubits) for a in "xyz"]
         places += [(f"r{a}{a}", pair) for pair in ring_pairs(circuit.qubits) for a in "xyz"]
-        turns = [op(gate, *qubits, angles=[theta(circuit.parameters + k)])
-                 for k, (gate, qubits) in enumerate(places)]  # fmt: skip
+        turns = [op(gate, *qubits, angles=[theta(circuit.parameters + k)]) for k, (gate, qubits) in enumerate(places)]
         encoding = [k + 1 for k, o in enumerate(circuit.operations) if o.has_inputs]
         split = max(encoding, default=0)
         operations = (*circuit.operations[:split], *turns, *circuit.operations[split:])

@@ -106,9 +106,7 @@ def tamper(
     """
     check_tamperable(model)
     if not isinstance(tampering, Tampering):
-        raise SpecError(
-            f"expected a tampering, got {type(tampering).__name__}; a CircuitTrojan is for plant()"
-        )
+        raise SpecError(f"expected a tampering, got {type(tampering).__name__}; a CircuitTrojan is for plant()")
     x, y = x.detach(), y.detach()
     surface = tampering.open(model, x)
     goal = Flip.of(at_rest(surface, x, y), y)
@@ -146,7 +144,5 @@ def at_rest(surface: Surface, x: Tensor, y: Tensor) -> Tensor:
     with torch.no_grad():
         logits = check_logits(surface.logits(surface.rest[0]), len(x))
     if int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
-        raise DataError(
-            f"expected labels in 0..{logits.shape[1] - 1}, got {int(y.min())}..{int(y.max())}"
-        )
+        raise DataError(f"expected labels in 0..{logits.shape[1] - 1}, got {int(y.min())}..{int(y.max())}")
     return logits

@@ -83,9 +83,7 @@ class BoxProver:
         label = self.model(x).argmax(1)
         found, settled = self._without_box(x, label)
         left = (~settled).nonzero()[:, 0]
-        boxed = nearest_class(
-            self.cones.forms, x[left], label[left], self.threat, self.slack, reached
-        )
+        boxed = nearest_class(self.cones.forms, x[left], label[left], self.threat, self.slack, reached)
         found.proved[left] = torch.maximum(found.proved[left], boxed.proved)
         found.distance[left], found.point[left] = boxed.distance, boxed.point
         witness = behind(self.model, x, found.point, label, box=self.threat.box)
@@ -141,9 +139,7 @@ class _Search:
         tiny = torch.finfo(value.dtype).tiny
         self.u = value.clamp_min(tiny) / (2 * slope).clamp_min(tiny)
         largest = margin.values.abs().max().clamp_min(1e-30)
-        self.u = torch.minimum(
-            self.u, torch.minimum(3 / self.downward.clamp_min(tiny), LARGE / largest)
-        )
+        self.u = torch.minimum(self.u, torch.minimum(3 / self.downward.clamp_min(tiny), LARGE / largest))
         self.low, self.low_value = torch.zeros_like(value), value.clone()
         self.high, self.high_value = torch.full_like(value, torch.inf), torch.zeros_like(value)
         self.near, self.last = torch.zeros_like(margin.linear), torch.zeros_like(margin.linear)
@@ -167,9 +163,7 @@ class _Search:
         t = torch.where(beyond, t * (u * self.downward / FAR), t)
         here, start = self.margin.rows(rows), self.last[rows]
         # by symmetry the descent may stand on a ridge
-        aside = (
-            start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
-        )
+        aside = start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
         aside = torch.minimum(torch.maximum(aside, here.low), here.high)
         found = _least(here, t, torch.where(beyond[:, None], aside, start))
         self.last[rows] = found.point

@@ -40,18 +40,14 @@ class ExactAmplitude:
     def __str__(self) -> str:
         return "exact amplitude"
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> AmplitudeProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> AmplitudeProver:
         """One quadratic form a class.
 
         Raises:
             CertificateError: unless the threat is l2 in equal units and the model a quadratic form.
         """
         if not isinstance(threat, L2) or not threat.is_plain:
-            raise CertificateError(
-                f"exact-amplitude: expected an l2 threat in equal units, got {threat}"
-            )
+            raise CertificateError(f"exact-amplitude: expected an l2 threat in equal units, got {threat}")
         return AmplitudeProver(model, Cones(amplitude_forms(model, "exact-amplitude")), self.slack)
 
 
@@ -63,8 +59,7 @@ def amplitude_forms(model: Classifier, name: str) -> Tensor:
     """
     if not isinstance(model, AmplitudeClassifier):
         raise CertificateError(
-            f"{name}: expected a model whose features are loaded as amplitudes, got "
-            f"{type(model).__name__}"
+            f"{name}: expected a model whose features are loaded as amplitudes, got {type(model).__name__}"
         )
     try:
         return model.forms(torch.float64)

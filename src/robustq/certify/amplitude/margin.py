@@ -131,9 +131,7 @@ Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form d
 Reach = Callable[[Pair, Margin, Tensor], NearestFlip]
 
 
-def nearest_class(
-    forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: float, reach: Reach
-) -> NearestFlip:
+def nearest_class(forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: float, reach: Reach) -> NearestFlip:
     """Per row the nearest input of another class, by a method that knows one pair of classes at a time.
 
     Args:

@@ -6,11 +6,4 @@ from robustq.certify.literature.hoelder import Hoelder
 from robustq.certify.literature.hypothesis_testing import HypothesisTesting
 from robustq.certify.literature.spectral_box import SpectralBox
 
-__all__ = [
-    "Depolarised",
-    "Depolarising",
-    "Guan",
-    "Hoelder",
-    "HypothesisTesting",
-    "SpectralBox",
-]
+__all__ = ["Depolarised", "Depolarising", "Guan", "Hoelder", "HypothesisTesting", "SpectralBox"]

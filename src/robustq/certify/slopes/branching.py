@@ -55,16 +55,13 @@ class Branching:
             )
         if not 0 <= self.tolerance < 1 or not self.slack >= 0:
             raise CertificateError(
-                f"branching: expected tolerance in [0, 1) and slack >= 0, got {self.tolerance} "
-                f"and {self.slack}"
+                f"branching: expected tolerance in [0, 1) and slack >= 0, got {self.tolerance} and {self.slack}"
             )
 
     def __str__(self) -> str:
         return f"branching, {self.budget} boxes"
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> BranchingProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> BranchingProver:
         """The angles of the gates and the ranges of the margins.
 
         Raises:
@@ -77,9 +74,7 @@ class Branching:
         directions = found.angles.linear if found.front is None else found.front[0]
         moving = directions.shape[1] - len(set(threat.frozen))
         if moving > self.features:
-            raise CertificateError(
-                f"branching: expected at most {self.features} features that move, got {moving}"
-            )
+            raise CertificateError(f"branching: expected at most {self.features} features that move, got {moving}")
         return BranchingProver(self, model, threat, found, Margins.of(found.forms))
 
 
@@ -187,10 +182,7 @@ class _Search:
         axis = ((high - low) * self.influence).argmax(1, keepdim=True)
         middle = (low + high) / 2
         cut = torch.zeros_like(low, dtype=torch.bool).scatter(1, axis, True)
-        return (
-            torch.cat([low, torch.where(cut, middle, low)]),
-            torch.cat([torch.where(cut, middle, high), high]),
-        )
+        return (torch.cat([low, torch.where(cut, middle, low)]), torch.cat([torch.where(cut, middle, high), high]))
 
     def _keep(self, kept: Tensor, low: Tensor, high: Tensor) -> None:
         """Go on with the old boxes ``kept`` and the new ones that are near enough to matter."""

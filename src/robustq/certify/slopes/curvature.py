@@ -11,16 +11,7 @@ from torch import Tensor
 from robustq.certify.slopes.furthest import furthest
 from robustq.certify.slopes.lipschitz import claim
 from robustq.certify.slopes.margins import TINY, Margins
-from robustq.certify.slopes.turns import (
-    ROUNDING,
-    Turn,
-    Turning,
-    dual_order,
-    length,
-    still,
-    turning,
-    units_of,
-)
+from robustq.certify.slopes.turns import ROUNDING, Turn, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -55,9 +46,7 @@ class Curvature:
     def __str__(self) -> str:
         return "curvature"
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> CurvatureProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> CurvatureProver:
         """The angles of the gates and the ranges of the margins.
 
         Raises:
@@ -112,10 +101,7 @@ def tangent(model: Classifier, margins: Margins, x: Tensor, label: Tensor | None
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         logits = model(leaf) + 0 * leaf.sum(1, keepdim=True)  # the input may turn no gate at all
-        parts = [
-            torch.autograd.grad(logits[:, k].sum(), leaf, retain_graph=True)[0]
-            for k in range(logits.shape[1])
-        ]
+        parts = [torch.autograd.grad(logits[:, k].sum(), leaf, retain_graph=True)[0] for k in range(logits.shape[1])]
     jacobian, logits = torch.stack(parts, 1), logits.detach()
     label = logits.argmax(1) if label is None else label
     own = jacobian.gather(1, label[:, None, None].expand(-1, 1, x.shape[1]))

@@ -10,9 +10,7 @@ from robustq.contracts import GateAngles, Threat, TurnableClassifier
 from robustq.errors import CertificateError, ModelError
 
 
-def largest_swing(
-    angles: GateAngles, front: tuple[Tensor, Tensor] | None, x: Tensor, threat: Threat
-) -> Tensor:
+def largest_swing(angles: GateAngles, front: tuple[Tensor, Tensor] | None, x: Tensor, threat: Threat) -> Tensor:
     """Largest sum of spread times turn within the threat's budget, ``(batch,)``.
 
     Half the range of a margin times this is the most that it can change, the Lipschitz bound times the
@@ -54,9 +52,7 @@ def largest_falls(model: TurnableClassifier, x: Tensor, y: Tensor, threat: Threa
     tensor([[0.0000, 0.4000]])
     """
     if not isinstance(model, TurnableClassifier):
-        raise CertificateError(
-            f"lipschitz: expected a model whose features turn gates, got {type(model).__name__}"
-        )
+        raise CertificateError(f"lipschitz: expected a model whose features turn gates, got {type(model).__name__}")
     try:
         angles = model.gate_angles()
     except ModelError as failure:

@@ -9,15 +9,7 @@ from torch import Tensor
 
 from robustq.certify.slopes.furthest import furthest
 from robustq.certify.slopes.margins import Margins
-from robustq.certify.slopes.turns import (
-    ROUNDING,
-    Turning,
-    dual_order,
-    length,
-    still,
-    turning,
-    units_of,
-)
+from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -109,11 +101,7 @@ def room(shares: Tensor, goals: Tensor) -> Tensor:
 
 def claim(label: Tensor, radius: Tensor) -> Bounds:
     """Radii without witnesses, lowered by their own rounding."""
-    return Bounds(
-        label=label,
-        lower=radius * (1 - ROUNDING),
-        upper=torch.full_like(radius, torch.inf),
-    )
+    return Bounds(label=label, lower=radius * (1 - ROUNDING), upper=torch.full_like(radius, torch.inf))
 
 
 @dataclass(frozen=True, eq=False)

@@ -220,9 +220,7 @@ def turning(model: Classifier, name: str) -> Turning:
     front = model.front if isinstance(model, SquashedClassifier) else None
     inner = model.inner if isinstance(model, SquashedClassifier) else model
     if not isinstance(inner, AngleClassifier):
-        raise CertificateError(
-            f"{name}: expected a model whose features turn gates, got {type(model).__name__}"
-        )
+        raise CertificateError(f"{name}: expected a model whose features turn gates, got {type(model).__name__}")
     try:
         return Turning(inner.gate_angles(), front, inner.state_forms())
     except ModelError as failure:

@@ -60,9 +60,7 @@ class ExactSmoothing:
     def __str__(self) -> str:
         return f"exact smoothing, sigma={self.sigma:g}"
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> SmoothProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> SmoothProver:
         """The smoothed polynomials, and the range of every margin.
 
         Raises:
@@ -72,8 +70,7 @@ class ExactSmoothing:
         check_norm(threat, "exact-smoothing")
         if not isinstance(model, AngleClassifier):
             raise CertificateError(
-                "exact-smoothing: expected a frozen model whose features turn gates, got "
-                f"{type(model).__name__}"
+                f"exact-smoothing: expected a frozen model whose features turn gates, got {type(model).__name__}"
             )
         try:
             form = smoothed(model.trigonometric(), self.sigma)

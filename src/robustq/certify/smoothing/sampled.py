@@ -49,13 +49,10 @@ class GaussianSmoothing:
         if not 0 < self.sigma < math.inf:
             raise CertificateError(f"gaussian-smoothing: expected sigma > 0, got {self.sigma}")
         if not 0 < self.alpha < 1:
-            raise CertificateError(
-                f"gaussian-smoothing: expected alpha in (0, 1), got {self.alpha}"
-            )
+            raise CertificateError(f"gaussian-smoothing: expected alpha in (0, 1), got {self.alpha}")
         if min(self.guess, self.samples) < 1:
             raise CertificateError(
-                "gaussian-smoothing: expected guess >= 1 and samples >= 1, got "
-                f"{self.guess} and {self.samples}"
+                f"gaussian-smoothing: expected guess >= 1 and samples >= 1, got {self.guess} and {self.samples}"
             )
 
     def __str__(self) -> str:
@@ -81,9 +78,7 @@ class GaussianSmoothing:
         height: Tensor = torch.special.ndtri(chance.clamp_min(0.5))
         return self.sigma * CLOSED * height
 
-    def prepare(
-        self, model: Classifier, threat: Threat, generator: torch.Generator
-    ) -> SampledProver:
+    def prepare(self, model: Classifier, threat: Threat, generator: torch.Generator) -> SampledProver:
         """Nothing but the noise of :attr:`SampledProver.model`.
 
         Raises:
@@ -131,9 +126,7 @@ class SampledProver:
         total = torch.zeros(0, dtype=torch.int64)
         for rows in _chunks(len(x) * samples):
             rows = rows // samples
-            noise = torch.randn(
-                (len(rows), *x.shape[1:]), generator=self.generator, dtype=x.dtype
-            ).to(x.device)
+            noise = torch.randn((len(rows), *x.shape[1:]), generator=self.generator, dtype=x.dtype).to(x.device)
             logits = check_logits(self.base(x[rows] + self.certifier.sigma * noise), len(rows))
             classes = logits.shape[1]
             place = rows * classes + logits.argmax(1).cpu()

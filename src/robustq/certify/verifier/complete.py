@@ -98,9 +98,7 @@ class Complete:
         if isinstance(model, SquashedClassifier):
             form, eps = polynomials("complete", model.inner), self.largest(norm)
             share = 1.0 if self.decide_only else self.tolerance
-            return SquashedProver(
-                model, form, norm, eps, share, self.effort(norm, form), self.slack
-            )
+            return SquashedProver(model, form, norm, eps, share, self.effort(norm, form), self.slack)
         form = polynomials("complete", model)
         return CompleteProver(self, model, form, norm)
 
@@ -112,9 +110,7 @@ def polynomials(name: str, model: object) -> Trigonometric:
         CertificateError: where they are none.
     """
     if not isinstance(model, AngleClassifier):
-        raise CertificateError(
-            f"{name}: expected a model whose features turn gates, got {type(model).__name__}"
-        )
+        raise CertificateError(f"{name}: expected a model whose features turn gates, got {type(model).__name__}")
     try:
         return model.trigonometric()
     except ModelError as failure:
@@ -138,13 +134,7 @@ class CompleteProver:
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             region = Region.around(self.threat, x[rows], radii)
-            found = decide(
-                self.form,
-                label[rows],
-                region,
-                asked.effort(self.threat, self.form),
-                slack=asked.slack,
-            )
+            found = decide(self.form, label[rows], region, asked.effort(self.threat, self.form), slack=asked.slack)
             if not asked.decide_only:
                 found = replace(found, witness=self._nearer(x[rows], label[rows], found))
             return found, self.threat.distance(found.witness, x[rows])

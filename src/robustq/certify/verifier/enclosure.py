@@ -16,9 +16,7 @@ from math import comb
 import torch
 from torch import Tensor
 
-WIDEST = (
-    1.0  # half widths, in radians of the lowest frequency, up to which control values are tight
-)
+WIDEST = 1.0  # half widths, in radians of the lowest frequency, up to which control values are tight
 
 
 @lru_cache
@@ -37,9 +35,7 @@ def _table(degree: int) -> Tensor:
 def _harmonics(degree: int, half: Tensor) -> Tensor:
     """Control coefficients of ``exp(i k a)`` around zero, complex ``(..., 2 degree + 1, degree + 1)``."""
     steps = torch.arange(-2 * degree, 2 * degree + 1, dtype=half.dtype)
-    turned = torch.polar(
-        torch.ones_like(half)[..., None].expand(*half.shape, len(steps)), half[..., None] * steps
-    )
+    turned = torch.polar(torch.ones_like(half)[..., None].expand(*half.shape, len(steps)), half[..., None] * steps)
     found: Tensor = torch.tensordot(turned, _table(degree), dims=1)
     return found
 
@@ -67,9 +63,7 @@ def controls(degree: int, middle: Tensor, half: Tensor) -> Tensor:
     """
     local = _harmonics(degree, half.double())
     steps = torch.arange(degree + 1, dtype=torch.float64)
-    turn = torch.polar(
-        torch.ones(*middle.shape, degree + 1).double(), middle.double()[..., None] * steps
-    )
+    turn = torch.polar(torch.ones(*middle.shape, degree + 1).double(), middle.double()[..., None] * steps)
     waves = local * turn[..., None, :] / local[..., :1].real
     pairs = torch.view_as_real(waves).flatten(-2)  # Re 1, Im 1, cos, sin, cos 2, ...
     return torch.cat([pairs[..., :1], pairs[..., 2:]], -1)

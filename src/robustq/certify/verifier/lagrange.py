@@ -67,9 +67,7 @@ def lowest(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> L
     return replace(rest, lower=torch.maximum(rest.lower + least, lower))
 
 
-def _parted(
-    nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _parted(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Control values without their linear part, a lower bound on that part within the ball, its looseness.
 
     A linear function of the features is bounded exactly over a ball, and far too low over the box around it.
@@ -125,9 +123,7 @@ def _at(values: Tensor, place: Tensor) -> Tensor:
     return values.gather(1, place[:, None])[:, 0]
 
 
-def _excess(
-    nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _excess(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Control values of a minorant of the size of a change, the budget, and the size of both."""
     assert region.threat is not None
     unit = region.units[:, live]
@@ -152,9 +148,7 @@ def minorant(nodes: Nodes, x: Tensor, frequencies: Tensor, unit: Tensor, euclid:
     away, half = nodes.centre - x, nodes.half
     bent = (half - torch.sin(frequencies * half) / frequencies).clamp_min(0)
     turn = 2 / frequencies**2
-    square = torch.stack(
-        [away**2 - 2 * away.abs() * bent + turn, -turn.expand_as(away), 2 * away / frequencies], -1
-    )
+    square = torch.stack([away**2 - 2 * away.abs() * bent + turn, -turn.expand_as(away), 2 * away / frequencies], -1)
     if euclid:
         return square / unit[..., None] ** 2
     side = away.sign()

@@ -8,9 +8,7 @@ from torch import Tensor
 ROUNDS = 40  # of bisection for the multiplier of the budget
 
 
-def linear_minimum(
-    slope: Tensor, low: Tensor, high: Tensor, eps: Tensor, power: int
-) -> tuple[Tensor, Tensor]:
+def linear_minimum(slope: Tensor, low: Tensor, high: Tensor, eps: Tensor, power: int) -> tuple[Tensor, Tensor]:
     """Lower bounds on ``slope . d`` for ``low <= d <= high`` and ``sum |d|^power <= eps^power``.
 
     For any multiplier of the budget the features separate, and each minimum is known; by weak duality

@@ -52,12 +52,7 @@ class Nodes:
 
 
 def rooted(
-    job: Tensor,
-    centre: Tensor,
-    half: Tensor,
-    coefficients: Tensor,
-    frequencies: Tensor,
-    size: Tensor,
+    job: Tensor, centre: Tensor, half: Tensor, coefficients: Tensor, frequencies: Tensor, size: Tensor
 ) -> Nodes:
     """Nodes from the coefficients of their margins, ``(nodes, 2 d_1 + 1, ...)``, one mode at a time.
 
@@ -77,9 +72,7 @@ def rooted(
         middle, width = (frequencies[axis] * part[:, axis] for part in (centre, half))
         matrix = controls(degree, middle, width)
         # the last mode comes first, and after as many modes as there are the order is the old one
-        values = values.reshape(len(job), count, whole // count).transpose(1, 2) @ matrix.transpose(
-            1, 2
-        )
+        values = values.reshape(len(job), count, whole // count).transpose(1, 2) @ matrix.transpose(1, 2)
         bound = bound * matrix.abs().amax((1, 2))
         turns = 4 * degree * (1 + middle.abs())
         roundings = roundings + (count + 24 + turns) / torch.cos(width) ** degree
@@ -92,8 +85,7 @@ def rooted(
 def halved(nodes: Nodes, frequencies: Tensor) -> Nodes:
     """Both halves of every node along its ``axis``."""
     parts = [
-        _halved(nodes[torch.nonzero(nodes.axis == k)[:, 0]], k, frequencies)
-        for k in sorted(set(nodes.axis.tolist()))
+        _halved(nodes[torch.nonzero(nodes.axis == k)[:, 0]], k, frequencies) for k in sorted(set(nodes.axis.tolist()))
     ]
     return Nodes.join(parts)
 

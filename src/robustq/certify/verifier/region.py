@@ -11,9 +11,7 @@ from robustq.errors import CertificateError
 from robustq.threats import L1, L2, Linf
 from robustq.threats.box import bounds
 
-ROUND = (
-    2.0**-49
-)  # relative, outwards: what rounding may do to a distance or to an end of an interval
+ROUND = 2.0**-49  # relative, outwards: what rounding may do to a distance or to an end of an interval
 
 Norm = Linf | L2 | L1
 

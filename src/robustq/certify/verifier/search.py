@@ -52,14 +52,7 @@ class Decision:
     nodes: Tensor
 
 
-def decide(
-    form: Trigonometric,
-    label: Tensor,
-    region: Region,
-    effort: Effort,
-    *,
-    slack: float = 0.0,
-) -> Decision:
+def decide(form: Trigonometric, label: Tensor, region: Region, effort: Effort, *, slack: float = 0.0) -> Decision:
     """Whether the answers stay the same all over the region.
 
     A box is proved when the smallest control value of every margin exceeds the rounding of its making, twice
@@ -88,9 +81,7 @@ def decide(
 class _Search:
     """The open boxes of all inputs, as a stack of batches with the worst on top."""
 
-    def __init__(
-        self, form: Trigonometric, label: Tensor, region: Region, effort: Effort, slack: float
-    ) -> None:
+    def __init__(self, form: Trigonometric, label: Tensor, region: Region, effort: Effort, slack: float) -> None:
         batch = len(label)
         self.form, self.label, self.region, self.effort = form, label, region, effort
         self.threshold, self.doubt = slack, 2 * form.error

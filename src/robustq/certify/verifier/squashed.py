@@ -69,10 +69,7 @@ def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: T
         if units is not None:
             rise, fall = (torch.where(units > 0, part, 0) for part in (rise, fall))
         plus, minus = weight.clamp_min(0).T, (-weight).clamp_min(0).T
-        up, down = (
-            torch.minimum(up, rise @ plus + fall @ minus),
-            torch.minimum(down, fall @ plus + rise @ minus),
-        )
+        up, down = (torch.minimum(up, rise @ plus + fall @ minus), torch.minimum(down, fall @ plus + rise @ minus))
     centre = x @ weight.T + bias
     error = ROUND * (1 + x.abs() @ weight.abs().T + bias.abs() + reach)
     low = torch.sigmoid(centre - down - error) - ROUND

@@ -18,9 +18,17 @@ from robustq.defences.detection.support import Support
 from robustq.errors import SpecError, unknown_name
 
 KINDS = (
-    Mahalanobis, Neighbours, KernelDensity, IsolationForest, Disagreement, NoiseResponse, ShotVariance,
-    Prototypes, Squeezing, Support,
-)  # fmt: skip
+    Mahalanobis,
+    Neighbours,
+    KernelDensity,
+    IsolationForest,
+    Disagreement,
+    NoiseResponse,
+    ShotVariance,
+    Prototypes,
+    Squeezing,
+    Support,
+)
 DETECTORS: Mapping[str, Maker] = {kind.kind: kind.fitted for kind in KINDS}
 
 

@@ -42,8 +42,7 @@ def threshold(scores: Tensor, rate: float) -> Tensor:
     needed = rows_needed(rate)
     if len(scores) < needed:
         raise DataError(
-            f"expected at least {needed} clean rows to calibrate a false-alarm rate of {rate:g}, "
-            f"got {len(scores)}"
+            f"expected at least {needed} clean rows to calibrate a false-alarm rate of {rate:g}, got {len(scores)}"
         )
     if not bool(torch.isfinite(scores).all()):
         raise DataError("expected finite scores of clean rows, got NaN or infinity")

@@ -36,9 +36,7 @@ class Disagreement(Detector):
     @classmethod
     def fitted(cls, clean: Clean, hidden: int = 16, epochs: int = 40) -> Self:
         """Train the twin on the inputs and their labels."""
-        twin = Perceptron(clean.x.shape[1], [hidden], clean.classes, generator=clean.generator).to(
-            clean.x
-        )
+        twin = Perceptron(clean.x.shape[1], [hidden], clean.classes, generator=clean.generator).to(clean.x)
         plan = Training(epochs=epochs, lr=0.02)
         with torch.enable_grad():
             fit(twin, clean.x, clean.y, generator=clean.generator, training=plan)

@@ -53,13 +53,10 @@ class Detection:
         check_rate(self.false_alarms)
         if not 0 < self.held < 1 or not self.sharpness > 0:
             raise SpecError(
-                f"detection: expected held in (0, 1) and sharpness > 0, got {self.held} and "
-                f"{self.sharpness}"
+                f"detection: expected held in (0, 1) and sharpness > 0, got {self.held} and {self.sharpness}"
             )
 
-    def around(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Rejecting:
+    def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Rejecting:
         """The model with its detectors.
 
         Raises:
@@ -93,9 +90,7 @@ class Detection:
         fit, held = self._split(len(x), generator)
         view = View.still(model)
         found = [make(Clean(x[fit], y[fit], view, generator)) for make in chosen]
-        watched = Rejecting(
-            model, found, sharpness=self.sharpness, false_alarms=self.false_alarms
-        ).to(x.device)
+        watched = Rejecting(model, found, sharpness=self.sharpness, false_alarms=self.false_alarms).to(x.device)
         watched.calibrate(x[held]).eval()
         with torch.no_grad():
             self._check(watched, x[held.sort().values], y[held.sort().values], reference)

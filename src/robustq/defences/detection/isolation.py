@@ -36,9 +36,7 @@ class IsolationForest(Detector):
         hard = self._score((x.detach().float().double()[:, feature] > threshold).double())
         if not x.requires_grad:
             return hard
-        soft = self._score(
-            torch.sigmoid((x.double()[:, feature] - threshold) / self.width.to(x.device))
-        )
+        soft = self._score(torch.sigmoid((x.double()[:, feature] - threshold) / self.width.to(x.device)))
         return hard + (soft - soft.detach())
 
     def _score(self, right: Tensor) -> Tensor:
@@ -76,9 +74,12 @@ class IsolationForest(Detector):
         scale = trees * float(expected_depth(np.array([forest.max_samples_]))[0])
         return cls(
             {"sizes": [len(level[0]) for level in levels], "scale": scale},
-            inner=inner.float(), depths=depths, feature=feature.float(), threshold=threshold,
+            inner=inner.float(),
+            depths=depths,
+            feature=feature.float(),
+            threshold=threshold,
             width=width,
-        )  # fmt: skip
+        )
 
 
 def expected_depth(rows: np.ndarray) -> np.ndarray:
@@ -104,10 +105,13 @@ def _levels(trees: list[Any]) -> Sequence[tuple[np.ndarray, ...]]:
         rows = np.array([tree.n_node_samples[n] for tree, n in nodes])
         splits = [pair for pair, splits in zip(nodes, inner, strict=True) if splits]
         found.append(
-            (inner, depth + expected_depth(rows),
-             np.array([tree.feature[n] for tree, n in splits], dtype=float),
-             np.array([tree.threshold[n] for tree, n in splits], dtype=float))
-        )  # fmt: skip
+            (
+                inner,
+                depth + expected_depth(rows),
+                np.array([tree.feature[n] for tree, n in splits], dtype=float),
+                np.array([tree.threshold[n] for tree, n in splits], dtype=float),
+            )
+        )
         lefts = [(tree, tree.children_left[n]) for tree, n in splits]
         nodes = lefts + [(tree, tree.children_right[n]) for tree, n in splits]
         depth += 1

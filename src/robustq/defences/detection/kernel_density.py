@@ -30,9 +30,8 @@ class KernelDensity(Detector):
     def forward(self, x: Tensor, logits: Tensor, view: View) -> Tensor:
         """``-log p(x | class answered)``, float64 ``(batch,)``."""
         squared = torch.cdist(
-            x.double(), self.rows.to(x.device).double(),
-            compute_mode="donot_use_mm_for_euclid_dist",
-        ).square()  # fmt: skip
+            x.double(), self.rows.to(x.device).double(), compute_mode="donot_use_mm_for_euclid_dist"
+        ).square()
         member = self.members.to(squared)[:, logits.argmax(1)].T
         width = self.bandwidths.to(squared)[logits.argmax(1)]
         exponents = (-squared / (2 * width[:, None] ** 2)).masked_fill(member == 0, -torch.inf)

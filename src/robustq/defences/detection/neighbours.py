@@ -23,9 +23,8 @@ class Neighbours(Detector):
     def forward(self, x: Tensor, logits: Tensor, view: View) -> Tensor:
         """The distance, float64 ``(batch,)``."""
         distances = torch.cdist(
-            x.double(), self.rows.to(x.device).double(),
-            compute_mode="donot_use_mm_for_euclid_dist",
-        )  # fmt: skip
+            x.double(), self.rows.to(x.device).double(), compute_mode="donot_use_mm_for_euclid_dist"
+        )
         return distances.kthvalue(int(self.options["k"]), dim=1).values
 
     @classmethod

@@ -30,8 +30,7 @@ class NoiseResponse(Detector):
     def noise(self) -> NoiseModel:
         """What the second run suffers."""
         return NoiseModel.uniform(
-            gate_error=float(self.options["gate_error"]),
-            readout_error=float(self.options["readout_error"]),
+            gate_error=float(self.options["gate_error"]), readout_error=float(self.options["readout_error"])
         )
 
     def forward(self, x: Tensor, logits: Tensor, view: View) -> Tensor:

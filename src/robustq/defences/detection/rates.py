@@ -44,13 +44,7 @@ class DetectionRates:
 
 
 def detection_rates(
-    attack: Attack,
-    model: Rejecting,
-    x: Tensor,
-    y: Tensor,
-    threat: Threat,
-    *,
-    generator: torch.Generator,
+    attack: Attack, model: Rejecting, x: Tensor, y: Tensor, threat: Threat, *, generator: torch.Generator
 ) -> DetectionRates:
     """Attack the bare model, then model and detectors together, and compare.
 

@@ -44,22 +44,14 @@ class Rejecting(nn.Module):
     threshold: Tensor
 
     def __init__(
-        self,
-        model: nn.Module,
-        detectors: Sequence[Detector],
-        *,
-        sharpness: float = 1.0,
-        false_alarms: float = 0.05,
+        self, model: nn.Module, detectors: Sequence[Detector], *, sharpness: float = 1.0, false_alarms: float = 0.05
     ) -> None:
         super().__init__()
         check_rate(false_alarms)
         if not detectors or not sharpness > 0:
-            raise SpecError(
-                f"expected detectors and sharpness > 0, got {len(detectors)}, {sharpness}"
-            )
+            raise SpecError(f"expected detectors and sharpness > 0, got {len(detectors)}, {sharpness}")
         if isinstance(model, RejectingClassifier):
-            raise ModelError("expected a model without an alarm, got one that rejects: name all "
-                             "detectors at once")  # fmt: skip
+            raise ModelError("expected a model without an alarm, got one that rejects: name all detectors at once")
         self.model, self.detectors = model, nn.ModuleList(detectors)
         self.sharpness, self.false_alarms = sharpness, false_alarms
         self.register_buffer("centre", torch.zeros(len(detectors), dtype=torch.float64))
@@ -130,11 +122,7 @@ class Rejecting(nn.Module):
         return Watched(self, View.still(self.model, noise, uses))
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Watched:
         """The same with the model run on a noisy device; what its detectors fitted stays.
 
@@ -160,15 +148,15 @@ class Rejecting(nn.Module):
         }
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Rejecting:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Rejecting:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         detectors: list[Any] = [rebuild(part) for part in config["detectors"]]
         return cls(
-            rebuild(config["model"]), detectors, sharpness=float(config["sharpness"]),
+            rebuild(config["model"]),
+            detectors,
+            sharpness=float(config["sharpness"]),
             false_alarms=float(config["false_alarms"]),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,7 @@ def check_rows(x: Tensor, y: Tensor) -> None:
         DataError: naming what is wrong with them.
     """
     if x.ndim != 2 or y.shape != (len(x),) or len(x) < 4:
-        raise DataError(
-            f"expected rows (>= 4, features) with labels, got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+        raise DataError(f"expected rows (>= 4, features) with labels, got {tuple(x.shape)} and {tuple(y.shape)}")
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite rows to fit a detector on, got NaN or infinity")
     if float(x.min()) < -1e-6 or float(x.max()) > 1 + 1e-6:
@@ -81,13 +79,7 @@ def _common_move(part: Tensor, rows: Tensor) -> Tensor:
     high = moved.masked_fill(edges, 0).amax(2)
     low = moved.masked_fill(edges, torch.inf).amin(2)
     inner = 2 * (~edges).sum(2) >= max(3, rows.shape[1])
-    whole = (
-        inner
-        & (high - low <= EQUAL)
-        & (high > 1e-3)
-        & (high < 0.5)
-        & (moved.amax(2) <= high + EQUAL)
-    )
+    whole = inner & (high - low <= EQUAL) & (high > 1e-3) & (high < 0.5) & (moved.amax(2) <= high + EQUAL)
     return high.masked_fill(~whole, torch.inf).amin(1)
 
 

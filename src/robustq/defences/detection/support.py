@@ -63,10 +63,13 @@ class Support(Detector):
         low, high = rows.amin(0), rows.amax(0)
         low[~watched], high[~watched] = -torch.inf, torch.inf
         return cls(
-            {}, low=low, high=high, discrete=discrete.double(),
+            {},
+            low=low,
+            high=high,
+            discrete=discrete.double(),
             values=_padded([v if d else v[:1] for v, d in zip(seen, discrete, strict=True)]),
             groups=one_hot_groups(rows, watched).double(),
-        )  # fmt: skip
+        )
 
 
 def one_hot_groups(rows: Tensor, watched: Tensor) -> Tensor:

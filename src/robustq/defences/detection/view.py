@@ -9,12 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq import engine
-from robustq.contracts import (
-    Classifier,
-    QuantumClassifier,
-    StateClassifier,
-    TamperableClassifier,
-)
+from robustq.contracts import Classifier, QuantumClassifier, StateClassifier, TamperableClassifier
 from robustq.defences.fronted import Fronted, frozen
 from robustq.engine import measurement
 from robustq.engine.shot_gradients import row_observables

@@ -49,9 +49,7 @@ class ApproximateEncoder(nn.Module):
         states = x.detach().double()
         norm = torch.linalg.vector_norm(states, dim=1, keepdim=True)
         if bool((norm == 0).any()):
-            raise DataError(
-                "approximate encoding: expected non-zero vectors, got an all-zero input"
-            )
+            raise DataError("approximate encoding: expected non-zero vectors, got an all-zero input")
         with torch.no_grad():
             return prepared(states / norm, self.layers, self.threshold, self.sweeps)
 
@@ -98,9 +96,7 @@ class ApproximateEncoding:
 
     def __post_init__(self) -> None:
         if not 0 < self.fidelity <= 1:
-            raise SpecError(
-                f"approximate encoding: expected fidelity in (0, 1], got {self.fidelity}"
-            )
+            raise SpecError(f"approximate encoding: expected fidelity in (0, 1], got {self.fidelity}")
         check_counts("approximate encoding", most=self.most)
         check_counts("approximate encoding", 0, sweeps=self.sweeps)
 

@@ -121,9 +121,7 @@ def _judged(layers: Sequence[Layer], states: Tensor) -> Prepared:
     for layer in layers:
         made = applied(layer, made)
     overlap = (made * states).sum(1)
-    cost = sum(
-        (_cost(layer, first=k == 0) for k, layer in enumerate(layers)), overlap.new_zeros(())
-    )
+    cost = sum((_cost(layer, first=k == 0) for k, layer in enumerate(layers)), overlap.new_zeros(()))
     made = torch.where(overlap[:, None] < 0, -made, made)
     return Prepared(tuple(layers), made, overlap.square(), cost.long())
 
@@ -131,9 +129,7 @@ def _judged(layers: Sequence[Layer], states: Tensor) -> Prepared:
 def _cost(layer: Layer, *, first: bool) -> Tensor:
     """CNOTs of a layer, ``(batch,)``; of the first, gates that are not fed prepare two qubits from |00>."""
     cheap = 1 if first else 2
-    return torch.stack([
-        torch.where(gate.entangles, torch.where(gate.fed, 2, cheap), 0) for gate in layer
-    ]).sum(0)  # fmt: skip
+    return torch.stack([torch.where(gate.entangles, torch.where(gate.fed, 2, cheap), 0) for gate in layer]).sum(0)
 
 
 def staircase(states: Tensor, threshold: float = 0.0) -> Layer:
@@ -152,9 +148,7 @@ def staircase(states: Tensor, threshold: float = 0.0) -> Layer:
         rest = kept.mT @ rest
         isometries.append(kept)
         ranks.append(two)
-    last = torch.nn.functional.normalize(
-        rest.flatten(1), dim=1
-    )  # on the last bond and the last site
+    last = torch.nn.functional.normalize(rest.flatten(1), dim=1)  # on the last bond and the last site
     return _gates(isometries, ranks, last)
 
 
@@ -221,8 +215,11 @@ def _rotation(matrix: Tensor) -> Tensor:
 def _kron(left: Tensor, right: Tensor) -> Tensor:
     """Kronecker products of ``(batch or none, 2, 2)`` matrices."""
     left, right = (m if m.ndim == 3 else m[None] for m in (left, right))
-    return torch.einsum("bij,bkl->bikjl", left.expand(max(len(left), len(right)), 2, 2),
-                        right.expand(max(len(left), len(right)), 2, 2)).reshape(-1, 4, 4)  # fmt: skip
+    return torch.einsum(
+        "bij,bkl->bikjl",
+        left.expand(max(len(left), len(right)), 2, 2),
+        right.expand(max(len(left), len(right)), 2, 2),
+    ).reshape(-1, 4, 4)
 
 
 def applied(layer: Sequence[Gate], states: Tensor) -> Tensor:
@@ -258,9 +255,7 @@ def refined(layers: Sequence[Layer], states: Tensor, sweeps: int) -> list[Layer]
         after = undone(gates, states)  # what all gates still have to act on
         for number, gate in enumerate(gates):
             after = _on(gate.place, gate.matrix, after)
-            best = torch.where(
-                gate.entangles[:, None, None], _best(gate.place, before, after), gate.matrix
-            )
+            best = torch.where(gate.entangles[:, None, None], _best(gate.place, before, after), gate.matrix)
             gates[number] = replace(gate, matrix=best)
             before = _on(gate.place, best, before)
     sizes = [len(layer) for layer in layers]
@@ -310,8 +305,6 @@ def to_fidelity(states: Tensor, target: float, layers: int = 3, sweeps: int = 0)
 def _preferred(one: Prepared, other: Prepared, target: float) -> Tensor:
     """Which rows of the first are better: they reach the target, then are cheaper; or come nearer to it."""
     enough, had = one.fidelity >= target, other.fidelity >= target
-    cheaper = (one.cnots < other.cnots) | (
-        (one.cnots == other.cnots) & (one.fidelity > other.fidelity)
-    )
+    cheaper = (one.cnots < other.cnots) | ((one.cnots == other.cnots) & (one.fidelity > other.fidelity))
     nearer = ~enough & ~had & (one.fidelity > other.fidelity)
     return (enough & ~had) | (enough & had & cheaper) | nearer

@@ -8,16 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.circuits import op
-from robustq.defences.noise.cores import (
-    MARKER,
-    changed,
-    check_unmarked,
-    core_of,
-    encoded,
-    joined,
-    rewired,
-    spliced,
-)
+from robustq.defences.noise.cores import MARKER, changed, check_unmarked, core_of, encoded, joined, rewired, spliced
 from robustq.defences.noise.noisy import Noisy
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
@@ -80,7 +71,5 @@ class ErrorDetecting:
         bare = Channel("pauli", *[self.p / 3] * 3)
         if not self.code:
             return (Rule(bare, (MARKER,)),)
-        rules = [
-            Rule(self._pair.channel, (MARKER,), (q,), on=(q, q + 1)) for q in range(0, qubits - 1, 2)
-        ]  # fmt: skip
+        rules = [Rule(self._pair.channel, (MARKER,), (q,), on=(q, q + 1)) for q in range(0, qubits - 1, 2)]
         return (*rules, Rule(bare, (MARKER,), (qubits - 1,))) if qubits % 2 else tuple(rules)

@@ -39,8 +39,7 @@ def scrambled(circuit: Circuit) -> Circuit:
     free, n = circuit.parameters, circuit.qubits
     pairs = [(q, (q + 1) % n) for q in range(n if n > 2 else n - 1)]
     operations, slot = [], free
-    for name, places in (("rot", [(q,) for q in range(n)]), ("rzz", pairs),
-                         ("rot", [(q,) for q in range(n)])):  # fmt: skip
+    for name, places in (("rot", [(q,) for q in range(n)]), ("rzz", pairs), ("rot", [(q,) for q in range(n)])):
         width = 3 if name == "rot" else 1
         for place in places:
             operations.append(op(name, *place, angles=[theta(slot + k) for k in range(width)]))
@@ -104,11 +103,7 @@ class Keyed(nn.Module):
         return frozen(self.wired(), noise, uses)
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The same run on a noisy device."""
         model = self.wired()
@@ -125,9 +120,7 @@ class Keyed(nn.Module):
         return {"model": describe(self.model), "seed": self.seed, "strength": self.strength}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Keyed:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Keyed:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["model"]), int(config["seed"]), float(config["strength"]))
 
@@ -187,9 +180,7 @@ class Redrawn(nn.Module):
         return {"model": describe(self.model), "seed": self.seed, "strength": self.strength}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Redrawn:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Redrawn:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["model"]), int(config["seed"]), float(config["strength"]))
 
@@ -219,9 +210,7 @@ class RandomisedEncoding:
         if not 0 <= self.strength < math.inf:
             raise SpecError(f"randomised-encoding: expected strength >= 0, got {self.strength}")
 
-    def around(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Keyed | Redrawn:
+    def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Keyed | Redrawn:
         """The model with its key, or its stream of keys, drawn from ``generator``.
 
         Raises:

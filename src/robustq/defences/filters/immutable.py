@@ -48,13 +48,9 @@ class ImmutableFeatures:
         try:
             return tuple(int(part) for part in self.features.split(",") if part.strip())
         except ValueError:
-            raise SpecError(
-                f"immutable features: expected column numbers, got {self.features!r}"
-            ) from None
+            raise SpecError(f"immutable features: expected column numbers, got {self.features!r}") from None
 
-    def around(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> Rejecting:
+    def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Rejecting:
         """The model with the rule."""
         check_rows(x, y)
         clean = Clean(x, y, View.still(model), generator)

@@ -78,9 +78,7 @@ class Projection:
         from sklearn.decomposition import PCA
 
         if x.ndim != 2 or len(x) < 2 or not bool((x != x[:1]).any()):
-            raise DataError(
-                f"projection: expected (rows, features) that vary, got {tuple(x.shape)}"
-            )
+            raise DataError(f"projection: expected (rows, features) that vary, got {tuple(x.shape)}")
         fitted = PCA(n_components=self.variance, svd_solver="full").fit(x.double().cpu().numpy())
         mean, components = (torch.as_tensor(a) for a in (fitted.mean_, fitted.components_))
         return Fronted(Project(mean.to(x.device), components.to(x.device)), model)

@@ -42,9 +42,7 @@ class NoiseAware:
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, Device):
-            raise SpecError(
-                f"noise-aware: expected a calibrated device, got {type(self.device).__name__}"
-            )
+            raise SpecError(f"noise-aware: expected a calibrated device, got {type(self.device).__name__}")
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """The losses of ``on``, of the model on the device.

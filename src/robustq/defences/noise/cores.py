@@ -42,9 +42,7 @@ def core_of(model: nn.Module) -> QuantumNet:
     """
     found = [part for part in model.modules() if isinstance(part, QuantumNet)]
     if len(found) != 1:
-        raise ModelError(
-            f"expected a model with one circuit, got {len(found)} in {type(model).__name__}"
-        )
+        raise ModelError(f"expected a model with one circuit, got {len(found)} in {type(model).__name__}")
     return found[0]
 
 
@@ -193,8 +191,7 @@ def check_steady(model: nn.Module) -> None:
     for part in model.modules():
         if isinstance(part, RandomisedClassifier):
             raise ModelError(
-                f"expected randomised defences as the last of a recipe, got {type(part).__name__} "
-                "within another one"
+                f"expected randomised defences as the last of a recipe, got {type(part).__name__} within another one"
             )
 
 
@@ -220,8 +217,4 @@ def spliced(circuit: Circuit, place: int, operations: Iterable[Operation]) -> Ci
     """
     gates = circuit.operations
     longer = Circuit.of(circuit.qubits, (*gates[:place], *operations, *gates[place:]))
-    return replace(
-        circuit,
-        operations=longer.operations,
-        parameters=max(circuit.parameters, longer.parameters),
-    )
+    return replace(circuit, operations=longer.operations, parameters=max(circuit.parameters, longer.parameters))

@@ -63,9 +63,7 @@ class NoiseInjection:
         if self.levels and not self.normalise:
             raise SpecError("noise-injection: expected levels=0 without normalise, got levels")
 
-    def around(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> nn.Module:
+    def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> nn.Module:
         """The model with its outputs normalised and levelled; itself without ``normalise``."""
         return started(model, x, self.levels) if self.normalise else model
 

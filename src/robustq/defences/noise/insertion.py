@@ -47,21 +47,15 @@ def inserted(circuit: Circuit, noise: NoiseModel, generator: torch.Generator) ->
         operations.append(o)
         for channel, on in noise.after(o):
             operations += _drawn(channel, on, generator)
-    return Circuit(
-        circuit.qubits, tuple(operations), circuit.inputs, circuit.parameters, circuit.amplitudes
-    )
+    return Circuit(circuit.qubits, tuple(operations), circuit.inputs, circuit.parameters, circuit.amplitudes)
 
 
-def _drawn(
-    channel: Channel, on: tuple[int, ...], generator: torch.Generator
-) -> Iterator[Operation]:
+def _drawn(channel: Channel, on: tuple[int, ...], generator: torch.Generator) -> Iterator[Operation]:
     draw = float(torch.rand((), generator=generator, dtype=torch.float64))
     for word, chance in pauli_chances(channel):
         draw -= chance
         if draw < 0:
-            yield from (
-                op(p.lower(), q) for p, q in zip(word, on, strict=True) if p != "I"
-            )  # fmt: skip
+            yield from (op(p.lower(), q) for p, q in zip(word, on, strict=True) if p != "I")
             return
 
 

@@ -10,14 +10,7 @@ from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier
 from robustq.defences.fronted import beneath, frozen
-from robustq.defences.noise.cores import (
-    check_steady,
-    core_of,
-    joined,
-    seen_under,
-    viewed,
-    without_noise,
-)
+from robustq.defences.noise.cores import check_steady, core_of, joined, seen_under, viewed, without_noise
 from robustq.models.files import describe
 from robustq.models.quantum import Noise
 from robustq.noise import Device, Mapped
@@ -67,11 +60,7 @@ class Noisy(nn.Module):
         return frozen(model, None, uses)
 
     def under(
-        self,
-        noise: Noise | None = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The model on a device: its noise comes besides the defence's own."""
         model = self._run()
@@ -91,8 +80,6 @@ class Noisy(nn.Module):
         return {"model": describe(self.model), "acceptance": self.acceptance}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Noisy:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Noisy:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["model"]), float(config["acceptance"]))

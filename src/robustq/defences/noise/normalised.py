@@ -121,16 +121,10 @@ class Normalised(nn.Module):
         if isinstance(self.model, HybridNet):
             return self._folded(self.model).freeze(noise, uses=uses)
         core = frozen(self.model, noise, uses)
-        return (
-            ReadOut(core, self._layer()) if isinstance(core, FrozenModel) else Answering(core, self)
-        )
+        return ReadOut(core, self._layer()) if isinstance(core, FrozenModel) else Answering(core, self)
 
     def under(
-        self,
-        noise: Any = None,
-        *,
-        shots: int | None = None,
-        generator: torch.Generator | None = None,
+        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Answering:
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)
@@ -167,16 +161,10 @@ class Normalised(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """JSON-able."""
-        return {
-            "model": describe(self.model),
-            "classes": len(self.mean),
-            "levels": self.levels.levels,
-        }
+        return {"model": describe(self.model), "classes": len(self.mean), "levels": self.levels.levels}
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]
-    ) -> Normalised:
+    def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Normalised:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["model"]), int(config["classes"]), int(config["levels"]))
 

@@ -66,7 +66,7 @@ class PhaseDamping:
         rules = tuple(
             Rule(Channel("pauli", *(chance * (axis == letter) for letter in "xyz")), (MARKER,), qubits)
             for axis, qubits in axes.items()
-        )  # fmt: skip
+        )
         marked = changed(core, circuit=circuit)
         return changed(marked, noise=joined(marked, NoiseModel(rules)))
 
@@ -111,14 +111,9 @@ def _rotations(o: Operation) -> Iterator[Operation]:
         for name, slot in gate(o.gate).parts:
             yield op(name, *o.qubits, angles=[o.angles[slot]])
     elif o.gate == "rzz":
-        yield from (
-            op("cx", *o.qubits),
-            op("rz", o.qubits[1], angles=o.angles),
-            op("cx", *o.qubits),
-        )
+        yield from (op("cx", *o.qubits), op("rz", o.qubits[1], angles=o.angles), op("cx", *o.qubits))
     else:
-        raise ModelError(f"phase-damping: expected encoding gates {', '.join(AXES)}, rot, u3 or rzz, "
-                         f"got {o.gate!r}")  # fmt: skip
+        raise ModelError(f"phase-damping: expected encoding gates {', '.join(AXES)}, rot, u3 or rzz, got {o.gate!r}")
 
 
 def _marked(o: Operation, axes: Mapping[int, str]) -> Iterator[Operation]:

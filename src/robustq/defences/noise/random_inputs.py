@@ -98,9 +98,7 @@ class RandomisedInputs:
         if not 0 <= self.sigma < math.inf:
             raise SpecError(f"randomised-inputs: expected sigma >= 0, got {self.sigma}")
 
-    def around(
-        self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
-    ) -> RandomlyFronted:
+    def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> RandomlyFronted:
         """The model behind noise whose stream is drawn from ``generator``."""
         seed = int(torch.randint(2**31, (), generator=generator))
         return RandomlyFronted(GaussianNoise(self.sigma, seed), model)

@@ -55,11 +55,7 @@ class DriftMonitor:
     """
 
     def __init__(
-        self,
-        reference: Tensor,
-        generator: torch.Generator,
-        alpha: float = 0.01,
-        jump: float = 0.01,
+        self, reference: Tensor, generator: torch.Generator, alpha: float = 0.01, jump: float = 0.01
     ) -> None:
         if not 0 < alpha < 1 or not 0 < jump < 1:
             raise SpecError(f"drift: expected alpha and jump in (0, 1), got {alpha} and {jump}")

@@ -138,9 +138,7 @@ class OnlineDefence:
 
         Tickets that are unknown, or so old that their inputs were let go, are passed over.
         """
-        found = [
-            (t, label) for t, label in zip(tickets.tolist(), y, strict=True) if t in self._pending
-        ]
+        found = [(t, label) for t, label in zip(tickets.tolist(), y, strict=True) if t in self._pending]
         for ticket, label in found:
             self.memory.add(self._pending.pop(ticket)[None], label[None])
         return len(found)
@@ -151,9 +149,7 @@ class OnlineDefence:
         Each is drawn once and for all to train or to tune the threshold.
         """
         if x.shape[1:] != self._x.shape[1:] or y.shape != (len(x),):
-            raise DataError(
-                f"expected rows like {tuple(self._x.shape[1:])} with labels, got {tuple(x.shape)}"
-            )
+            raise DataError(f"expected rows like {tuple(self._x.shape[1:])} with labels, got {tuple(x.shape)}")
         drawn = torch.rand(len(x), generator=self.generator) < self.how.held
         joined = zip((self._x, self._y, self._tunes), (x, y, drawn.to(x.device)), strict=True)
         self._x, self._y, self._tunes = (torch.cat(pair)[-self.how.window :] for pair in joined)
@@ -166,9 +162,7 @@ class OnlineDefence:
         attacked, labels = self.memory.rows(x)
         rows = torch.cat([x, attacked]), torch.cat([y, labels])
         defence = self.how.defence or AdversarialTraining(self.how.attack, self.how.threat)
-        fit(
-            self.model, *rows, generator=self.generator, training=self.how.training, defence=defence
-        )
+        fit(self.model, *rows, generator=self.generator, training=self.how.training, defence=defence)
         self.model.eval()
         self.guarded, self.drift = self._guard()
         after = float(self.guarded.threshold)

@@ -105,9 +105,7 @@ class Policy:
             if not isinstance(rule, Rule):
                 raise SpecError(f"policy: expected rules, got {type(rule).__name__}")
         if self.exhausted not in ACTIONS or self.exhausted == "recompute":
-            raise SpecError(
-                f"policy: expected exhausted as accept, abstain or alarm, got {self.exhausted!r}"
-            )
+            raise SpecError(f"policy: expected exhausted as accept, abstain or alarm, got {self.exhausted!r}")
 
     def respond(
         self,
@@ -198,13 +196,10 @@ class _Pass:
     shots: Tensor
 
 
-def _values(
-    name: str, signal: Callable[[Tensor, Tensor], Tensor], x: Tensor, logits: Tensor
-) -> Tensor:
+def _values(name: str, signal: Callable[[Tensor, Tensor], Tensor], x: Tensor, logits: Tensor) -> Tensor:
     found = signal(x, logits)
     if found.shape != (len(x),) or not bool(torch.isfinite(found).all()):
         raise ModelError(
-            f"signal {name!r}: expected a finite number for each of {len(x)} inputs, got shape "
-            f"{tuple(found.shape)}"
+            f"signal {name!r}: expected a finite number for each of {len(x)} inputs, got shape {tuple(found.shape)}"
         )
     return found

@@ -93,12 +93,7 @@ class Framed:
         return torch.from_numpy(np.concatenate([turned, frame]).T)
 
     def expectations(
-        self,
-        inputs: Tensor,
-        parameters: Tensor,
-        *,
-        generator: torch.Generator,
-        frames: int = 1,
+        self, inputs: Tensor, parameters: Tensor, *, generator: torch.Generator, frames: int = 1
     ) -> Tensor:
         """Unbiased estimates ``(batch, observables)`` of the noisy expectations, with their gradients.
 
@@ -144,12 +139,8 @@ def framed(circuit: Circuit, observables: Sequence[Observable], noise: NoiseMode
         steps += _crossed(operation, circuit.qubits)
         steps += [_strike(channel, on, circuit.qubits) for channel, on in noise.after(operation)]
     for name in ("rx", "rz"):  # the word that is left: half turns, up to a global phase
-        operations += [
-            op(name, q, angles=[math.pi * x(next(slots))]) for q in range(circuit.qubits)
-        ]
-    made = Circuit(
-        circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes
-    )
+        operations += [op(name, q, angles=[math.pi * x(next(slots))]) for q in range(circuit.qubits)]
+    made = Circuit(circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes)
     readout = NoiseModel(readout=noise.readout, readouts=noise.readouts)
     return Framed(made, tuple(observables), readout, circuit.inputs, tuple(steps))
 
@@ -164,9 +155,7 @@ def _crossed(operation: Operation, qubits: int) -> Iterator[_Step]:
     for name, _ in parts:
         words = [word for word in gate(name).generator if set(word) != {"I"}]
         if len(words) != 1:
-            raise CircuitError(
-                f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}"
-            )
+            raise CircuitError(f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}")
         yield _Turn(tuple(_anticommuting(words[0], operation.qubits, qubits)))
 
 
@@ -196,9 +185,7 @@ def _symplectic(name: str) -> Bits:
             if abs(np.trace(pauli_matrix(word) @ image)) > 2**row.qubits * (1 - 1e-9):
                 columns.append(_bits(word))
     if len(columns) != 2 * row.qubits:
-        raise CircuitError(
-            f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}"
-        )
+        raise CircuitError(f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}")
     return np.array(columns).T
 
 

@@ -70,11 +70,7 @@ class Law:
         if not 0 < target < 0.5:
             raise DataError(f"surface code: expected a target in (0, 0.5), got {target}")
         for distance in range(3, MOST + 1, 2):
-            reached = (
-                self.rate(p, distance)
-                if confidence is None
-                else self.interval(p, distance, confidence)[1]
-            )
+            reached = self.rate(p, distance) if confidence is None else self.interval(p, distance, confidence)[1]
             if reached <= target:
                 return distance
         raise DataError(
@@ -84,9 +80,7 @@ class Law:
 
     def _log(self, p: float, distance: int) -> float:
         if not 0 < p < self.threshold:
-            raise DataError(
-                f"surface code: expected p in (0, threshold = {self.threshold:.3g}), got {p}"
-            )
+            raise DataError(f"surface code: expected p in (0, threshold = {self.threshold:.3g}), got {p}")
         return math.log(self.amplitude) + (distance + 1) / 2 * math.log(p / self.threshold)
 
 
@@ -134,9 +128,7 @@ def _scored(design: Vector, offset: Vector, counts: Vector, shots: Vector) -> tu
         solution += step
         if np.abs(step).max() < SETTLED:
             return solution, information
-    raise DataError(
-        "surface code: expected counts that fix the law, got a fit that does not settle"
-    )
+    raise DataError("surface code: expected counts that fix the law, got a fit that does not settle")
 
 
 def _check(measured: Sequence[Memory]) -> None:

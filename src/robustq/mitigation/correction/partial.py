@@ -59,9 +59,7 @@ def logical_rates(flip: float, phase: float) -> LogicalRates:
     return LogicalRates(min(1.0, one), min(1.0, two))
 
 
-def logical_interval(
-    flips: Memory, phases: Memory, confidence: float = 0.95
-) -> tuple[LogicalRates, LogicalRates]:
+def logical_interval(flips: Memory, phases: Memory, confidence: float = 0.95) -> tuple[LogicalRates, LogicalRates]:
     """The least and the largest rates that two memories leave open (Bonferroni: half the risk each).
 
     Raises:
@@ -111,10 +109,7 @@ def _after_gates(one: float, two: float) -> NoiseModel:
     for name, p in (("one qubit", one), ("two qubits", two)):
         if not 0 <= p <= 1:
             raise CircuitError(f"expected a depolarising rate on {name} in [0, 1], got {p}")
-    rules = (
-        Rule(Channel("depolarising", one), width=1),
-        Rule(Channel("depolarising-2", two), width=2),
-    )
+    rules = (Rule(Channel("depolarising", one), width=1), Rule(Channel("depolarising-2", two), width=2))
     return NoiseModel(tuple(rule for rule in rules if rule.channel.p))
 
 

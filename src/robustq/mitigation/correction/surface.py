@@ -60,9 +60,7 @@ class Memory:
 
     def __post_init__(self) -> None:
         if not 0 <= self.failures <= self.shots or self.shots < 1:
-            raise DataError(
-                f"memory: expected 0 <= failures <= shots >= 1, got {self.failures} of {self.shots}"
-            )
+            raise DataError(f"memory: expected 0 <= failures <= shots >= 1, got {self.failures} of {self.shots}")
 
     @property
     def rate(self) -> float:
@@ -126,13 +124,7 @@ def memory_circuit(distance: int, p: float, *, basis: str = "z", rounds: int | N
 
 
 def measure(
-    distance: int,
-    p: float,
-    *,
-    seed: int,
-    basis: str = "z",
-    rounds: int | None = None,
-    shots: int = 100_000,
+    distance: int, p: float, *, seed: int, basis: str = "z", rounds: int | None = None, shots: int = 100_000
 ) -> Memory:
     """Sample a memory (see :func:`memory_circuit`) and count its failures.
 
@@ -163,9 +155,7 @@ def decoded_failures(circuit: Any, *, shots: int, seed: int) -> int:
     if shots < 1:
         raise DataError(f"memory: expected shots >= 1, got {shots}")
     _, pymatching = _libraries()
-    matching = pymatching.Matching.from_detector_error_model(
-        circuit.detector_error_model(decompose_errors=True)
-    )
+    matching = pymatching.Matching.from_detector_error_model(circuit.detector_error_model(decompose_errors=True))
     sampler = circuit.compile_detector_sampler(seed=seed)
     failures = 0
     for size in _chunks(shots):

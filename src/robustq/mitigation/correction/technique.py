@@ -31,9 +31,7 @@ class PartialCorrection:
 
     def __post_init__(self) -> None:
         if not 0 <= self.logical <= 1:
-            raise DataError(
-                f"partial correction: expected a logical rate in [0, 1], got {self.logical}"
-            )
+            raise DataError(f"partial correction: expected a logical rate in [0, 1], got {self.logical}")
 
     def __str__(self) -> str:
         return f"partial correction, two-qubit gates at {self.logical:g}"

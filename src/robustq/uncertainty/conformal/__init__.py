@@ -13,17 +13,29 @@ from robustq.uncertainty.conformal.scores import (
     Score,
 )
 from robustq.uncertainty.conformal.shots import ShotAnswers
-from robustq.uncertainty.conformal.split import (
-    GROUPS,
-    Conformal,
-    calibrate,
-    guarantee,
-    rows_needed,
-)
+from robustq.uncertainty.conformal.split import GROUPS, Conformal, calibrate, guarantee, rows_needed
 from robustq.uncertainty.conformal.versus import versus
 
 __all__ = [
-    "GROUPS", "SCORES", "Adaptive", "Certified", "Conformal", "Evaluation", "LeastAmbiguous", "LogitMargin",
-    "Margin", "Nearest", "RegularisedAdaptive", "Score", "ShotAnswers", "calibrate", "coverage", "evaluate",
-    "guarantee", "robust_calibrate", "robust_sets", "rows_needed", "versus",
-]  # fmt: skip
+    "GROUPS",
+    "SCORES",
+    "Adaptive",
+    "Certified",
+    "Conformal",
+    "Evaluation",
+    "LeastAmbiguous",
+    "LogitMargin",
+    "Margin",
+    "Nearest",
+    "RegularisedAdaptive",
+    "Score",
+    "ShotAnswers",
+    "calibrate",
+    "coverage",
+    "evaluate",
+    "guarantee",
+    "robust_calibrate",
+    "robust_sets",
+    "rows_needed",
+    "versus",
+]

@@ -65,17 +65,11 @@ def coverage(sets: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Interva
     return proportion(_checked(sets, y)[2], confidence)
 
 
-def _by(
-    groups: NDArray[np.int64], covered: NDArray[np.bool_], confidence: float
-) -> dict[int, Interval]:
-    return {
-        int(group): proportion(covered[groups == group], confidence) for group in np.unique(groups)
-    }
+def _by(groups: NDArray[np.int64], covered: NDArray[np.bool_], confidence: float) -> dict[int, Interval]:
+    return {int(group): proportion(covered[groups == group], confidence) for group in np.unique(groups)}
 
 
-def _checked(
-    sets: ArrayLike, y: ArrayLike
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]:
+def _checked(sets: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]:
     """Sets, labels, and whether each set holds its label."""
     held = np.asarray(sets)
     if held.ndim != 2 or held.dtype != np.bool_ or not len(held):

@@ -15,23 +15,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from robustq.contracts import (
-    Certifier,
-    Classifier,
-    QuantumClassifier,
-    Threat,
-    check_logits,
-)
+from robustq.contracts import Certifier, Classifier, QuantumClassifier, Threat, check_logits
 from robustq.errors import CertificateError, DataError, SpecError
 from robustq.threats import check_inside
 from robustq.uncertainty.conformal.scores import LogitMargin
-from robustq.uncertainty.conformal.split import (
-    Conformal,
-    by_group,
-    calibrate,
-    check_labels,
-    place,
-)
+from robustq.uncertainty.conformal.split import Conformal, by_group, calibrate, check_labels, place
 from robustq.uncertainty.conformal.versus import versus
 
 CHUNK = 256  # inputs at a time
@@ -101,9 +89,7 @@ class Certified:
                 return found
             prover = self.certifier.prepare(view, self.threat, self.generator)
             if prover.model is not view:
-                raise CertificateError(
-                    f"expected a certifier of the model itself, got {self.certifier}"
-                )
+                raise CertificateError(f"expected a certifier of the model itself, got {self.certifier}")
             for part in torch.split(rows, CHUNK):
                 claim = prover.prove(x[part])
                 found[part] = (claim.label == answer) & (claim.lower >= self.threat.eps)
@@ -175,13 +161,7 @@ def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArra
 
 
 def robust_calibrate(
-    certified: Certified,
-    x: Tensor,
-    y: ArrayLike,
-    *,
-    alpha: float,
-    groups: str = "none",
-    tolerance: float = 1e-3,
+    certified: Certified, x: Tensor, y: ArrayLike, *, alpha: float, groups: str = "none", tolerance: float = 1e-3
 ) -> Conformal:
     """Thresholds high enough for moved inputs, after which plain sets of what is seen will do.
 
@@ -230,9 +210,7 @@ def robust_calibrate(
 class _Worst:
     """How many calibration rows are proved to stay at or below a threshold wherever they are moved."""
 
-    def __init__(
-        self, certified: Certified, x: Tensor, labels: NDArray[np.int64], classes: int
-    ) -> None:
+    def __init__(self, certified: Certified, x: Tensor, labels: NDArray[np.int64], classes: int) -> None:
         self.certified, self.x, self.classes = certified, x, classes
         self.labels = torch.from_numpy(labels)
         self.surely = torch.zeros(len(x), dtype=torch.bool)  # at the highest threshold that failed
@@ -276,6 +254,4 @@ def _others(label: int, classes: int) -> Sequence[int]:
 
 def _check_score(conformal: Conformal) -> None:
     if not isinstance(conformal.score, LogitMargin):
-        raise SpecError(
-            f"expected a calibration with the score logit-margin, got {conformal.score.name}"
-        )
+        raise SpecError(f"expected a calibration with the score logit-margin, got {conformal.score.name}")

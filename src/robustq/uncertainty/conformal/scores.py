@@ -63,8 +63,7 @@ def check_probabilities(rows: ArrayLike) -> Array:
     wrong = (np.abs(sums - 1) > SUM) | (found < 0).any(1) | (found > 1 + SUM).any(1)
     if wrong.any():
         raise DataError(
-            "expected probabilities in [0, 1] that sum to one, got a row with sum "
-            f"{sums[wrong.argmax()]:g}"
+            f"expected probabilities in [0, 1] that sum to one, got a row with sum {sums[wrong.argmax()]:g}"
         )
     return found
 
@@ -130,9 +129,7 @@ class RegularisedAdaptive:
 
     def __post_init__(self) -> None:
         if self.k_reg < 0 or not 0 <= self.penalty < math.inf:
-            raise SpecError(
-                f"raps: expected k_reg >= 0 and penalty >= 0, got {self.k_reg}, {self.penalty}"
-            )
+            raise SpecError(f"raps: expected k_reg >= 0 and penalty >= 0, got {self.k_reg}, {self.penalty}")
 
     def of(self, rows: ArrayLike, generator: np.random.Generator | None = None, /) -> Array:
         """From probabilities ``(n, classes)``; SpecError if it is randomised and there is no generator."""
@@ -225,9 +222,7 @@ def _ranked(rows: Array) -> tuple[Array, NDArray[np.int64]]:
     return np.take_along_axis(upto, place, axis=1), place + 1
 
 
-def _draws(
-    score: Score, randomised: bool, count: int, generator: np.random.Generator | None
-) -> Array:
+def _draws(score: Score, randomised: bool, count: int, generator: np.random.Generator | None) -> Array:
     """One ``u`` an input, ``(n, 1)``."""
     if not randomised:
         return np.zeros((count, 1))
@@ -238,14 +233,30 @@ def _draws(
 
 
 SCORES: Mapping[str, Entry] = {
-    "lac": Entry(LeastAmbiguous, "one minus the probability of the label", "Sadinle, Lei & Wasserman, JASA 2019",
-                 {"of": "probabilities"}),
-    "aps": Entry(Adaptive, "the probability of the likelier labels", "Romano, Sesia & Candes, NeurIPS 2020",
-                 {"of": "probabilities"}),
-    "raps": Entry(RegularisedAdaptive, "the same and a penalty on large sets", "Angelopoulos et al., ICLR 2021",
-                  {"of": "probabilities"}),
+    "lac": Entry(
+        LeastAmbiguous,
+        "one minus the probability of the label",
+        "Sadinle, Lei & Wasserman, JASA 2019",
+        {"of": "probabilities"},
+    ),
+    "aps": Entry(
+        Adaptive,
+        "the probability of the likelier labels",
+        "Romano, Sesia & Candes, NeurIPS 2020",
+        {"of": "probabilities"},
+    ),
+    "raps": Entry(
+        RegularisedAdaptive,
+        "the same and a penalty on large sets",
+        "Angelopoulos et al., ICLR 2021",
+        {"of": "probabilities"},
+    ),
     "margin": Entry(Margin, "the best other probability minus that of the label", "-", {"of": "probabilities"}),
     "logit-margin": Entry(LogitMargin, "the same of logits; the one for certified sets", "-", {"of": "logits"}),
-    "nearest": Entry(Nearest, "distance to the k-th nearest measured outcome",
-                     "Park & Simeone, IEEE Trans. Quantum Eng. 2024", {"of": "frequencies of ordered outcomes"}),
-}  # fmt: skip
+    "nearest": Entry(
+        Nearest,
+        "distance to the k-th nearest measured outcome",
+        "Park & Simeone, IEEE Trans. Quantum Eng. 2024",
+        {"of": "frequencies of ordered outcomes"},
+    ),
+}

@@ -55,9 +55,7 @@ def place(count: int, alpha: float) -> int:
     """
     needed = rows_needed(alpha)
     if count < needed:
-        raise DataError(
-            f"expected at least {needed} calibration rows for alpha = {alpha:g}, got {count}"
-        )
+        raise DataError(f"expected at least {needed} calibration rows for alpha = {alpha:g}, got {count}")
     return math.ceil((count + 1) * (1 - check_alpha(alpha)))
 
 
@@ -116,9 +114,7 @@ class Conformal:
         if not all(math.isfinite(t) for t in self.thresholds):
             raise DataError(f"expected finite thresholds, got {self.thresholds}")
 
-    def sets(
-        self, rows: ArrayLike, generator: np.random.Generator | None = None
-    ) -> NDArray[np.bool_]:
+    def sets(self, rows: ArrayLike, generator: np.random.Generator | None = None) -> NDArray[np.bool_]:
         """Which labels each set holds, ``(n, classes)`` of bool.
 
         Args:
@@ -221,9 +217,7 @@ def calibrate(
     return Conformal(chosen, alpha, groups, thresholds, tuple(counts.tolist()))
 
 
-def by_group(
-    groups: str, labels: NDArray[np.int64], classes: int, threshold: Any
-) -> tuple[float, ...]:
+def by_group(groups: str, labels: NDArray[np.int64], classes: int, threshold: Any) -> tuple[float, ...]:
     """One threshold a class, of all rows or of its own: ``threshold`` is a function of row numbers.
 
     Raises:

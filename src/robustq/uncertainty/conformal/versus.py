@@ -88,8 +88,7 @@ class Pair:
         """
         if not isinstance(self.base, contract):
             raise ModelError(
-                f"expected a frozen model with {contract.__name__}'s methods, got "
-                f"{type(self.base).__name__}"
+                f"expected a frozen model with {contract.__name__}'s methods, got {type(self.base).__name__}"
             )
         return self.base
 
