@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from robustq.bench.estimates import Estimate
 
@@ -44,7 +44,7 @@ def layout(height: int = 400, **more: Any) -> dict[str, object]:
     } | more
 
 
-def draw_axes(x: str, y: str, *, unit: str = "share") -> go.Figure:
+def draw_axes(x: str, y: str, *, unit: Literal["share", "amount", "names"] = "share") -> go.Figure:
     """Empty axes with a legend below.
 
     Args:
@@ -54,14 +54,14 @@ def draw_axes(x: str, y: str, *, unit: str = "share") -> go.Figure:
     """
     import plotly.graph_objects as go
 
-    vertical = {
+    units: dict[str, dict[str, Any]] = {
         "share": {"range": [-0.02, 1.02], "tickformat": ".0%"},
         "amount": {"rangemode": "tozero"},
         "names": {"autorange": "reversed", "automargin": True},
-    }[unit]
+    }
     legend = {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 12}}
     style = layout(legend=legend, xaxis_title=x, yaxis_title=y, hovermode="closest")
-    return go.Figure(layout=go.Layout(**style)).update_yaxes(**vertical)
+    return go.Figure(layout=go.Layout(**style)).update_yaxes(**units[unit])
 
 
 def error_bars(estimates: Sequence[Estimate], colour: str | None = None) -> dict[str, Any]:
