@@ -101,7 +101,7 @@ def test_every_check_has_a_row_and_every_model_a_column(results):
     for name, entry in AUDITS.items():
         assert (f'id="check-{name}"' in section) != entry.null
     for subject in results.audited():
-        assert f"<th>{subject}</th>" in section
+        assert f'<th scope="col">{subject}</th>' in section
     assert "QNN on manila" in results.audited()
     little = {"evidence": Evidence(correct=9), "on_device": None}
     rows = [row.model_copy(update=little) for row in results.entrants]

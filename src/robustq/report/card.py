@@ -1,21 +1,30 @@
-"""The report card: one self-contained HTML page made from stored results alone."""
+"""The report card as one self-contained page, and as a table for the terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robustq.atomic import write_atomically
 from robustq.audit import AUDITS
+from robustq.bench import Results
 from robustq.bench.estimates import Estimate
-from robustq.bench.results import EntrantResult, Results
-from robustq.report.audit import states, tally, told
+from robustq.bench.results import EntrantResult
+from robustq.report.audit import group_flags, states, tally
 from robustq.report.examples import shown
 from robustq.report.figures import figures
-from robustq.report.mitigation import told as changed
-from robustq.report.words import interval, percent, script_safe
+from robustq.report.mitigation import describe_changes
+from robustq.report.renderer import render_page
+from robustq.report.terminal import make_lines, make_notes, make_table
+from robustq.report.words import share
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+STYLES = {"useless": "bold red", "broken": "bold red", "fragile": "bold yellow", "robust": "bold green"}
+LEVELS = {"red": "bold red", "amber": "yellow"}
 
 TITLES = {
     "robustness": (
@@ -77,41 +86,21 @@ def write_report(results: Results, path: Path) -> None:
 
 
 def render(results: Results) -> str:
-    """The page as text: no network, no time stamp; the same results give the same page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["interval"] = interval
-    environment.filters["told"] = changed
+    """The page as text."""
     words = {"confidence": f"{100 * results.confidence:g} %", "shots": str(results.shots), **_asked(results)}
-    drawn = [
-        {
-            "id": name,
-            "title": TITLES[name][0],
-            "text": TITLES[name][1].format(**words),
-            "json": script_safe(figure.to_json()),
-        }
-        for name, figure in figures(results).items()
-    ]
-    return environment.get_template("report.html.j2").render(
-        r=results,
-        figures=drawn,
+    return render_page(
+        "card",
+        "report card",
+        results,
+        figures(results),
+        texts={name: (title, text.format(**words)) for name, (title, text) in TITLES.items()},
         cards=cards(results),
-        examples=_examples(results),
-        plotly=get_plotlyjs(),
-        flags=told(results),
+        worst=_examples(results),
+        flags=group_flags(results),
         tally=tally(results),
         checks={name: entry for name, entry in AUDITS.items() if not entry.null},
         states={subject: states(found) for subject, found in results.audited().items()},
-        spec=json.dumps(results.spec, indent=1),
+        describe_changes=describe_changes,
     )
 
 
@@ -160,3 +149,74 @@ def _examples(results: Results) -> list[dict[str, Any]]:
         for e in results.examples
         if e.entrant == "quantum"
     ][:4]
+
+
+def summary(results: Results) -> RenderableType:
+    """Headline, table and caveats for the terminal."""
+    from rich.console import Group
+
+    eps = results.reference_eps
+    columns = (
+        "model",
+        "parameters",
+        "clean",
+        f"robust at {eps:g}",
+        "attack success",
+        "ECE",
+        f"certified at {eps:g}",
+        "noise resilience",
+    )
+    rows = [_cells(results, row) for row in results.entrants]
+    table = make_table(f"{results.title}: {results.threat}, {results.shots} shots", columns, rows)
+    verdict = results.verdict
+    headline = make_lines([f"{verdict.level.upper()}  {verdict.headline}"], STYLES[verdict.level])
+    sentences = make_lines(verdict.sentences, indent="  ")
+    caveats = make_notes(caveat.text for caveat in results.caveats)
+    return Group(*_flags(results), *headline, *sentences, table, *_on_device(results), *caveats)
+
+
+def _cells(results: Results, row: EntrantResult) -> list[str]:
+    point = results.at_reference(row.key)
+    return [
+        row.label,
+        str(row.parameters),
+        share(row.accuracy),
+        share(point.robust),
+        share(point.success),
+        f"{row.calibration_error.value:.3f}",
+        share(row.certified.at(results.reference_eps).certified if row.certified else None),
+        share(row.noise_resilience),
+    ]
+
+
+def _flags(results: Results) -> list[Text]:
+    """The audit's flags, or that it raised none."""
+    flags = []
+    for f in group_flags(results):
+        who = "; ".join(f.subjects)
+        flags += make_lines([f"{f.level.upper()} FLAG  {who}: {f.message} ({f.id})"], LEVELS[f.level])
+    clean = "no flag raised, " if results.audited() and not flags else ""
+    return [*flags, *make_lines([f"audit: {clean}{tally(results)}"], "dim")]
+
+
+def _on_device(results: Results) -> list[RenderableType]:
+    """The quantum entrants on the calibrated device, if there is one."""
+    if results.device is None:
+        return []
+    columns = (
+        "model",
+        "clean",
+        f"{results.shots} shots",
+        f"robust at {results.reference_eps:g}",
+        "noise known",
+        "transferred",
+        "least after drift",
+    )
+    rows = []
+    for row in results.entrants:
+        if row.on_device:
+            found, point = row.on_device, row.on_device_at(results.reference_eps)
+            worst = min((d.exact for d in found.drift), key=lambda e: e.value, default=None)
+            estimates = (found.exact, found.shots, point.robust, point.informed, point.transfer, worst)
+            rows.append([row.label, *map(share, estimates)])
+    return [make_table(f"On {results.device.name}, calibrated {results.device.date}", columns, rows)]
