@@ -12,7 +12,7 @@ from robustq.attacks.tampering import ManyStarts, ParameterDrift, tamper
 from robustq.circuits import Circuit, encodings, op, per_qubit_z, theta, x, z
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, AngleTraining, Free, Fronted, Plain
-from robustq.defences.angle_training import drifting
+from robustq.defences.training.angles import drifting
 from robustq.errors import ModelError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn

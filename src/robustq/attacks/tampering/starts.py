@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
-from robustq.attacks.options import check_counts
 from robustq.contracts import Search
+from robustq.options import check_counts
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from robustq.contracts import Defence, Step
-from robustq.defences.plain import Plain
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
+from robustq.options import check_not_negative
 
 KEY = "group-dro"  # of what is remembered
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.attacks.options import check_rates
 from robustq.contracts import Step, Threat
-from robustq.defences.fast import one_step
+from robustq.defences.training.fast import one_step
+from robustq.options import check_rates
 from robustq.threats.ball import column
 
 KEY = "free"  # of what is remembered

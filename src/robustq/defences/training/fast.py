@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.attacks.options import check_rates
 from robustq.contracts import Step, Threat
-from robustq.defences.ascent import as_it_is, climb
+from robustq.defences.fronted import frozen
+from robustq.defences.training.inner import climb
+from robustq.options import check_rates
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def one_step(model: Any, step: Step, threat: Threat, length: float) -> Tensor:
     >>> one_step(model, step, Linf(0.5), 2.0)
     tensor([[-0.5000,  0.5000]])
     """
-    target = as_it_is(model, len(step.x))
+    target = frozen(model, uses=len(step.x))
     return climb(
         lambda inputs: cross_entropy(target(inputs), step.y, reduction="none"),
         step.x,

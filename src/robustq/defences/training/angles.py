@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks.options import check_counts
 from robustq.contracts import Defence, Step, Threat
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import ModelError, unknown_name
 from robustq.models import QuantumNet
+from robustq.options import check_counts
 from robustq.threats import Knobs
 from robustq.threats.knobs import NORMS
 

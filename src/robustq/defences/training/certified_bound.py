@@ -16,6 +16,7 @@ from robustq.certify.verifier.region import Region
 from robustq.contracts import Step, TamperableClassifier, Threat, TurnableClassifier
 from robustq.engine.gate_angles import frequencies
 from robustq.errors import CertificateError, ModelError, SpecError
+from robustq.options import check_shares
 from robustq.threats import Linf
 from robustq.trigonometric import interpolated
 
@@ -49,10 +50,7 @@ class CertifiedBound:
     def __post_init__(self) -> None:
         if not isinstance(self.threat, Linf):
             raise SpecError(f"certified bound: expected an l-inf threat, got {self.threat}")
-        if not 0 <= self.weight <= 1 or not 0 <= self.growth <= 1:
-            raise SpecError(
-                f"certified bound: expected weight and growth in [0, 1], got {self.weight} and {self.growth}"
-            )
+        check_shares("certified bound", weight=self.weight, growth=self.growth)
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * CE(handicapped) + (1 - weight) * CE(clean)``.

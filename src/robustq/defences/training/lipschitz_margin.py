@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from robustq.certify.slopes.falls import largest_falls
 from robustq.contracts import Step, Threat
-from robustq.errors import SpecError
+from robustq.options import check_shares
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class LipschitzMargin:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1:
-            raise SpecError(f"lipschitz margin: expected weight in [0, 1], got {self.weight}")
+        check_shares("lipschitz margin", weight=self.weight)
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * CE(handicapped) + (1 - weight) * CE(clean)``.

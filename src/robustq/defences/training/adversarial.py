@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Attack, Step, Threat
-from robustq.defences.inner import worst_inputs
-from robustq.errors import SpecError
+from robustq.defences.training.inner import worst_inputs
+from robustq.options import check_shares
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class AdversarialTraining:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1:
-            raise SpecError(f"adversarial training: expected weight in [0, 1], got {self.weight}")
+        check_shares("adversarial training", weight=self.weight)
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """``weight * CE(attacked) + (1 - weight) * CE(clean)``."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robustq.contracts import Defence, GateAngles, Step, TurnableClassifier
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import CertificateError, ModelError, SpecError
 
 STEEPEST = 0.25  # slope of a sigmoid

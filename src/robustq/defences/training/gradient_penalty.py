@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Defence, Step, Threat
-from robustq.defences.plain import Plain
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
+from robustq.options import check_not_negative
 from robustq.threats import L1, L2, Linf
 
 DUAL = {Linf: 1.0, L2: 2.0, L1: torch.inf}  # the norm that measures slopes

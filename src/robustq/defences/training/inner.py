@@ -1,4 +1,4 @@
-"""Inner searches of defences that raise something else than an attack's loss."""
+"""The inner searches of defences that train on attacked inputs: an attack's, or the ascent on a loss of their own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from robustq.contracts import Classifier, Threat
+from robustq.attacks import SearchProblem
+from robustq.contracts import Attack, Step, Threat
 from robustq.defences.fronted import frozen
 
+EXPECTED_STEPS = 16  # gradients an input in one inner search, roughly: is freezing worth its while?
 
-def as_it_is(model: Any, questions: int) -> Classifier:
-    """The model at today's parameters, prepared for so many inputs where that pays.
 
-    >>> as_it_is(torch.nn.Identity(), 5)
-    Identity()
+def worst_inputs(attack: Attack, model: Any, step: Step, threat: Threat) -> Tensor:
+    """The strongest candidates against the model as it is now, shape of ``step.x``, detached.
+
+    Without the clean and final passes that a verdict needs.
+
+    >>> import torch
+    >>> from robustq.attacks import Identity
+    >>> from robustq.threats import Linf
+    >>> step = Step(x=torch.zeros(1, 2), y=torch.tensor([0]), generator=torch.Generator())
+    >>> worst_inputs(Identity(), torch.nn.Linear(2, 2), step, Linf(0.1))
+    tensor([[0., 0.]])
     """
-    return frozen(model, uses=questions)
+    uses = len(step.x) * EXPECTED_STEPS
+    problem = SearchProblem(frozen(model, uses=uses), step.x, step.y, threat, step.generator)
+    return problem.best(attack)
 
 
 def input_slopes(objective: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from robustq.contracts import Defence, Step
-from robustq.defences.plain import Plain
-from robustq.defences.training_options import check_shares
+from robustq.defences.training.plain import Plain
+from robustq.options import check_shares
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from robustq.contracts import Attack, Defence, Step, Threat
-from robustq.defences.adversarial_training import AdversarialTraining
-from robustq.defences.plain import Plain
-from robustq.defences.training_options import check_shares
+from robustq.defences.training.adversarial import AdversarialTraining
+from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
+from robustq.options import check_shares
 from robustq.threats import L0
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from robustq.contracts import Attack, Step, Threat
-from robustq.defences.ascent import divergence
-from robustq.defences.inner import worst_inputs
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.training.inner import divergence, worst_inputs
+from robustq.options import check_not_negative
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from robustq.contracts import Step
 from robustq.defences.pulled_back import PulledBack
-from robustq.defences.training_options import check_shares
+from robustq.options import check_shares
 
 
 @dataclass(frozen=True)

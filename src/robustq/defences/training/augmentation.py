@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from robustq.contracts import Defence, Step
-from robustq.defences.plain import Plain
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.training.plain import Plain
+from robustq.options import check_not_negative
 from robustq.threats.ball import unit_noise
 
 

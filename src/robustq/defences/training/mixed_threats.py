@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Attack, Step, Threat
-from robustq.defences.inner import worst_inputs
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.training.inner import worst_inputs
 from robustq.errors import SpecError, unknown_name
+from robustq.options import check_not_negative
 from robustq.threats import L1, L2, Linf
 from robustq.threats.ball import Ball
 from robustq.threats.catalogue import THREATS

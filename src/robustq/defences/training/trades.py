@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Step, Threat
-from robustq.defences.ascent import as_it_is, climb, divergence
-from robustq.defences.training_options import check_not_negative
+from robustq.defences.fronted import frozen
+from robustq.defences.training.inner import climb, divergence
+from robustq.options import check_counts, check_not_negative, check_rates
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TRADES:
 
     def furthest(self, model: Any, step: Step) -> Tensor:
         """Inputs at which the answer has changed most, shape of ``step.x``, detached."""
-        target = as_it_is(model, len(step.x) * (self.steps + 1))
+        target = frozen(model, uses=len(step.x) * (self.steps + 1))
         with torch.no_grad():
             clean = target(step.x)
         return climb(
