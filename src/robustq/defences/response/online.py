@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Attack, Classifier, Defence, Step, Threat
-from robustq.defences.detection.conformal import rows_needed
 from robustq.defences.detection.detector import Clean, Maker
 from robustq.defences.detection.rejecting import Rejecting
 from robustq.defences.detection.view import View
@@ -21,6 +20,7 @@ from robustq.defences.training.adversarial import AdversarialTraining
 from robustq.defences.training.inner import worst_inputs
 from robustq.errors import DataError, SpecError
 from robustq.models import Training, fit
+from robustq.uncertainty.conformal import rows_needed
 
 
 @dataclass(frozen=True, kw_only=True)
