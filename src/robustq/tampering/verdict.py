@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.attacks.tampering.problem import Flip, SharedProblem
-from robustq.attacks.tampering.surface import SettingsAttack, Surface, Tampering
 from robustq.contracts import TamperableClassifier, check_logits
 from robustq.errors import DataError, ModelError, SpecError
+from robustq.tampering.problem import Flip, SharedProblem
+from robustq.tampering.surface import SettingsAttack, Surface, Tampering
 from robustq.threats import Access
 
 
@@ -94,7 +94,7 @@ def tamper(
             needs more than the settings can answer.
 
     >>> from robustq.attacks import PGD
-    >>> from robustq.attacks.tampering import ParameterDrift
+    >>> from robustq.tampering import ParameterDrift
     >>> from robustq.circuits import Circuit, op, per_qubit_z, theta
     >>> from robustq.models import QuantumNet
     >>> circuit = Circuit.of(2, [op("ry", 0, angles=[theta(0)]), op("x", 1)])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.poisoning.task import TrainingData
 from robustq.errors import DataError, SpecError
+from robustq.poisoning.task import TrainingData
 from robustq.threats.poisoning import Rows
 
 

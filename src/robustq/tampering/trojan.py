@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.attacks.tampering.insertion import GateInsertion
-from robustq.attacks.tampering.problem import SharedProblem, errors, spread_of
-from robustq.attacks.tampering.surface import SettingsAttack, Surface
-from robustq.attacks.tampering.verdict import at_rest, check_tamperable
 from robustq.contracts import TamperableClassifier
 from robustq.errors import DataError
+from robustq.tampering.insertion import GateInsertion
+from robustq.tampering.problem import SharedProblem, errors, spread_of
+from robustq.tampering.surface import SettingsAttack, Surface
+from robustq.tampering.verdict import at_rest, check_tamperable
 from robustq.threats import Knobs
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from robustq.attacks.poisoning.task import TrainingData
 from robustq.errors import SpecError
+from robustq.poisoning.task import TrainingData
 from robustq.threats.poisoning import Rows
 
 

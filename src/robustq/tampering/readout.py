@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustq.attacks.tampering.surface import Surface, surface
 from robustq.circuits import Observable, PauliSum
 from robustq.circuits.observables import Word
 from robustq.contracts import TamperableClassifier
 from robustq.errors import ModelError
+from robustq.tampering.surface import Surface, surface
 from robustq.threats import Rates
 
 WIDEST = 10  # qubits of one observable: it has as many words as they have states

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from robustq.attacks.poisoning.task import TrainingData
 from robustq.contracts import StateClassifier
 from robustq.errors import ModelError, unknown_name
+from robustq.poisoning.task import TrainingData
 from robustq.threats.poisoning import Rows
 
 CHOICES = ("farthest", "random")
@@ -34,7 +34,7 @@ class Quid:
     Raises:
         ModelError: if the encoder cannot show its states.
 
-    >>> from robustq.attacks.poisoning.quid import class_distances
+    >>> from robustq.poisoning.quid import class_distances
     >>> states = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.complex128)
     >>> class_distances(states, torch.tensor([0, 1])).square().round(decimals=9).tolist()
     [[0.0, 2.0], [2.0, 0.0]]

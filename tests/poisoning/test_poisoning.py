@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oracles import one_qubit
-from robustq.attacks.poisoning import Backdoor, LabelFlip, Poison, Quid, RandomFlip, TrainingData, Triggered, poison
-from robustq.attacks.poisoning.catalogue import POISONINGS
-from robustq.attacks.poisoning.quid import class_distances
 from robustq.data import load, prepare
 from robustq.errors import DataError, ModelError, RobustQError, SpecError, ThreatError
 from robustq.models import Training, fit
 from robustq.models.catalogue import qnn
+from robustq.poisoning import Backdoor, LabelFlip, Poison, Quid, RandomFlip, TrainingData, Triggered, poison
+from robustq.poisoning.catalogue import POISONINGS
+from robustq.poisoning.quid import class_distances
 from robustq.stats import mcnemar
 from robustq.threats import Poisoning
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.tampering.surface import Surface, described, extended, rewritten, surface
 from robustq.circuits import Circuit, Operation, op, theta
 from robustq.contracts import TamperableClassifier
+from robustq.tampering.surface import Surface, described, extended, rewritten, surface
 from robustq.threats import Knobs, Switches
 
 AXES = ("rx", "ry", "rz")

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from robustq.attacks.tampering.surface import Surface, extended, rewritten
 from robustq.circuits import Circuit, Operation, op, theta
 from robustq.contracts import TamperableClassifier
 from robustq.errors import CircuitError
+from robustq.tampering.surface import Surface, extended, rewritten
 from robustq.threats import Knobs
 
 Couplings = tuple[tuple[int, int], ...]

@@ -17,9 +17,9 @@ from torch import Tensor
 from robustq.attacks.losses import check_loss, margin
 from robustq.attacks.null import UniformNoise
 from robustq.attacks.problem import BudgetSpent
-from robustq.attacks.tampering.surface import SettingsAttack, Surface
 from robustq.contracts import Problem, Threat, check_logits
 from robustq.errors import ModelError, ThreatError
+from robustq.tampering.surface import SettingsAttack, Surface
 from robustq.threats import Access
 
 

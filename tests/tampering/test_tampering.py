@@ -10,7 +10,13 @@ from scipy.stats import binomtest
 from robustq import stats
 from robustq.attacks import FGSM, PGD, Identity, UniformNoise
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.tampering import (
+from robustq.circuits import Circuit, Projector, ansaetze, encodings, op, parity, pauli, per_qubit_z, theta, z
+from robustq.errors import CircuitError, DataError, ModelError, RobustQError, SpecError, ThreatError
+from robustq.models import HybridNet, QuantumNet
+from robustq.models.classical import Perceptron
+from robustq.noise import NoiseModel
+from robustq.noise.model import Readout
+from robustq.tampering import (
     CircuitTrojan,
     Crosstalk,
     EncodingMismatch,
@@ -28,16 +34,10 @@ from robustq.attacks.tampering import (
     smallest_drift,
     tamper,
 )
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
-from robustq.attacks.tampering.crosstalk import layers
-from robustq.attacks.tampering.problem import Flip, SharedProblem
-from robustq.attacks.tampering.readout import in_words
-from robustq.circuits import Circuit, Projector, ansaetze, encodings, op, parity, pauli, per_qubit_z, theta, z
-from robustq.errors import CircuitError, DataError, ModelError, RobustQError, SpecError, ThreatError
-from robustq.models import HybridNet, QuantumNet
-from robustq.models.classical import Perceptron
-from robustq.noise import NoiseModel
-from robustq.noise.model import Readout
+from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
+from robustq.tampering.crosstalk import layers
+from robustq.tampering.problem import Flip, SharedProblem
+from robustq.tampering.readout import in_words
 from robustq.threats import Access, Rates, Switches
 from trained_models import trained
 

@@ -9,9 +9,9 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from robustq.attacks.tampering.surface import Surface, surface
 from robustq.contracts import TamperableClassifier
 from robustq.errors import ThreatError
+from robustq.tampering.surface import Surface, surface
 from robustq.threats import Knobs, Switches
 
 

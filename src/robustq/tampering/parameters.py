@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.attacks.tampering.starts import ManyStarts
-from robustq.attacks.tampering.surface import SettingsAttack, Surface, described, surface
-from robustq.attacks.tampering.verdict import TamperResult, check_tamperable, tamper
 from robustq.circuits import Circuit
 from robustq.contracts import TamperableClassifier
 from robustq.errors import ThreatError
+from robustq.tampering.starts import ManyStarts
+from robustq.tampering.surface import SettingsAttack, Surface, described, surface
+from robustq.tampering.verdict import TamperResult, check_tamperable, tamper
 from robustq.threats import Knobs
 
 

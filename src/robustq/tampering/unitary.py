@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.attacks.tampering.crosstalk import ring_pairs
-from robustq.attacks.tampering.surface import Surface, extended, rewritten
 from robustq.circuits import op, theta
 from robustq.contracts import TamperableClassifier
+from robustq.tampering.crosstalk import ring_pairs
+from robustq.tampering.surface import Surface, extended, rewritten
 from robustq.threats import Knobs
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from robustq.attacks.poisoning.backdoor import Backdoor
-from robustq.attacks.poisoning.label_flip import LabelFlip
-from robustq.attacks.poisoning.null import RandomFlip
-from robustq.attacks.poisoning.quid import Quid
 from robustq.catalogue import Entry
+from robustq.poisoning.backdoor import Backdoor
+from robustq.poisoning.label_flip import LabelFlip
+from robustq.poisoning.null import RandomFlip
+from robustq.poisoning.quid import Quid
 
 POISONINGS: Mapping[str, Entry] = {
     "random-flip": Entry(

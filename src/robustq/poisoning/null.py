@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustq.attacks.poisoning.task import TrainingData
+from robustq.poisoning.task import TrainingData
 from robustq.threats.poisoning import Rows
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.attacks.tampering.surface import Surface, surface
 from robustq.contracts import TamperableClassifier
+from robustq.tampering.surface import Surface, surface
 from robustq.threats import Knobs
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from robustq.attacks.tampering.crosstalk import Crosstalk
-from robustq.attacks.tampering.encoding import EncodingMismatch, FeatureSwap
-from robustq.attacks.tampering.greedy import Greedy
-from robustq.attacks.tampering.insertion import GateInsertion, GateRemoval
-from robustq.attacks.tampering.null import Untouched
-from robustq.attacks.tampering.parameters import ParameterDrift
-from robustq.attacks.tampering.readout import ReadoutTamper
-from robustq.attacks.tampering.starts import ManyStarts
-from robustq.attacks.tampering.trojan import CircuitTrojan
-from robustq.attacks.tampering.unitary import UniversalUnitary
 from robustq.catalogue import Entry
+from robustq.tampering.crosstalk import Crosstalk
+from robustq.tampering.encoding import EncodingMismatch, FeatureSwap
+from robustq.tampering.greedy import Greedy
+from robustq.tampering.insertion import GateInsertion, GateRemoval
+from robustq.tampering.null import Untouched
+from robustq.tampering.parameters import ParameterDrift
+from robustq.tampering.readout import ReadoutTamper
+from robustq.tampering.starts import ManyStarts
+from robustq.tampering.trojan import CircuitTrojan
+from robustq.tampering.unitary import UniversalUnitary
 
 TAMPERINGS: Mapping[str, Entry] = {
     "untouched": Entry(Untouched, "touches nothing", "-", {"touches": "nothing", "search": "many-starts"}, null=True),

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.attacks.poisoning.task import Poison, TrainingData, Triggered
 from robustq.contracts import Classifier, check_logits
 from robustq.errors import DataError, ModelError, ThreatError
+from robustq.poisoning.task import Poison, TrainingData, Triggered
 from robustq.threats.poisoning import Poisoning, Rows
 
 Train = Callable[[Tensor, Tensor, torch.Generator], Classifier]
@@ -90,7 +90,7 @@ def poison(
     ...     return lambda inputs: -torch.cdist(inputs, means)
     >>> x = torch.tensor([[0.0], [0.1], [0.2], [0.8], [0.9], [1.0]])
     >>> y = torch.tensor([0, 0, 0, 1, 1, 1])
-    >>> from robustq.attacks.poisoning import LabelFlip
+    >>> from robustq.poisoning import LabelFlip
     >>> stream = torch.Generator().manual_seed(0)
     >>> result = poison(LabelFlip(), nearest_mean, x, y, x, y, budget=0.34, generator=stream)
     >>> int(result.clean.sum()), int(result.touched)
