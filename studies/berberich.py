@@ -27,7 +27,7 @@ from robustq.circuits import Circuit, op, pauli, theta, x
 from robustq.circuits.encodings import ring
 from robustq.contracts import Step
 from robustq.defences import LipschitzPenalty
-from robustq.defences.lipschitz_penalty import gate_speeds
+from robustq.defences.training.lipschitz_penalty import gate_speeds
 from robustq.models import QuantumNet
 from robustq.seeding import torch_generator
 from robustq.threats import Linf

@@ -21,7 +21,7 @@ FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 # option in its signature; there is no other place for them.
 # The entry points of the engine, of the attacks and of the certificates name every choice.
 WIDE_SIGNATURES = (
-    "src/robustq/attacks/poisoning/verdict.py",
+    "src/robustq/poisoning/verdict.py",
     "src/robustq/attacks/verdict.py",
     "src/robustq/certify/verdict.py",
     "src/robustq/interop/sklearn.py",

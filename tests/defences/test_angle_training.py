@@ -8,14 +8,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from robustq.attacks import FGSM
-from robustq.attacks.tampering import ManyStarts, ParameterDrift, tamper
 from robustq.circuits import Circuit, encodings, op, per_qubit_z, theta, x, z
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, AngleTraining, Free, Fronted, Plain
-from robustq.defences.angle_training import drifting
+from robustq.defences.training.angles import drifting
 from robustq.errors import ModelError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn
+from robustq.tampering import ManyStarts, ParameterDrift, tamper
 from robustq.threats import Linf
 from steps import mean_loss
 

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Step
 from robustq.defences import CVaR, Fast, Free, Plain
-from robustq.defences.free import KEY
+from robustq.defences.training.free import KEY
 from robustq.errors import SpecError
 from robustq.models import Training, fit
 from robustq.threats import L2, Linf

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from robustq.attacks import FGSM
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, CVaR, Free, GroupDRO, LabelSmoothing, NoisyInputs, Plain
-from robustq.defences.reweighting import KEY, tail_weights
+from robustq.defences.training.reweighting import KEY, tail_weights
 from robustq.errors import SpecError
 from robustq.models import Training, fit
 from robustq.threats import Linf

@@ -9,10 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from robustq import stats
-from robustq.attacks import tampering
+from robustq import stats, tampering
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.bench.options import check_options
 from robustq.catalogue import Entry, resolve
 from robustq.cli.console import print_json, print_lines
@@ -20,6 +18,7 @@ from robustq.cli.saved import Saved, saved
 from robustq.contracts import TamperableClassifier
 from robustq.errors import SpecError
 from robustq.seeding import torch_generator
+from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
 
 
 def tamper(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Defence, Guard, RandomisedClassifier, Step
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import ModelError, SpecError
 from robustq.models import History, Training, fit
 from robustq.models.training import Callback
