@@ -19,7 +19,7 @@ MEDIAN_BODY, P90_BODY, ROOT_EXPORTS = 10, 35, 40
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 # A scikit-learn estimator has to list every hyper-parameter in its constructor, and a command every
 # option in its signature; there is no other place for them.
-# The entry points of the engine, of the attacks and of the certificates name every choice.
+# The entry points of the engine, the training, the attacks and the certificates name every choice.
 WIDE_SIGNATURES = (
     "src/robustq/poisoning/verdict.py",
     "src/robustq/attacks/verdict.py",
@@ -30,6 +30,7 @@ WIDE_SIGNATURES = (
     "src/robustq/engine/kernels.py",
     "src/robustq/engine/shot_gradients.py",
     "src/robustq/engine/trajectories.py",
+    "src/robustq/models/training.py",
 )
 
 

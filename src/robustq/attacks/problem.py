@@ -115,7 +115,7 @@ class SearchProblem:
         if inputs.shape != self._x.shape:
             raise ModelError(f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}")
         with torch.no_grad():
-            asked = clip(inputs.detach().to(self._x, copy=True), getattr(self.threat, "box", None))
+            asked = clip(inputs.detach().to(self._x, copy=True), self.threat.box)
             logits = self._seen(self._ask(asked))
             self._remember(asked, logits, self.threat.contains(asked, self._x))
         return logits

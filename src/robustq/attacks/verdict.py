@@ -180,7 +180,7 @@ def _check_data(x: Tensor, y: Tensor, threat: Threat) -> None:
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite inputs, got NaN or infinity")
-    check_inside(x, getattr(threat, "box", None))
+    check_inside(x, threat.box)
     if not bool(threat.contains(x, x).all()):
         raise ThreatError(f"expected clean inputs that {threat} allows, got others (unit length?)")
 

@@ -255,7 +255,7 @@ def overruns(threat: Threat, x: Tensor, x_adv: Tensor) -> Count:
     """
     distance = threat.distance(x_adv.double(), x.double())
     far = distance > threat.eps * (1 + SLACK) + SLACK * x.abs().flatten(1).amax(1).clamp_min(1)
-    out = far | ~inside(x_adv, getattr(threat, "box", None))
+    out = far | ~inside(x_adv, threat.box)
     return Count(int(out.sum()), len(x))
 
 

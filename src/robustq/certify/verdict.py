@@ -127,7 +127,7 @@ def _flips(prover: Prover, claim: Bounds, threat: Threat) -> Tensor:
     """Witnesses in the box that the model answers otherwise to, ``(batch,)`` of bool."""
     assert claim.witness is not None
     logits = check_logits(prover.model(claim.witness), len(claim.label))
-    allowed = torch.isfinite(claim.upper) & inside(claim.witness, getattr(threat, "box", None))
+    allowed = torch.isfinite(claim.upper) & inside(claim.witness, threat.box)
     return allowed & (logits.argmax(1) != claim.label)
 
 
@@ -156,7 +156,7 @@ def _check(x: Tensor, y: Tensor, threat: Threat) -> None:
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite inputs, got NaN or infinity")
-    check_inside(x, getattr(threat, "box", None))
+    check_inside(x, threat.box)
 
 
 def _none(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:

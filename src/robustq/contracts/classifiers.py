@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from robustq.circuits import Circuit, Observable
 from robustq.errors import ModelError
+from robustq.noise import Noise
 from robustq.trigonometric import Trigonometric
 
 
@@ -29,7 +31,7 @@ class QuantumClassifier(Protocol):
         """Map ``(batch, features)`` to logits ``(batch, classes)``."""
         ...
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The same function of ``x`` with everything that does not depend on ``x`` done once.
 
         ``uses`` is how many inputs it will be asked about, where that is known and small: preparing
@@ -38,7 +40,7 @@ class QuantumClassifier(Protocol):
         ...
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The model as a noisy device with finite shots would run it."""
         ...
@@ -49,12 +51,12 @@ class TamperableClassifier(Protocol):
     """A quantum classifier whose circuit, angles and read-out can be run otherwise than trained."""
 
     @property
-    def circuit(self) -> Any:
-        """The circuit, a :class:`robustq.circuits.Circuit`."""
+    def circuit(self) -> Circuit:
+        """The circuit, as it is before any device."""
         ...
 
     @property
-    def observables(self) -> tuple[Any, ...]:
+    def observables(self) -> tuple[Observable, ...]:
         """What is read."""
         ...
 
@@ -68,7 +70,12 @@ class TamperableClassifier(Protocol):
         ...
 
     def measured(
-        self, features: Tensor, angles: Tensor, *, circuit: Any = None, observables: tuple[Any, ...] | None = None
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Circuit | None = None,
+        observables: tuple[Observable, ...] | None = None,
     ) -> Tensor:
         """Expectations ``(batch, observables)``, differentiable in features and angles."""
         ...

@@ -13,8 +13,8 @@ from robustq.circuits import Circuit, Observable
 from robustq.contracts import GateAngles
 from robustq.engine import FrozenModel
 from robustq.models.linear import linear, new_linear, weights
-from robustq.models.quantum import Noise, QuantumNet, Sampled
-from robustq.noise import Device, Mapped, uncertainty
+from robustq.models.quantum import QuantumNet, Sampled
+from robustq.noise import Device, Mapped, Noise, uncertainty
 from robustq.trigonometric import UNIT, Trigonometric
 
 

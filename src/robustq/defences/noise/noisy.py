@@ -12,8 +12,7 @@ from robustq.contracts import Classifier, QuantumClassifier
 from robustq.defences.fronted import beneath, frozen
 from robustq.defences.noise.cores import check_steady, core_of, joined, seen_under, viewed, without_noise
 from robustq.models.files import describe
-from robustq.models.quantum import Noise
-from robustq.noise import Device, Mapped
+from robustq.noise import Device, Mapped, Noise
 
 
 class Noisy(nn.Module):

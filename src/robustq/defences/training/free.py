@@ -18,7 +18,7 @@ from robustq.defences.training.fast import one_step
 from robustq.options import check_rates
 from robustq.threats.ball import column
 
-KEY = "free"  # of what is remembered
+VALUES, KNOWN = "free.values", "free.known"  # what is remembered
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Free:
         """The rows' attacked inputs, as leaves whose gradient moves them."""
         assert step.rows is not None
         rows, x, threat = step.rows, step.x, self.threat
-        memory: Perturbations = step.memory.setdefault(KEY, Perturbations.none(x))
+        memory = Perturbations.within(step.memory, x)
         start = torch.where(column(memory.seen(rows), x), x + memory.of(rows), threat.sample(x, step.generator))
         attacked = threat.project(start, x).detach().requires_grad_(True)
         memory.keep(rows, attacked.detach() - x)
@@ -69,41 +69,42 @@ class Free:
         return attacked
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Perturbations:
     """The perturbation of each training row, as far as it has been seen.
 
-    >>> kept = Perturbations.none(torch.zeros(1, 2))
+    >>> kept = Perturbations.within({}, torch.zeros(1, 2))
     >>> kept.keep(torch.tensor([1]), torch.ones(1, 2))
     >>> kept.seen(torch.tensor([0, 1, 5])), kept.of(torch.tensor([1]))
     (tensor([False,  True, False]), tensor([[1., 1.]]))
     """
 
-    values: Tensor
-    known: Tensor
+    memory: dict[str, Tensor]
 
     @staticmethod
-    def none(like: Tensor) -> Perturbations:
-        """Of inputs like these, ``(batch, *features)``; nothing seen yet."""
-        return Perturbations(like.new_zeros(0, *like.shape[1:]), like.new_zeros(0, dtype=torch.bool))
+    def within(memory: dict[str, Tensor], like: Tensor) -> Perturbations:
+        """Those that a training's memory holds, of inputs like these ``(batch, *features)``; at first none."""
+        memory.setdefault(VALUES, like.new_zeros(0, *like.shape[1:]))
+        memory.setdefault(KNOWN, like.new_zeros(0, dtype=torch.bool))
+        return Perturbations(memory)
 
     def seen(self, rows: Tensor) -> Tensor:
         """Whether each row has a perturbation, ``(rows,)``."""
         self._reach(rows)
-        return self.known[rows]
+        return self.memory[KNOWN][rows]
 
     def of(self, rows: Tensor) -> Tensor:
         """The perturbations, zero where there is none, ``(rows, *features)``."""
         self._reach(rows)
-        return self.values[rows]
+        return self.memory[VALUES][rows]
 
     def keep(self, rows: Tensor, deltas: Tensor) -> None:
         """Remember these."""
         self._reach(rows)
-        self.values[rows], self.known[rows] = deltas, True
+        self.memory[VALUES][rows], self.memory[KNOWN][rows] = deltas, True
 
     def _reach(self, rows: Tensor) -> None:
-        more = int(rows.max()) + 1 - len(self.known) if len(rows) else 0
-        if more > 0:
-            self.values = torch.cat([self.values, self.values.new_zeros(more, *self.values.shape[1:])])
-            self.known = torch.cat([self.known, self.known.new_zeros(more)])
+        more = int(rows.max()) + 1 - len(self.memory[KNOWN]) if len(rows) else 0
+        for name in (VALUES, KNOWN) if more > 0 else ():
+            held = self.memory[name]
+            self.memory[name] = torch.cat([held, held.new_zeros(more, *held.shape[1:])])
