@@ -9,7 +9,7 @@ from robustq.atomic import write_atomically
 from robustq.bench.calibration import Calibration
 from robustq.bench.estimates import Estimate
 from robustq.report.canvas import COLOURS
-from robustq.report.doubt import add_reliability, conformal_sets, reliability_axes, risk_coverage
+from robustq.report.doubt import conformal_sets, draw_reliability, draw_reliability_axes, risk_coverage
 from robustq.report.renderer import render_page
 from robustq.report.terminal import make_lines, make_table
 from robustq.report.words import bounds
@@ -45,9 +45,9 @@ def render_calibration(found: Calibration) -> str:
 
 def reliability(found: Calibration) -> go.Figure:
     """How often answers are right against how sure they are, before and after."""
-    figure = reliability_axes(1 / max(2, len(found.slope)))
+    figure = draw_reliability_axes(1 / max(2, len(found.slope)))
     for name, quality, colour in (("before", found.before, COLOURS[1]), ("after", found.after, COLOURS[0])):
-        add_reliability(figure, quality.reliability, name, colour)
+        draw_reliability(figure, quality.reliability, name, colour)
     return figure
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 PARTS = (("data", COLOURS[0]), ("model", COLOURS[4]), ("shots", COLOURS[2]), ("noise", COLOURS[3]))
 
 
-def reliability_axes(lowest: float) -> go.Figure:
+def draw_reliability_axes(lowest: float) -> go.Figure:
     """Accuracy over confidence from ``lowest`` on; the diagonal is perfect calibration."""
     figure = draw_axes("Confidence of the prediction", "How often it is right")
     draw_curve(figure, [0, 1], [0, 1], "perfect", MARK, dash="dash", width=1)
     return figure.update_xaxes(range=[lowest - 0.02, 1.02])
 
 
-def add_reliability(figure: go.Figure, bins: Sequence[ReliabilityBin], name: str, colour: str, **more: Any) -> None:
+def draw_reliability(figure: go.Figure, bins: Sequence[ReliabilityBin], name: str, colour: str, **more: Any) -> None:
     """How often the answers are right against how sure they are; larger dots hold more of them."""
     total = max(1, sum(b.count for b in bins))
     draw_curve(

@@ -76,9 +76,9 @@ def sandwich(results: Results) -> go.Figure:
         clean = row.accuracy.value
         certified = [clean, *(p.certified.value for p in found.points)]
         possible = [clean, *(p.possible.value for p in found.points)]
-        together = {"legendgroup": row.key}
+        group = {"legendgroup": row.key}
         hover, name = "%{y:.3f} certified at %{x}", f"{row.label}, certified"
-        draw_curve(figure, eps, certified, name, colour, width=2.5, hovertemplate=hover, **together)
+        draw_curve(figure, eps, certified, name, colour, width=2.5, hovertemplate=hover, **group)
         draw_curve(
             figure,
             eps,
@@ -90,7 +90,7 @@ def sandwich(results: Results) -> go.Figure:
             fill="tonexty",
             fillcolor=fade(colour),
             hovertemplate="at most %{y:.3f} at %{x}",
-            **together,
+            **group,
         )
         attacked = [row.accuracy, *(p.robust for p in row.robust)]
         figure.add_scatter(
@@ -100,7 +100,7 @@ def sandwich(results: Results) -> go.Figure:
             mode="markers",
             marker={"color": colour, "size": 8, "symbol": "x-thin", "line": {"width": 2, "color": colour}},
             hovertemplate="%{y:.3f} survive the attack at %{x}",
-            **together,
+            **group,
         )
         figure.add_hline(y=clean, line={"color": colour, "width": 1, "dash": "dash"})
     draw_mark(figure, results.reference_eps)
@@ -145,12 +145,12 @@ def device(results: Results) -> go.Figure:
 
 
 def reliability(results: Results) -> go.Figure:
-    """Accuracy against confidence; classical models that match the quantum one in nothing wait in the legend."""
-    figure = doubt.reliability_axes(1 / len(results.classes))
+    """Accuracy against confidence; classical models without a match are hidden until their legend is clicked."""
+    figure = doubt.draw_reliability_axes(1 / len(results.classes))
     for row, colour in zip(results.entrants, cycle(len(results.entrants)), strict=True):
         visible = True if row.family != "classical" or row.matched else "legendonly"
         looks = {"dash": DASHES[row.family], "width": 1.5, "visible": visible}
-        doubt.add_reliability(figure, row.reliability, row.label, colour, **looks)
+        doubt.draw_reliability(figure, row.reliability, row.label, colour, **looks)
     return figure
 
 
