@@ -10,8 +10,6 @@ from perf.scenes import SUBJECTS
 
 from robustq.threats import L2, Linf
 
-pytestmark = pytest.mark.xdist_group("against-peers")
-
 PEERS = {"foolbox": foolbox.ATTACKS, "art": art.ATTACKS}
 NORMS = {"linf": Linf, "l2": L2}
 ROWS = 60

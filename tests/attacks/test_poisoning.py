@@ -22,8 +22,6 @@ from robustq.models.catalogue import qnn
 from robustq.stats import mcnemar
 from robustq.threats import Poisoning
 
-pytestmark = pytest.mark.xdist_group("poisoning")
-
 SEEDS = 3
 
 

@@ -34,8 +34,6 @@ from robustq.defences.saved import load
 from robustq.errors import DataError, RunError, SpecError
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("codesign")
-
 
 def completed(content):
     spec = bench.parse(content)

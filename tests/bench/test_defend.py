@@ -23,8 +23,6 @@ from robustq.defences.saved import load
 from robustq.errors import RunError, SpecError
 from robustq.report import defence_table, render_defences
 
-pytestmark = pytest.mark.xdist_group("defend")
-
 SMALL = {
     "title": "A <script>alert(1)</script> title",
     "data": {"name": "breast-cancer", "features": 3, "train_size": 80, "test_size": 30},

@@ -15,8 +15,6 @@ from robustq.models import load
 from robustq.noise import Device
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("on-device")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},
     "seeds": 2,

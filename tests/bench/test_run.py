@@ -26,8 +26,6 @@ from robustq.models import load
 from robustq.noise import NoiseModel
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("run")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},
     "seeds": 2,

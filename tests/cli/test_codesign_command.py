@@ -14,8 +14,6 @@ import commands
 from codesign_specs import small
 from in_place import in_place
 
-pytestmark = pytest.mark.xdist_group("codesign")
-
 COMMAND = [sys.executable, "-m", "robustq", "codesign"]
 
 

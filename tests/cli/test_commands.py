@@ -16,8 +16,6 @@ from robustq.bench.certificates import CertificateSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 SPEC = """
 seeds = 1
 [data]

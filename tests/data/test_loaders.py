@@ -22,8 +22,6 @@ from robustq.data.splits import split_together
 from robustq.data.tables import encode, read_table
 from robustq.errors import DataError
 
-pytestmark = pytest.mark.xdist_group("loaders")
-
 
 @dataclass(frozen=True)
 class Facts:

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from studies.learned_mitigation import l2, make, predictions
 
-pytestmark = pytest.mark.xdist_group("liao-2024")
-
 
 @pytest.fixture(scope="module")
 def found():

@@ -31,8 +31,6 @@ from robustq.uncertainty.conformal import (
 )
 from trained_models import trained
 
-pytestmark = pytest.mark.xdist_group("coverage")
-
 ALPHA, SHOTS, REPETITIONS = 0.1, 100, 500
 NEVER = 1e-4  # chance of a false alarm of one test
 SCORES = {"lac": LeastAmbiguous(), "aps": Adaptive(), "raps": RegularisedAdaptive(1, 0.1)}
