@@ -8,13 +8,10 @@ from itertools import combinations, product
 import pytest
 
 
-def few(values, keep=1):
-    """The first ``keep`` values in every run, the others in ``make prove``; a dictionary's keys are the ids."""
-    named = values.items() if isinstance(values, dict) else ((None, value) for value in values)
-    return [
-        pytest.param(value, id=name, marks=() if place < keep else pytest.mark.prove)
-        for place, (name, value) in enumerate(named)
-    ]
+def few(cases, keep=1):
+    """The first ``keep`` cases in every run, the others in ``make prove``; a tuple is a case of several values."""
+    rows = [case if isinstance(case, tuple) else (case,) for case in cases]
+    return [pytest.param(*row, marks=() if place < keep else pytest.mark.prove) for place, row in enumerate(rows)]
 
 
 def pairwise(*axes):

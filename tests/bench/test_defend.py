@@ -110,6 +110,7 @@ def test_certified_is_at_most_what_attacks_leave(run):
             assert proved.certified.value <= point.robust.value + 1e-9
 
 
+@pytest.mark.prove
 def test_a_damaged_run_mends_itself_and_gives_the_same_bytes(run, tmp_path):
     folder, table = run
     copy = tmp_path / "copy"

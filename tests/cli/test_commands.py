@@ -333,6 +333,11 @@ def test_a_run_folder_is_not_a_model(folder):
     assert "got a run folder: try run/model" in wrong.stderr
 
 
+def heed_interrupts():
+    """A shell without job control has its background processes, and theirs, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_continue(folder):
     process = subprocess.Popen(
         [sys.executable, "-m", "robustq", "assess", "--data", "iris", "--out", "interrupted"],
@@ -340,6 +345,7 @@ def test_ctrl_c_says_how_to_continue(folder):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 60
     while not (folder / "interrupted/spec.json").exists() and time.monotonic() < deadline:

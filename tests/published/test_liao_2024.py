@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from studies.learned_mitigation import l2, make, predictions
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture(scope="module")
 def found():
