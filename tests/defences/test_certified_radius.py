@@ -103,6 +103,7 @@ def test_the_loss_by_hand(generator):
             torch.testing.assert_close(mean_loss(defence, model, x, y, generator), expected)
 
 
+@pytest.mark.prove
 def test_it_certifies_more_than_adversarial_training():
     """Ones and sevens at 8 x 8: the usual inner search in l-inf, and radii in l2 that are trained for."""
     data = prepare(load("digits").only(("1", "7")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,8 +21,6 @@ from robustq.poisoning.catalogue import POISONINGS
 from robustq.poisoning.quid import class_distances
 from robustq.stats import mcnemar
 from robustq.threats import Poisoning
-
-pytestmark = pytest.mark.xdist_group("poisoning")
 
 SEEDS = 3
 
@@ -362,7 +360,6 @@ CELLS = st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0, 2.0])
     labels=arrays(np.int64, 6, elements=st.integers(-1, 4)),
     added=st.integers(0, 3),
 )
-@settings(max_examples=60, deadline=None)
 def test_projections_are_allowed_and_idempotent(threat, x, other, labels, added):
     clean = torch.tensor(x), torch.tensor([0, 1, 2, 0, 1, 2])
     wild = (torch.tensor(np.concatenate([other, x[:added]])), torch.tensor(np.concatenate([labels, labels[:added]])))

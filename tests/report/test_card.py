@@ -14,8 +14,6 @@ from robustq.bench.results import RaisedFlag
 from robustq.report import render, summary, write_report
 from robustq.report.pictures import difference_png, grey_png
 
-pytestmark = pytest.mark.xdist_group("page")
-
 SPEC = {
     "title": "A <script>alert(1)</script> title",
     "data": {"name": "digits", "classes": ["3", "5"], "features": 16, "train_size": 60, "test_size": 40},
