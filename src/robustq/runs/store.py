@@ -258,6 +258,18 @@ class Store:
         )
         return [(row[0], row[1], row[2]) for row in self._rows(query)]
 
+    def rate(self, run: str, *, over: float = 600.0) -> float:
+        """Units an hour over the last minutes in which any was finished."""
+        times = [finished for _, _, finished in self.finished(run)]
+        recent = [moment for moment in times if moment >= max(times) - over]
+        span = max(recent) - min(recent) if recent else 0.0
+        return round(3600 * (len(recent) - 1) / span, 1) if span > 0 else 0.0
+
+    def strangers(self, environment: str) -> int:
+        """How many units wait for another version of the code or of the kernel."""
+        query = select(func.count()).where(t.units.c.state == t.WAITING, t.units.c.environment != environment)
+        return int(self._rows(query)[0][0])
+
     def failures(self, run: str) -> list[Failure]:
         """Units of a run that have failed."""
         query = (
