@@ -393,3 +393,9 @@ def test_no_process_stays_when_a_run_ends(tmp_path):
     execute([squares(4)], tmp_path, workers=2)
     left = [p for p in psutil.Process(os.getpid()).children(recursive=True) if p.pid not in before]
     assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
+
+
+def test_a_shared_store_cannot_have_a_worker_call_anything(store):
+    entered(store, squares(1))
+    Worker(Assignment(store.database.url, allow=frozenset({"robustq"}))).work()
+    assert "expected a function of robustq, got 'works:square'" in store.failures("run")[0].error

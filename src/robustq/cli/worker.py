@@ -17,6 +17,7 @@ def worker(
     tags: Annotated[str, typer.Option(help="Hardware that units may ask for: 'gpu,large'.")] = "",
     idle: Annotated[float, typer.Option(min=0, help="Leave after so many seconds without work.")] = 60.0,
     seconds: Annotated[float | None, typer.Option(min=0, help="Take no new units after so many.")] = None,
+    allow: Annotated[str, typer.Option(help="Further packages whose functions may be called: 'mylab'.")] = "",
     lease: Annotated[float, typer.Option(min=1, help="Seconds of silence after which others take over.")] = 60.0,
 ) -> None:
     """Lease units, do them, hand in their results, until there are none: one process, one thread.
@@ -24,8 +25,8 @@ def worker(
     Start one for every core, by hand, by ssh, as a Slurm array or in Kubernetes. It may be killed at any time.
     """
     single_thread()
-    chosen = frozenset(tag.strip() for tag in tags.split(",") if tag.strip())
-    at_work = Worker(Assignment(store, run, tags=chosen, lease=lease))
+    allowed = frozenset({"robustq"}) | _words(allow)
+    at_work = Worker(Assignment(store, run, tags=_words(tags), lease=lease, allow=allowed))
     strangers = at_work.store.strangers(at_work.environment)
     if strangers:
         notes().print(
@@ -33,3 +34,7 @@ def worker(
         )
     done = at_work.work(seconds=seconds, wait=idle)
     notes().print(f"{at_work.owner}: {done} units", markup=False)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in text.split(",") if word.strip())

@@ -38,6 +38,8 @@ class Assignment:
         tags: the hardware that the worker has; a GPU is seen without being named.
         lease: seconds after which a silent worker's units are given to others.
         patience: seconds for which a lost connection is tried again.
+        allow: packages whose functions units may call; any if absent. Who can write to a store that others share could
+            otherwise have its workers call whatever is installed.
     """
 
     store: str
@@ -46,6 +48,7 @@ class Assignment:
     tags: frozenset[str] = frozenset()
     lease: float = 60.0
     patience: float = 300.0
+    allow: frozenset[str] | None = None
 
 
 def new_owner() -> str:
@@ -153,6 +156,7 @@ class Worker:
         began = time.monotonic()
         try:
             with self._workspace(task) as workspace:
+                self._check_allowed(task)
                 task.do(workspace)
                 seconds = time.monotonic() - began
                 self._pace = seconds if self._pace == BATCH else 0.8 * self._pace + 0.2 * seconds
@@ -168,6 +172,11 @@ class Worker:
             told = f"{type(failure).__name__}: {failure} ({Path(place.filename).name}:{place.lineno})"
             self.store.fail(task.id, self.owner, told)
         return None
+
+    def _check_allowed(self, task: Task) -> None:
+        allowed, package = self.assignment.allow, task.function.partition(":")[0].partition(".")[0]
+        if allowed is not None and package not in allowed:
+            raise RunError(f"expected a function of {', '.join(sorted(allowed))}, got {task.function!r}; see --allow")
 
     @contextmanager
     def _workspace(self, task: Task) -> Iterator[Workspace]:
