@@ -38,7 +38,7 @@ class Assignment:
         tags: the hardware that the worker has; a GPU is seen without being named.
         lease: seconds after which a silent worker's units are given to others.
         patience: seconds for which a lost connection is tried again.
-        allow: packages whose functions units may call; any if absent. Who can write to a store that others share could
+        allow: packages whose functions units may call; any if absent. Who can write to a store that is shared could
             otherwise have its workers call whatever is installed.
     """
 
