@@ -175,7 +175,7 @@ def test_an_attack_cannot_touch_the_data_or_the_counters(generator):
     assert float((result.x_adv - x).abs().max()) <= 0.1 * (1 + 1e-6)
     assert result.correct.all()
     with pytest.raises(AttributeError):
-        SearchProblem(model, x, y, Linf(0.1), generator).queries = -100
+        SearchProblem(model, x, y, Linf(0.1), generator).ledger.queries = -100
 
 
 def test_a_model_cannot_spoil_the_data(generator):

@@ -538,4 +538,4 @@ def test_settings_of_another_shape_are_refused(small, generator):
     with pytest.raises(ModelError, match="expected settings"):
         problem.loss(torch.zeros(1, 1))
     with pytest.raises(AttributeError):
-        problem.queries = -100
+        problem.ledger.queries = -100

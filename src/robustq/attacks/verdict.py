@@ -100,9 +100,9 @@ def _verdict(
         success=success,
         distance=threat.distance(x_adv, x),
         radius=radius,
-        queries=problem.queries,
-        gradients=problem.gradients,
-        shots=problem.shots,
+        queries=problem.ledger.queries,
+        gradients=problem.ledger.gradients,
+        shots=problem.ledger.shots,
     )
 
 

@@ -14,9 +14,10 @@ from typing import NoReturn, Protocol
 import torch
 from torch import Tensor
 
+from robustq.attacks.answers import votes
+from robustq.attacks.ledger import BudgetSpent, Ledger
 from robustq.attacks.losses import check_loss, margin
 from robustq.attacks.null import UniformNoise
-from robustq.attacks.problem import BudgetSpent
 from robustq.contracts import Problem, Threat, check_logits
 from robustq.errors import ModelError, ThreatError
 from robustq.tampering.surface import SettingsAttack, Surface
@@ -86,27 +87,16 @@ class SharedProblem:
     def __init__(
         self, surface: Surface, goal: Goal, threat: Threat, generator: torch.Generator, access: Access | None = None
     ) -> None:
-        self._surface, self._goal, self._access = surface, goal, access or Access()
+        self._surface, self._goal, self._ledger = surface, goal, Ledger(access or Access())
         self._rest = surface.rest.detach().clone()
         self.x = self._rest.clone()  # the attack's to read, and to spoil
         self.threat, self.generator = threat, generator
-        self._asked = self._queries = self._gradients = 0
         self._best, self._score = self._rest.clone(), (-1, -torch.inf)
 
     @property
-    def asked(self) -> int:
-        """Answers given so far; a gradient counts as one more."""
-        return self._asked
-
-    @property
-    def queries(self) -> int:
-        """Forward passes of one input so far."""
-        return self._queries
-
-    @property
-    def gradients(self) -> int:
-        """Gradients of one input so far."""
-        return self._gradients
+    def ledger(self) -> Ledger:
+        """What the search has cost so far."""
+        return self._ledger
 
     def loss(self, candidate: Tensor, kind: str = "margin") -> Tensor:
         """The goal's loss at the projected candidate, ``(1,)``."""
@@ -122,8 +112,7 @@ class SharedProblem:
 
     def loss_and_gradient(self, candidate: Tensor, kind: str = "margin") -> tuple[Tensor, Tensor]:
         """Both, for the price of one gradient."""
-        if self._access.knowledge != "white-box":
-            raise ModelError(f"expected an attack that needs no gradients, for the adversary has {self._access}")
+        self._ledger.check_gradients()
         with torch.enable_grad():
             feasible = self._feasible(candidate).requires_grad_(True)
             logits = self._ask(feasible, 1)
@@ -149,7 +138,7 @@ class SharedProblem:
     def rival(self) -> SharedProblem:
         """The same problem searched by as many random draws as were asked here."""
         drawn = SharedProblem(self._surface, self._goal, self.threat, self.generator)
-        drawn.best(UniformNoise(max(1, self._asked)))
+        drawn.best(UniformNoise(max(1, self._ledger.asked)))
         return drawn
 
     def reached(self) -> Tensor:
@@ -172,19 +161,13 @@ class SharedProblem:
 
     def _ask(self, feasible: Tensor, gradients: int) -> Tensor:
         """Logits, once the price is known to be within the budget."""
-        asked, most = self._asked + 1 + gradients, self._access.queries
-        if most is not None and asked > most:
-            raise BudgetSpent
+        self._ledger.check(1 + gradients)
         logits = self._surface.logits(feasible[0])
-        self._asked = asked
-        self._queries += len(logits)
-        self._gradients += gradients * len(logits)
+        self._ledger = self._ledger.charged(len(logits), 1, gradients)
         return check_logits(logits, len(logits))
 
     def _seen(self, logits: Tensor) -> Tensor:
-        if self._access.knowledge != "labels":
-            return logits
-        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
+        return votes(logits) if self._ledger.access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor) -> None:
         found = int(self._goal.reached(logits).sum()), float(self._goal.loss(logits, "margin"))

@@ -197,8 +197,8 @@ def plant(
         random_success=random[1],
         planted=problem.reached(),
         random_planted=rival.reached(),
-        queries=problem.queries,
-        gradients=problem.gradients,
+        queries=problem.ledger.queries,
+        gradients=problem.ledger.gradients,
     )
 
 

@@ -120,8 +120,8 @@ def tamper(
         success=problem.reached(),
         random_success=problem.rival().reached(),
         distance=float(problem.threat.distance(settings, surface.rest)),
-        queries=problem.queries,
-        gradients=problem.gradients,
+        queries=problem.ledger.queries,
+        gradients=problem.ledger.gradients,
     )
 
 
