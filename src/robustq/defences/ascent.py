@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from robustq.contracts import Classifier, Threat
-from robustq.defences.fronted import frozen
+from robustq.contracts import Classifier, Threat, frozen
 
 
 def as_it_is(model: Any, questions: int) -> Classifier:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from robustq.attacks import SearchProblem
-from robustq.contracts import Attack, QuantumClassifier, Step, Threat
+from robustq.contracts import Attack, Step, Threat, frozen
 
 EXPECTED_STEPS = 16  # gradients an input in one inner search, roughly: is freezing worth its while?
 
@@ -25,6 +25,6 @@ def worst_inputs(attack: Attack, model: Any, step: Step, threat: Threat) -> Tens
     tensor([[0., 0.]])
     """
     uses = len(step.x) * EXPECTED_STEPS
-    target = model.freeze(uses=uses) if isinstance(model, QuantumClassifier) else model
+    target = frozen(model, uses=uses)
     problem = SearchProblem(target, step.x, step.y, threat, step.generator)
     return problem.best(attack)
