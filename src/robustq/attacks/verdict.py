@@ -15,6 +15,7 @@ from robustq.contracts import (
     RejectingClassifier,
     Threat,
     check_logits,
+    frozen,
 )
 from robustq.errors import DataError, ModelError, ThreatError
 from robustq.threats import Access, check_inside
@@ -69,7 +70,7 @@ def run_attack(
         raise DataError(f"expected answers >= 1, got {answers}")
     x, y = x.detach(), y.detach()
     correct = _clean(model, x, y, answers)
-    target = model.freeze() if isinstance(model, QuantumClassifier) else model
+    target = frozen(model)
     problem = SearchProblem(target, x, y, threat, generator, access)
     if len(x):
         problem.best(attack)

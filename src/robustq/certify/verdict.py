@@ -8,16 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robustq.contracts import (
-    Bounds,
-    Certificate,
-    Certifier,
-    Classifier,
-    Prover,
-    QuantumClassifier,
-    Threat,
-    check_logits,
-)
+from robustq.contracts import Bounds, Certificate, Certifier, Classifier, Prover, Threat, check_logits, frozen
 from robustq.errors import CertificateError, DataError, ModelError
 from robustq.threats import check_inside
 from robustq.threats.ball import column
@@ -72,7 +63,7 @@ def certify(
         raise DataError(f"expected chunk >= 1, got {chunk}")
     with torch.no_grad():
         begun = time.perf_counter()
-        target = model.freeze() if isinstance(model, QuantumClassifier) else model
+        target = frozen(model)
         prover = _prepared(certifier, target, threat, generator)
         x, y, ready = x.detach().double(), y.detach(), time.perf_counter()
         found = []

@@ -46,9 +46,30 @@ class QuantumClassifier(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GateAngles:
+    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
+
+    Attributes:
+        constant: ``(angles,)``.
+        linear: ``(angles, features)``.
+        quadratic: ``(angles, features, features)``.
+        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
+            ``exp(-i angle G)``, ``(angles,)``.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+    spread: Tensor
+
+
 @runtime_checkable
-class TamperableClassifier(Protocol):
-    """A quantum classifier whose circuit, angles and read-out can be run otherwise than trained."""
+class CircuitClassifier(QuantumClassifier, Protocol):
+    """A quantum classifier that is one circuit: angles and read-out can be run otherwise than trained.
+
+    A layer and a sigmoid may stand in front of the circuit, and what is read may be mixed behind it.
+    """
 
     @property
     def circuit(self) -> Circuit:
@@ -63,6 +84,11 @@ class TamperableClassifier(Protocol):
     @property
     def angles(self) -> Tensor:
         """The trained angles ``(circuit.parameters,)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias in front of a sigmoid, float64, differentiable; None if there is none."""
         ...
 
     def encoder_inputs(self, x: Tensor) -> Tensor:
@@ -82,6 +108,14 @@ class TamperableClassifier(Protocol):
 
     def read(self, values: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` from expectations."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64, differentiable."""
+        ...
+
+    def logit_ranges(self) -> Tensor:
+        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
         ...
 
 
@@ -106,6 +140,31 @@ class StateClassifier(Protocol):
 
 
 @runtime_checkable
+class FrozenClassifier(StateClassifier, Protocol):
+    """What freezing a circuit gives: besides its states, how its features turn gates.
+
+    Methods raise ModelError where a circuit does not have what they are asked for.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """``W (circuit's inputs, features)`` and ``b`` of ``sigmoid(W x + b)``, float64; None without."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64."""
+        ...
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials of what reaches the circuit."""
+        ...
+
+
+@runtime_checkable
 class AmplitudeClassifier(Protocol):
     """A classifier that may be a quadratic form of its features."""
 
@@ -115,86 +174,6 @@ class AmplitudeClassifier(Protocol):
 
     def forms(self, dtype: torch.dtype) -> Tensor:
         """``Re M_k``, ``(classes, features, features)``; ModelError if it is not."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GateAngles:
-    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
-
-    Attributes:
-        constant: ``(angles,)``.
-        linear: ``(angles, features)``.
-        quadratic: ``(angles, features, features)``.
-        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
-            ``exp(-i angle G)``, ``(angles,)``.
-    """
-
-    constant: Tensor
-    linear: Tensor
-    quadratic: Tensor
-    spread: Tensor
-
-
-@runtime_checkable
-class AngleClassifier(Protocol):
-    """A frozen classifier whose features turn gates."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    def gate_angles(self) -> GateAngles:
-        """Every angle that depends on the input, float64."""
-        ...
-
-    def state_forms(self) -> Tensor:
-        """The read-out behind the last of those gates; see :class:`StateClassifier`."""
-        ...
-
-    def trigonometric(self) -> Trigonometric:
-        """The logits as trigonometric polynomials; ModelError where they are none, or too large."""
-        ...
-
-
-@runtime_checkable
-class SquashedClassifier(Protocol):
-    """A frozen classifier behind ``sigmoid(W x + b)``."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor]:
-        """``W (inner features, features)`` and ``b (inner features,)``, float64."""
-        ...
-
-    @property
-    def inner(self) -> AngleClassifier:
-        """From the sigmoid's values in (0, 1) to the logits of the whole."""
-        ...
-
-
-@runtime_checkable
-class TurnableClassifier(Protocol):
-    """A model in training that says how far its inputs can move its logits, differentiably."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias in front of a sigmoid, float64; None if there is none."""
-        ...
-
-    def gate_angles(self) -> GateAngles:
-        """Every angle that depends on what reaches the circuit, float64."""
-        ...
-
-    def logit_ranges(self) -> Tensor:
-        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
         ...
 
 
@@ -268,6 +247,20 @@ class RandomisedClassifier(Protocol):
     def restart(self) -> None:
         """Begin its randomness anew, so that what is asked next is answered as after loading it."""
         ...
+
+
+def frozen(model: Classifier, noise: Noise | None = None, uses: int | None = None) -> Classifier:
+    """The model frozen, where it can be; itself otherwise.
+
+    Args:
+        model: any classifier.
+        noise: what it runs under, besides its own.
+        uses: see :meth:`QuantumClassifier.freeze`.
+
+    >>> frozen(torch.nn.Linear(2, 2))
+    Linear(in_features=2, out_features=2, bias=True)
+    """
+    return model.freeze(noise, uses=uses) if isinstance(model, QuantumClassifier) else model
 
 
 def check_logits(logits: Tensor, batch: int) -> Tensor:

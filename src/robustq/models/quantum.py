@@ -161,7 +161,7 @@ class QuantumNet(nn.Module):
         return gate_angles(self.run_as(self.noise)[0], self.theta.double())
 
     def logit_ranges(self) -> Tensor:
-        """See :class:`robustq.contracts.TurnableClassifier`."""
+        """See :class:`robustq.contracts.CircuitClassifier`."""
         return self.mixed_ranges(torch.eye(len(self.observables), dtype=torch.float64))
 
     def mixed_ranges(self, mix: Tensor) -> Tensor:

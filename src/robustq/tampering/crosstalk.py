@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from robustq.circuits import Circuit, Operation, op, theta
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import CircuitError
 from robustq.tampering.surface import Surface, extended, rewritten
 from robustq.threats import Knobs
@@ -42,11 +42,11 @@ class Crosstalk:
             object.__setattr__(self, "couplings", _pairs(self.couplings))
         self.threat(None)  # refuses an impossible budget now
 
-    def threat(self, model: TamperableClassifier | None) -> Knobs:
+    def threat(self, model: CircuitClassifier | None) -> Knobs:
         """One knob a coupling."""
         return Knobs(self.eps, at_most=self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model with a ZZ rotation on every coupling after every layer."""
         circuit, pairs = model.circuit, self._on(model.circuit.qubits)
         driven = [op("rzz", i, j, angles=[theta(circuit.parameters + k)]) for k, (i, j) in enumerate(pairs)]

@@ -9,7 +9,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import ThreatError
 from robustq.tampering.surface import Surface, surface
 from robustq.threats import Knobs, Switches
@@ -41,11 +41,11 @@ class EncodingMismatch:
                 raise ThreatError(f"encoding: expected {name} >= 0, got {getattr(self, name)}")
         self.threat(None)
 
-    def threat(self, model: TamperableClassifier | None) -> Knobs:
+    def threat(self, model: CircuitClassifier | None) -> Knobs:
         """Two knobs a feature."""
         return Knobs(1.0, at_most=self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model at scaled and shifted features."""
         features, angles = model.encoder_inputs(x).detach(), model.angles.detach()
 
@@ -77,11 +77,11 @@ class FeatureSwap:
     def __post_init__(self) -> None:
         self.threat(None)
 
-    def threat(self, model: TamperableClassifier | None) -> Switches:
+    def threat(self, model: CircuitClassifier | None) -> Switches:
         """One switch a pair."""
         return Switches(self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model at features in another order."""
         features, angles = model.encoder_inputs(x).detach(), model.angles.detach()
         pairs = list(combinations(range(features.shape[1]), 2))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits import Circuit, Operation, op, theta
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.tampering.surface import Surface, described, extended, rewritten, surface
 from robustq.threats import Knobs, Switches
 
@@ -38,11 +38,11 @@ class GateInsertion:
     def __post_init__(self) -> None:
         self.threat(None)  # refuses an impossible budget now
 
-    def threat(self, model: TamperableClassifier | None) -> Knobs:
+    def threat(self, model: CircuitClassifier | None) -> Knobs:
         """One knob an inserted gate."""
         return Knobs(self.eps, self.norm, self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model with the waiting gates."""
         circuit, names = _with_waiting_gates(model.circuit)
         return rewritten(model, x, circuit, names)
@@ -80,11 +80,11 @@ class GateRemoval:
     def __post_init__(self) -> None:
         self.threat(None)  # refuses an impossible budget now
 
-    def threat(self, model: TamperableClassifier | None) -> Switches:
+    def threat(self, model: CircuitClassifier | None) -> Switches:
         """One switch a gate."""
         return Switches(self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model without the gates that are switched off (setting 1)."""
         features, circuit = model.encoder_inputs(x).detach(), model.circuit
         angles = model.angles.detach()

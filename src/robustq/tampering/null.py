@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.tampering.surface import Surface, surface
 from robustq.threats import Knobs
 
@@ -19,11 +19,11 @@ class Untouched:
     Untouched()
     """
 
-    def threat(self, model: TamperableClassifier) -> Knobs:
+    def threat(self, model: CircuitClassifier) -> Knobs:
         """A knob that cannot be turned."""
         return Knobs(0.0)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model as it is."""
         features = model.encoder_inputs(x).detach()
         clean = model.read(model.measured(features, model.angles.detach())).detach()

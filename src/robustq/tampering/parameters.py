@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits import Circuit
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import ThreatError
 from robustq.tampering.starts import ManyStarts
 from robustq.tampering.surface import SettingsAttack, Surface, described, surface
@@ -39,11 +39,11 @@ class ParameterDrift:
     def __post_init__(self) -> None:
         self.threat(None)  # refuses an impossible budget now
 
-    def threat(self, model: TamperableClassifier | None) -> Knobs:
+    def threat(self, model: CircuitClassifier | None) -> Knobs:
         """One knob an angle."""
         return Knobs(self.eps, self.norm, self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model at its angles plus the settings."""
         features = model.encoder_inputs(x).detach()
         angles = model.angles.detach().to(features)
@@ -62,7 +62,7 @@ def _names(circuit: Circuit) -> list[str]:
 
 
 def smallest_drift(
-    model: TamperableClassifier,
+    model: CircuitClassifier,
     x: Tensor,
     y: Tensor,
     *,

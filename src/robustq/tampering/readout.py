@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robustq.circuits import Observable, PauliSum
 from robustq.circuits.observables import Word
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import ModelError
 from robustq.tampering.surface import Surface, surface
 from robustq.threats import Rates
@@ -45,11 +45,11 @@ class ReadoutTamper:
             raise ModelError(f"read-out: expected p in [0, 1], got {self.p}")
         self.threat(None)
 
-    def threat(self, model: TamperableClassifier | None) -> Rates:
+    def threat(self, model: CircuitClassifier | None) -> Rates:
         """One rate for each kind of mistake of each qubit that is read."""
         return Rates(self.p, at_most=self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model with every observable written in words, all of them measured once."""
         qubits = sorted({q for o in model.observables for q in o.qubits})
         features = model.encoder_inputs(x).detach()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robustq.circuits import Circuit, Operation
-from robustq.contracts import Search, TamperableClassifier, Threat
+from robustq.contracts import CircuitClassifier, Search, Threat
 from robustq.errors import ModelError
 
 WAITING = 1000  # roundings that gates at angle zero may make in an expectation
@@ -39,11 +39,11 @@ class Surface:
 class Tampering(Protocol):
     """What an adversary may do to the machine, as a value."""
 
-    def threat(self, model: TamperableClassifier) -> Threat:
+    def threat(self, model: CircuitClassifier) -> Threat:
         """The geometry of the settings."""
         ...
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The machine at inputs ``x`` ``(batch, features)`` as a function of the settings."""
         ...
 
@@ -61,7 +61,7 @@ def surface(names: Sequence[str], like: Tensor, logits: Callable[[Tensor], Tenso
     return Surface(like.new_zeros(1, len(names)), tuple(names), logits)
 
 
-def rewritten(model: TamperableClassifier, x: Tensor, circuit: Circuit, names: Sequence[str]) -> Surface:
+def rewritten(model: CircuitClassifier, x: Tensor, circuit: Circuit, names: Sequence[str]) -> Surface:
     """The model with another circuit, whose further trainable slots are the settings.
 
     Raises:

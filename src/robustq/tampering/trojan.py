@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import DataError
 from robustq.tampering.insertion import GateInsertion
 from robustq.tampering.problem import SharedProblem, errors, spread_of
@@ -52,11 +52,11 @@ class CircuitTrojan:
         """What is inserted."""
         return GateInsertion(self.eps, self.at_most)
 
-    def threat(self, model: TamperableClassifier) -> Knobs:
+    def threat(self, model: CircuitClassifier) -> Knobs:
         """One knob an inserted gate."""
         return self.gates.threat(model)
 
-    def both(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def both(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The machine at the triggered inputs, then at the ordinary ones: ``(2 batch, classes)``."""
         return self.gates.open(model, torch.cat([self.triggered(x), x]))
 
@@ -141,7 +141,7 @@ class TrojanResult:
 
 def plant(
     trojan: CircuitTrojan,
-    model: TamperableClassifier,
+    model: CircuitClassifier,
     x: Tensor,
     y: Tensor,
     *,

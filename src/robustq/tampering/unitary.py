@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from robustq.circuits import op, theta
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.tampering.crosstalk import ring_pairs
 from robustq.tampering.surface import Surface, extended, rewritten
 from robustq.threats import Knobs
@@ -36,11 +36,11 @@ class UniversalUnitary:
     def __post_init__(self) -> None:
         self.threat(None)  # refuses an impossible budget now
 
-    def threat(self, model: TamperableClassifier | None) -> Knobs:
+    def threat(self, model: CircuitClassifier | None) -> Knobs:
         """One knob a rotation."""
         return Knobs(self.eps, self.norm, self.at_most)
 
-    def open(self, model: TamperableClassifier, x: Tensor) -> Surface:
+    def open(self, model: CircuitClassifier, x: Tensor) -> Surface:
         """The model with the rotations behind its encoder."""
         circuit = model.circuit
         places: list[tuple[str, tuple[int, ...]]] = [(f"r{a}", (q,)) for q in range(circuit.qubits) for a in "xyz"]

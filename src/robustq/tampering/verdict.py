@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.contracts import TamperableClassifier, check_logits
+from robustq.contracts import CircuitClassifier, check_logits
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.tampering.problem import Flip, SharedProblem
 from robustq.tampering.surface import SettingsAttack, Surface, Tampering
@@ -68,7 +68,7 @@ class TamperResult:
 
 def tamper(
     tampering: Tampering,
-    model: TamperableClassifier,
+    model: CircuitClassifier,
     x: Tensor,
     y: Tensor,
     *,
@@ -127,7 +127,7 @@ def tamper(
 
 def check_tamperable(model: object) -> None:
     """Refuse a model without a circuit to touch."""
-    if not isinstance(model, TamperableClassifier):
+    if not isinstance(model, CircuitClassifier):
         raise ModelError(
             "expected a quantum or hybrid model, whose circuit, angles and read-out can be touched, "
             f"got {type(model).__name__}"

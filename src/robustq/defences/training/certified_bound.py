@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from robustq.certify.verifier.enclosure import controls
 from robustq.certify.verifier.region import Region
-from robustq.contracts import Step, TamperableClassifier, Threat, TurnableClassifier
+from robustq.contracts import CircuitClassifier, Step, Threat
 from robustq.engine.gate_angles import frequencies
 from robustq.errors import CertificateError, ModelError, SpecError
 from robustq.options import check_shares
@@ -85,7 +85,7 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
     >>> margin_bounds(model, x, y, Linf(0.25), 0.25).div(model.scale).detach()  # 2 cos(pi / 4)
     tensor([[0.0000, 1.4142]], dtype=torch.float64)
     """
-    if not (isinstance(model, TamperableClassifier) and isinstance(model, TurnableClassifier)):
+    if not isinstance(model, CircuitClassifier):
         raise CertificateError(
             f"certified bound: expected a model whose features turn gates, got {type(model).__name__}"
         )
@@ -107,7 +107,7 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
     return _lowest_controls(gaps, degrees, middle, half)
 
 
-def _frequencies(model: TamperableClassifier) -> tuple[Tensor, tuple[int, ...]]:
+def _frequencies(model: CircuitClassifier) -> tuple[Tensor, tuple[int, ...]]:
     """Of what reaches the circuit, refused where they have no common multiple or are too many."""
     try:
         lowest, degrees = frequencies(model.circuit, model.angles.detach())
@@ -133,7 +133,7 @@ def _lowest_controls(coefficients: Tensor, degrees: Sequence[int], middle: Tenso
     return values.amin(2)
 
 
-def reached_boxes(model: TurnableClassifier, x: Tensor, threat: Linf, eps: float) -> tuple[Tensor, Tensor]:
+def reached_boxes(model: CircuitClassifier, x: Tensor, threat: Linf, eps: float) -> tuple[Tensor, Tensor]:
     """Lower and upper ends of what can reach the circuit, float64 ``(batch, inputs)`` each."""
     region = Region.around(threat, x.double(), torch.full((len(x),), eps).to(x.device))
     if model.front is None:

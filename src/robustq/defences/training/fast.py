@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.contracts import Step, Threat
-from robustq.defences.fronted import frozen
+from robustq.contracts import Step, Threat, frozen
 from robustq.defences.training.inner import climb
 from robustq.options import check_rates
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
 from robustq.attacks import SearchProblem
-from robustq.contracts import Attack, Step, Threat
-from robustq.defences.fronted import frozen
+from robustq.contracts import Attack, Step, Threat, frozen
 
 EXPECTED_STEPS = 16  # gradients an input in one inner search, roughly: is freezing worth its while?
 

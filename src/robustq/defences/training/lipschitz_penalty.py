@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.contracts import Defence, GateAngles, Step, TurnableClassifier
+from robustq.contracts import CircuitClassifier, Defence, GateAngles, Step
 from robustq.defences.training.plain import Plain
 from robustq.errors import CertificateError, ModelError, SpecError
 
@@ -64,7 +64,7 @@ def gate_speeds(model: Any, x: Tensor) -> Tensor:
     >>> gate_speeds(model, torch.zeros(1, 2)).detach()  # RY(pi x): H = Y / 2
     tensor([[1.5708, 1.5708]], dtype=torch.float64)
     """
-    if not isinstance(model, TurnableClassifier):
+    if not isinstance(model, CircuitClassifier):
         raise CertificateError(
             f"lipschitz penalty: expected a model whose features turn gates, got {type(model).__name__}"
         )

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from robustq.contracts import Step, Threat
-from robustq.defences.fronted import frozen
+from robustq.contracts import Step, Threat, frozen
 from robustq.defences.training.inner import climb, divergence
 from robustq.options import check_counts, check_not_negative, check_rates
 
