@@ -19,6 +19,7 @@ from robustq.audit import Evidence, Plan, Plateau, gradient_variance, measure, o
 from robustq.bench.device import Quantum
 from robustq.bench.entrants import Entrant, fit_stream
 from robustq.bench.spec import Spec, register
+from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.models.catalogue import MODELS
 from robustq.models.svm import RBFSVM
@@ -37,8 +38,7 @@ def audited(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examp
     x, y = data.tensors("test")
     reference = spec.threat.build(spec.threat.reference)
     curve = tuple(spec.threat.build(eps) for eps in spec.threat.eps)
-    norms = ATTACKS["square"].facts["threat"].split(", ")
-    blackbox = BLACKBOX if spec.threat.name in norms else UniformNoise(tries=200)
+    blackbox = BLACKBOX if ATTACKS["square"].is_meant_for(spec.threat.name) else UniformNoise(tries=200)
     plan = Plan(spec.attack.build(), reference, blackbox, curve, ensemble=True)
     stream = torch_generator(spec.seed, 0, entrant.key, "audit")
     found = measure(model, x, y, plan, train=_seen(model, data, spec, entrant), generator=stream)
@@ -83,7 +83,7 @@ def _of_width(spec: Spec, classes: int, width: int, generator: torch.Generator) 
         features = next(f for f in range(1, 2**width + 1) if register(encoding, f) == width)
     else:
         options["qubits"] = width
-    model = MODELS[spec.model.name].make(features, classes, generator=generator, **options)
+    model = resolve("model", spec.model.name, MODELS).make(features, classes, generator=generator, **options)
     return model, torch.rand(1, features, generator=generator)
 
 

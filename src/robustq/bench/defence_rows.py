@@ -20,6 +20,7 @@ from robustq.bench.estimates import Estimate
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
+from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import RunError
@@ -114,7 +115,7 @@ def _row(row: Row, first: Row, spec: Spec, data: Dataset, others: int) -> Defend
         label=row.label,
         family=entrant.family,
         steps=steps,
-        layers=list(dict.fromkeys(DEFENCES[name].facts["layer"] for name in steps)),
+        layers=list(dict.fromkeys(resolve("defence", name, DEFENCES).layer for name in steps)),
         parameters=o.train[0]["parameters"],
         qubits=o.train[0].get("qubits"),
         two_qubit_gates=o.train[0].get("two_qubit_gates"),

@@ -26,6 +26,7 @@ from robustq.bench.runner import Job, Progress, claimed, in_processes
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import unit_folder
 from robustq.bench.unit import read_stage, stage, trained
+from robustq.catalogue import resolve
 from robustq.contracts import QuantumClassifier, RandomisedClassifier, Step, check_logits
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
@@ -112,7 +113,7 @@ def rows_of(spec: Spec) -> list[Entrant]:
         found.append(Entrant(key, spec.model.name, recipe=place))
     for name in spec.baselines.names:
         found.append(Entrant(name, name, matched=name == "mlp"))
-        able = spec.defence.name != "none" and "model" not in DEFENCES[spec.defence.name].facts
+        able = spec.defence.name != "none" and resolve("defence", spec.defence.name, DEFENCES).model is None
         if name == "mlp" and spec.baselines.defended and able:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found

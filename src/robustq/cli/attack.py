@@ -16,6 +16,7 @@ from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
 from robustq.bench.summary import versions
+from robustq.catalogue import resolve
 from robustq.cli.console import in_words, notes, print_json, print_lines
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
@@ -72,11 +73,10 @@ def attack(
 
 def _check_access(name: str, access: Access) -> None:
     """Refuse an attack that needs more than the attacker sees, before anything is loaded."""
-    needed = ATTACKS[name].facts["knowledge"]
-    if needed == "white-box" and access.knowledge != "white-box":
-        raise SpecError(f"attack {name!r}: expected a white-box attacker, got {access}")
-    if needed == "scores" and access.knowledge == "labels":
-        raise SpecError(f"attack {name!r}: expected an attacker who sees scores, got {access}")
+    needed = resolve("attack", name, ATTACKS).knowledge
+    if not access.shows(needed):
+        expected = "a white-box attacker" if needed == "white-box" else f"an attacker who sees {needed}"
+        raise SpecError(f"attack {name!r}: expected {expected}, got {access}")
 
 
 def _attacked(
