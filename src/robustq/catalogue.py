@@ -75,7 +75,7 @@ def resolve(kind: str, name: str, entries: Mapping[str, E]) -> E:
         return found
     if isinstance(found, Entry) or not callable(found):
         got = f"an {type(found).__name__}" if isinstance(found, Entry) else type(found).__name__
-        raise SpecError(f"{kind} {name!r}: expected a class, a function or an {family.__name__}, got {got}")
+        raise SpecError(f"{kind} {name!r}: expected a class, a function or {family.__name__}(...), got {got}")
     return family.of_outsider(_checked(kind, name, found, family), f"of {name}", provenance(name))
 
 
@@ -84,6 +84,10 @@ def _checked(kind: str, name: str, make: Callable[..., Any], family: type[Entry[
 
     @wraps(make)
     def build(*args: Any, **options: Any) -> Any:
+        try:
+            inspect.signature(make).bind(*args, **options)
+        except TypeError as failure:
+            raise SpecError(f"{kind} {name!r}: {failure}") from failure
         made = make(*args, **options)
         if not isinstance(made, family.outside):
             expected = " or ".join(map(_promise, family.outside))

@@ -58,6 +58,15 @@ def imported(kind: str, name: str) -> Any:
     return found
 
 
+def package_of(name: str) -> str:
+    """The package that the module of a name lies in.
+
+    >>> package_of("lab.attacks:BIM")
+    'lab'
+    """
+    return name.partition(":")[0].partition(".")[0]
+
+
 def is_allowed(name: str, allow: Iterable[str]) -> bool:
     """Whether a name lies in one of these modules or packages.
 

@@ -18,6 +18,7 @@ from robustq.attacks.catalogue import ATTACKS
 from robustq.audit import Evidence, Plan, Plateau, gradient_variance, measure, overruns
 from robustq.bench.device import Quantum
 from robustq.bench.entrants import Entrant, fit_stream
+from robustq.bench.options import options_of
 from robustq.bench.spec import Spec, register
 from robustq.catalogue import resolve
 from robustq.data import Dataset
@@ -45,7 +46,7 @@ def audited(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examp
     if examples and found.overruns is not None:
         before, after = (torch.tensor([e[key] for e in examples]) for key in ("x", "x_adv"))
         found = replace(found, overruns=found.overruns + overruns(reference, before, after))
-    if entrant.key == "quantum":
+    if entrant.key == "quantum" and _has_width(spec):
         found = replace(found, plateau=_plateau(spec, len(data.classes)))
     return {"model": found.to_data(), "device": _on_device(model, x, y, spec, entrant, plan)}
 
@@ -73,6 +74,11 @@ def _plateau(spec: Spec, classes: int) -> Plateau:
         draws=DRAWS,
         generator=stream,
     )
+
+
+def _has_width(spec: Spec) -> bool:
+    """Whether the model under test can be built on any number of qubits, which an outsider's need not."""
+    return spec.model.name == "qnn" or "qubits" in options_of(resolve("model", spec.model.name, MODELS))
 
 
 def _of_width(spec: Spec, classes: int, width: int, generator: torch.Generator) -> tuple[nn.Module, Tensor]:

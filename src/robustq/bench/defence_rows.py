@@ -17,6 +17,7 @@ from robustq.bench.defence_table import DefenceTable, DefendedPoint, DefendedRow
 from robustq.bench.defended import survivors
 from robustq.bench.entrants import Entrant
 from robustq.bench.estimates import Estimate
+from robustq.bench.outside import outsiders
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
@@ -53,7 +54,7 @@ def summarise(run: Path, spec: Spec, data: Dataset, everyone: Sequence[tuple[Ent
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return DefenceTable(
         title=spec.title or f"Defences of {gathered[0].outcomes.entrant.label} on {data.name}{few}",
-        versions=s.versions(),
+        versions=s.versions(*outsiders(spec)),
         spec=spec.model_dump(),
         spec_sha256=spec.content_id,
         data=dict(data.record),

@@ -59,6 +59,15 @@ class Entrant:
         return f"{name}{matched}" + (", defended" if self.defended else "")
 
 
+def key_of(model: str) -> str:
+    """A model's name as that of a folder; an outsider's has a colon.
+
+    >>> key_of("lab.nets:Net")
+    'lab.nets.Net'
+    """
+    return model.replace(":", ".")
+
+
 def entrants(spec: Spec) -> list[Entrant]:
     """Everyone in the specification, in the order of the report.
 
@@ -73,7 +82,7 @@ def entrants(spec: Spec) -> list[Entrant]:
         found.append(Entrant("quantum-defended", spec.model.name, defended=True))
     for name in spec.baselines.names:
         matched = name == "mlp"
-        found.append(Entrant(name, name, matched=matched))
+        found.append(Entrant(key_of(name), name, matched=matched))
         if matched and defended and any_model and spec.baselines.defended:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ def attack(
     found = _verdict(result, str(chosen), str(limit), str(access))
     found |= {"device": target.name} if target else {}
     if to is not None:
-        _save(to, kept, result, found | {"model": str(model), "seed": seed})
+        _save(to, kept, result, found | {"model": str(model), "seed": seed}, versions(name))
         notes().print(f"adversarial set and its worst examples: {to}", soft_wrap=True)
     if as_json:
         print_json(found)
@@ -149,10 +150,12 @@ def _verdict(result: AttackResult, attack: str, threat: str, access: str) -> dic
     }
 
 
-def _save(folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any]) -> None:
+def _save(
+    folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any], made_with: Mapping[str, str]
+) -> None:
     """The adversarial set, and a page with the flips that the model was surest of."""
     data, (x, y) = kept.data, kept.test
-    record = {**found, "data": dict(data.record), "versions": versions()}
+    record = {**found, "data": dict(data.record), "versions": made_with}
     stored = AdversarialSet.of(x, y, result, record)
     stored.save(folder)
     with torch.no_grad():

@@ -84,7 +84,7 @@ def certify(
     spread = f", calibration off by up to {100 * within:g} %" if within is not None else ""
     about |= {"about": subject, "device": None if device is None else device + spread}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
-    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions()}
+    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions(method, attack)}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
     write_certificates(sandwich, folder / "certificates.html")
     if as_json:
