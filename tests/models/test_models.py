@@ -47,7 +47,7 @@ def test_models_keep_the_contract(name, iris):
     logits = model(x)
     assert logits.shape == (5, 3)
     assert logits.dtype == torch.float64
-    assert isinstance(model, QuantumClassifier) == (MODELS[name].facts["family"] != "classical")
+    assert isinstance(model, QuantumClassifier) == (MODELS[name].family != "classical")
 
 
 @pytest.mark.parametrize("name", ["qnn", "reuploading", "hybrid"])

@@ -64,8 +64,7 @@ def test_page_tells_what_the_results_hold(results, page):
 def flagged(results, *flags):
     """The same results with these flags, ``(subject, id)``, raised."""
     raised = [
-        RaisedFlag(subject=subject, id=name, level=AUDITS[name].facts["level"], message="7 < 9")
-        for subject, name in flags
+        RaisedFlag(subject=subject, id=name, level=AUDITS[name].level, message="7 < 9") for subject, name in flags
     ]
     return results.model_copy(update={"flags": raised})
 
@@ -79,7 +78,7 @@ def test_flags_stand_at_the_top_and_lead_to_their_explanation(results):
     for name in ("data-leakage", "fewer-steps-beat-more"):
         assert f'href="#check-{name}"' in banner
         row = text[text.index(f'<tr id="check-{name}">') :].split("</tr>")[0]
-        assert AUDITS[name].facts["advice"] in row
+        assert AUDITS[name].advice in row
     amber = render(flagged(results, ("QNN", "fewer-steps-beat-more")))
     assert 'class="panel flags amber"' in amber
     assert "No flag was raised." in render(flagged(results))

@@ -461,7 +461,7 @@ def test_mcnemar_against_the_binomial():
 def test_catalogue_entries_run_as_they_are(name, small, generator):
     model, x, y = small
     entry = TAMPERINGS[name]
-    made, search = entry.make(), {**ATTACKS, **SEARCHES}[entry.facts["search"]].make()
+    made, search = entry.make(), {**ATTACKS, **SEARCHES}[entry.search].make()
     assert made == entry.make()
     assert hash(made) == hash(entry.make())
     run = plant if isinstance(made, CircuitTrojan) else tamper

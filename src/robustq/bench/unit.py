@@ -20,6 +20,7 @@ from robustq.bench.certified import certified
 from robustq.bench.device import Quantum, on_device
 from robustq.bench.entrants import Entrant, build, fit_stream, recipe_of
 from robustq.bench.mitigated import mitigated
+from robustq.bench.outside import packages
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
@@ -95,7 +96,7 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
     """
     if read_stage(folder / "train.json") is not None:
         with contextlib.suppress(ModelFileError):  # damaged since: train again
-            return load(folder)
+            return load(folder, allow=packages(spec))
     x, y = data.tensors("train")
     model = build(entrant, spec, x.shape[1], len(data.classes), seed)
     kept = Checkpoint(folder / "training.safetensors")

@@ -36,7 +36,7 @@ def _rows(results: Results) -> list[dict[str, Any]]:
         {
             "subject": subject,
             "check": name,
-            "level": AUDITS[name].facts["level"],
+            "level": AUDITS[name].level,
             "state": state,
             "message": messages.get((subject, name)),
         }
@@ -58,7 +58,7 @@ def _print(results: Results) -> None:
         for name in ("level", *subjects):
             table.add_column(name)
         for name in next(iter(subjects.values())):
-            level = AUDITS[name].facts["level"]
+            level = AUDITS[name].level
             cells = [
                 Text(s[name], STYLES.get(level if s[name] == FLAGGED else s[name], "dim")) for s in subjects.values()
             ]

@@ -54,7 +54,7 @@ def certify(
     values = dict(_option(text) for text in option or [])
     certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
     name, largest = _threat(threat)
-    entry = resolve("attack", attack, ATTACKS)
+    entry, resolved = resolve("attack", attack, ATTACKS), resolve("certificate", method, CERTIFICATES)
     if not entry.null and name in THREATS:
         check_meant_for(attack, name)
     folder = to or model / "certificates" / f"{name}-{method}"
@@ -67,8 +67,8 @@ def certify(
     if isinstance(certifier, Auto):
         stream = torch_generator(seed, "certify")
         certifier = certifier.choose(question.model, question.threat(largest), stream)
-    subject = CERTIFICATES[method].facts["about"]
-    own = subject == "the model"
+    subject = resolved.about
+    own = resolved.is_own
     with progress_bar(1) as advance:
         found = question.certified(certifier, advance)
         tried = own and not entry.null
@@ -84,7 +84,7 @@ def certify(
     spread = f", calibration off by up to {100 * within:g} %" if within is not None else ""
     about |= {"about": subject, "device": None if device is None else device + spread}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
-    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions()}
+    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions(method, attack)}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
     write_certificates(sandwich, folder / "certificates.html")
     if as_json:
@@ -162,6 +162,6 @@ def _others(question: Question, found: Certificate, chosen: str, advance: Advanc
     return [
         compared(question, found, name, entry.make(), advance)
         for name, entry in CERTIFICATES.items()
-        if name != "auto" and not entry.null and entry.facts["about"] == "the model"
+        if name != "auto" and not entry.null and entry.is_own
         if str(entry.make()) != chosen
     ]

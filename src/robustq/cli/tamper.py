@@ -38,7 +38,7 @@ def tamper(
     given = {"eps": eps, "norm": norm, "at_most": at_most, **_further(more or [])}
     entry = resolve("tampering", name, TAMPERINGS)
     touched = _made("tampering", name, TAMPERINGS, given)
-    search = attack or entry.facts["search"]
+    search = attack or entry.search
     found = _made("attack", search, {**ATTACKS, **SEARCHES}, {"steps": steps, "restarts": restarts})
     kept = saved(model)
     if not isinstance(kept.model, CircuitClassifier):
@@ -66,7 +66,7 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _made(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:
+def _made(kind: str, name: str, entries: Mapping[str, Entry[Any]], options: Mapping[str, Any]) -> Any:
     kept = {key: value for key, value in options.items() if value is not None}
     entry = resolve(kind, name, entries)
     check_options(f"{kind} {name}", entry, kept)

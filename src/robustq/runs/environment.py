@@ -8,7 +8,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import robustq
 from robustq.engine import native
 from robustq.runs.unit import canonical, hashed
 
@@ -31,7 +30,7 @@ def versions() -> dict[str, str]:
 @cache
 def code_version() -> str:
     """SHA-256 of every Python file of the package, 16 hex digits: an edited copy is another version."""
-    root = Path(robustq.__file__).parent
+    root = Path(__file__).parent.parent
     total = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         total.update(path.relative_to(root).as_posix().encode() + b"\0")
