@@ -19,10 +19,10 @@ from torch import nn
 
 from robustq.atomic import write_atomically
 from robustq.errors import ModelFileError
-from robustq.models.classical import Perceptron
-from robustq.models.convolutional import ConvNet
-from robustq.models.hybrid import HybridNet
-from robustq.models.quantum import QuantumNet
+from robustq.models.convnet import ConvNet
+from robustq.models.hybrid_net import HybridNet
+from robustq.models.perceptron import Perceptron
+from robustq.models.quantum_net import QuantumNet
 from robustq.models.svm import RBFSVM
 
 FORMAT = "robustq-model-1"
