@@ -106,7 +106,9 @@ class _Seen:
 
 
 def _auroc(clean: Tensor, attacked: Tensor) -> float | None:
-    return auroc(clean.numpy(force=True), attacked.numpy(force=True)) if len(attacked) else None
+    # an input without any likelihood scores infinity, which ranks above all others
+    low, high = (scores.nan_to_num(nan=torch.nan).numpy(force=True) for scores in (clean, attacked))
+    return auroc(low, high) if len(high) else None
 
 
 def _share(outcomes: Tensor) -> float | None:
