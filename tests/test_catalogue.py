@@ -12,7 +12,6 @@ import pytest
 
 import robustq
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.audit import Evidence
 from robustq.audit.catalogue import AUDITS
 from robustq.bench.options import check_options, options_of
@@ -21,6 +20,7 @@ from robustq.certify.catalogue import CERTIFICATES
 from robustq.cli.certify import STATES
 from robustq.cli.listing import CATALOGUES, columns
 from robustq.errors import SpecError
+from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.threats.catalogue import THREATS, Distance, Norm
 
 ENTRIES = [(kind, name) for kind, entries in CATALOGUES.items() for name in entries]

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,7 @@ def test_every_module_imports_and_has_a_docstring():
             assert importlib.import_module(name).__doc__, name
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("name", ["budgets.py", "pages.py"])
 def test_tools_find_nothing(name):
     arguments = ["--check"] if name == "pages.py" else []
@@ -84,12 +86,18 @@ def test_tools_find_nothing(name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_examples_run(path):
     done = subprocess.run([sys.executable, "-W", "error", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "robust" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_examples_find_what_they_import(path):
+    assert callable(runpy.run_path(str(path))["main"])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     )
     from robustq.attacks import run_attack
     from robustq.attacks import run_attack as attack
-    from robustq.attacks.poisoning import poison
-    from robustq.attacks.tampering import tamper
     from robustq.bench import assess, parse, read
     from robustq.bench.calibration import calibrated as calibrate
     from robustq.bench.codesign import codesign
@@ -46,6 +44,8 @@ if TYPE_CHECKING:
     from robustq.defences.saved import load, save
     from robustq.errors import RobustQError
     from robustq.models import Training, fit
+    from robustq.poisoning import poison
+    from robustq.tampering import tamper
 
 __all__ = [
     "RobustQError",
@@ -93,11 +93,11 @@ _HOMES = {
     "fit": "robustq.models",
     "load": "robustq.defences.saved",
     "parse": "robustq.bench",
-    "poison": "robustq.attacks.poisoning",
+    "poison": "robustq.poisoning",
     "read": "robustq.bench",
     "run_attack": "robustq.attacks",
     "save": "robustq.defences.saved",
-    "tamper": "robustq.attacks.tampering",
+    "tamper": "robustq.tampering",
     "transfer": "robustq.bench",
 }
 

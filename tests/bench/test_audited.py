@@ -14,8 +14,6 @@ from robustq.bench.entrants import entrants
 from robustq.bench.unit import read_stage, run_unit
 from robustq.models import load, training
 
-pytestmark = pytest.mark.xdist_group("audited")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["setosa", "versicolor"]},
     "seeds": 2,

@@ -20,8 +20,6 @@ from robustq.models.catalogue import MODELS
 from robustq.report import render_transfer, transfer_table
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("transfer-matrix")
-
 SMALL = {
     "title": "A <script>alert(1)</script> title",
     "data": {"name": "breast-cancer", "features": 3, "train_size": 60, "test_size": 40},

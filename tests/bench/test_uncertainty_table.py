@@ -9,8 +9,6 @@ from robustq.bench.uncertainty_table import Answers, Plan, abstention_of, doubt_
 from robustq.bench.unit import read_stage
 from robustq.errors import DataError, SpecError
 
-pytestmark = pytest.mark.xdist_group("uncertainty-table")
-
 PLAN = Plan(alpha=0.1, share=0.1, repeats=10, confidence=0.95, classes=("a", "b"))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from robustq.attacks import FGSM, PGD, Adaptive, Identity, SearchProblem, Transfer, run_attack
-from robustq.attacks.problem import alarm_is_right
+from robustq.attacks.answers import alarm_is_right
 from robustq.contracts import RejectingClassifier, Step
 from robustq.defences import AdversarialTraining, FeatureSqueezing, Fronted, Plain, Recipe
 from robustq.defences.filters.quantise import Quantise

@@ -10,7 +10,7 @@ import typer
 from robustq.audit import AUDITS
 from robustq.bench import Results, read_results
 from robustq.cli.console import out, print_json
-from robustq.report.audit import FLAGGED, PASSED, states, tally, told
+from robustq.report.audit import FLAGGED, PASSED, group_flags, states, tally
 
 STYLES = {PASSED: "green", "red": "bold red", "amber": "yellow"}
 
@@ -64,7 +64,7 @@ def _print(results: Results) -> None:
             ]
             table.add_row(name, level, *cells)
         console.print(table)
-    for flag in told(results):
+    for flag in group_flags(results):
         who = "; ".join(flag.subjects)
         console.print(Text(f"{flag.level}: {who}: {flag.message} ({flag.id})", STYLES[flag.level]))
     console.print(Text(tally(results)))

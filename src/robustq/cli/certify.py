@@ -21,7 +21,7 @@ from robustq.certify.catalogue import CERTIFICATES
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
-from robustq.contracts import Certificate, QuantumClassifier, TamperableClassifier, Threat
+from robustq.contracts import Certificate, CircuitClassifier, QuantumClassifier, Threat
 from robustq.errors import SpecError, unknown_name
 from robustq.report import certificate_table, write_certificates
 from robustq.seeding import torch_generator
@@ -151,7 +151,7 @@ def _question(kept: Saved, name: str, largest: float, device: str | None, inputs
         raise SpecError(f"certify: expected a quantum or hybrid model, got {type(target).__name__}")
     x = x.double()
     if name in STATES:
-        assert isinstance(kept.model, TamperableClassifier)
+        assert isinstance(kept.model, CircuitClassifier)
         target = StateView(target, kept.model.circuit.qubits)
         x = target.encoded(x)
     return Question(target, x, y, partial(_at, name), largest, seed)

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.poisoning.catalogue import POISONINGS
-from robustq.attacks.tampering.catalogue import TAMPERINGS
 from robustq.audit.catalogue import AUDITS
 from robustq.catalogue import Entry, facts
 from robustq.certify.catalogue import CERTIFICATES
@@ -21,6 +19,8 @@ from robustq.errors import unknown_name
 from robustq.mitigation.catalogue import MITIGATIONS
 from robustq.models.catalogue import MODELS
 from robustq.noise.catalogue import CHANNEL_LIST, DEVICES, DRIFTS
+from robustq.poisoning.catalogue import POISONINGS
+from robustq.tampering.catalogue import TAMPERINGS
 from robustq.threats.catalogue import THREATS
 from robustq.uncertainty.catalogue import UNCERTAINTIES
 from robustq.uncertainty.conformal import SCORES
