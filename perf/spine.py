@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from robustq.runs import Compute, Unit, execute
+from robustq.runs import Compute, Identity, Unit, execute
 
 
 def overhead(units: int, store: str | None, workers: int = 2) -> dict[str, float]:
@@ -17,7 +17,7 @@ def overhead(units: int, store: str | None, workers: int = 2) -> dict[str, float
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         compute = Compute(workers=workers, store=store)
-        execute([todo], Path(folder), compute=compute, name=f"idle-{units}-{time.time_ns()}")
+        execute([todo], Path(folder), compute=compute, identity=Identity(f"idle-{units}-{time.time_ns()}"))
         seconds = time.perf_counter() - began
     return {"units": units, "seconds": round(seconds, 2), "ms a unit": round(1000 * seconds / units, 4)}
 

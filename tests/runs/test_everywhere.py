@@ -13,7 +13,7 @@ from sqlalchemy import text
 from test_ray import START, in_fresh_python
 from test_runs import files
 
-from robustq.runs import Compute, Store, Unit, environment, execute
+from robustq.runs import Compute, Identity, Store, Unit, environment, execute
 from robustq.runs.maintenance import check
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.prove]
@@ -61,7 +61,7 @@ from test_everywhere import trainings
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
 compute = Compute(executor="ray", address=cluster.address, store=str(run / "store" / "store.sqlite"))
-execute([trainings()], run, compute=compute, name="ray")
+execute([trainings()], run, compute=compute, identity=Identity("ray"))
 print(json.dumps(len(files(run))))
 os._exit(0)
 """
@@ -75,7 +75,12 @@ def test_ray_with_two_nodes(serial, tmp_path):
 def test_three_workers_on_postgresql(serial, tmp_path, postgresql_url):
     workers = [start_worker(postgresql_url) for _ in range(3)]
     try:
-        execute([trainings()], tmp_path, compute=Compute(executor="none", store=postgresql_url), name="three")
+        execute(
+            [trainings()],
+            tmp_path,
+            compute=Compute(executor="none", store=postgresql_url),
+            identity=Identity("three"),
+        )
     finally:
         for worker in workers:
             worker.kill()
@@ -85,11 +90,11 @@ def test_three_workers_on_postgresql(serial, tmp_path, postgresql_url):
 
 DRIVER = """
 import sys, pathlib, signal
-from robustq.runs import Compute, execute
+from robustq.runs import Compute, Identity, execute
 from test_everywhere import trainings
 if __name__ == "__main__":
     compute = Compute(executor=sys.argv[3], store=sys.argv[2], workers=1, lease=5)
-    execute([trainings()], pathlib.Path(sys.argv[1]), compute=compute, name="chaos")
+    execute([trainings()], pathlib.Path(sys.argv[1]), compute=compute, identity=Identity("chaos"))
 """
 
 
@@ -148,7 +153,9 @@ def test_chaos(serial, tmp_path, postgresql_url, capsys):
                 cut_connections(store)
         if driver.poll() is None:
             kill_all_of(driver)
-        execute([trainings()], run, compute=Compute(workers=2, store=postgresql_url, lease=5), name="chaos")
+        execute(
+            [trainings()], run, compute=Compute(workers=2, store=postgresql_url, lease=5), identity=Identity("chaos")
+        )
     finally:
         for process in (*workers, driver):
             if process.poll() is None:

@@ -34,7 +34,7 @@ def in_fresh_python(code, *arguments, **environment):
 START = """
 import json, os, sys, time, pathlib, psutil
 from test_runs import files, squares
-from robustq.runs import Compute, Unit, execute
+from robustq.runs import Compute, Identity, Unit, execute
 run = pathlib.Path(sys.argv[1])
 """
 
@@ -74,7 +74,7 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_
 second = cluster.add_node(num_cpus=1)
 threading.Timer(12.0, lambda: cluster.remove_node(second, allow_graceful=False)).start()
 compute = Compute(executor="ray", address=cluster.address, store=str(run / "store.sqlite"), lease=5)
-execute([squares(40, seconds=0.4)], run / "ray", compute=compute, name="loss")
+execute([squares(40, seconds=0.4)], run / "ray", compute=compute, identity=Identity("loss"))
 execute([squares(40, seconds=0.4)], run / "serial", workers=0)
 print(json.dumps([files(run / "serial") == files(run / "ray"), len(files(run / "ray"))]))
 os._exit(0)

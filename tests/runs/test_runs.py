@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from robustq.errors import RunError, SpecError
-from robustq.runs import Assignment, Compute, Store, Unit, Worker, embedded, environment, execute
+from robustq.runs import Assignment, Compute, Identity, Store, Unit, Worker, embedded, environment, execute
 from robustq.runs.database import file_system
 from robustq.runs.maintenance import absorb, check, collect_garbage, export, run_states
 from robustq.runs.store import LOSSES, Outcome, unit_id
@@ -233,7 +233,9 @@ def test_two_workers_of_their_own_share_a_run(store, tmp_path):
         worker.start()
     first = squares(12)
     last = Unit("works:total", {}, "total", "the sum", inputs=tuple(first))
-    execute([first, [last]], tmp_path / "run", compute=Compute(executor="none", store=url), name="shared")
+    execute(
+        [first, [last]], tmp_path / "run", compute=Compute(executor="none", store=url), identity=Identity("shared")
+    )
     for worker in workers:
         worker.join()
     assert json.loads((tmp_path / "run" / "total" / "total.json").read_text()) == sum(k * k for k in range(12))

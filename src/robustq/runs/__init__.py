@@ -2,7 +2,7 @@
 
 from robustq.runs.compute import Compute
 from robustq.runs.environment import code_version, environment, versions
-from robustq.runs.execution import Progress, embedded, execute
+from robustq.runs.execution import Identity, Progress, embedded, execute
 from robustq.runs.store import Store
 from robustq.runs.unit import Unit, Work, Workspace, canonical
 from robustq.runs.worker import Assignment, Worker
@@ -10,6 +10,7 @@ from robustq.runs.worker import Assignment, Worker
 __all__ = [
     "Assignment",
     "Compute",
+    "Identity",
     "Progress",
     "Store",
     "Unit",

@@ -22,6 +22,19 @@ Progress = Callable[[str, int, int], None]  # what was done, done so far, of how
 EMBEDDED = "run"  # the name of a run in a store of its own
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What others call a run.
+
+    Attributes:
+        name: in a store that several runs share; equal names share their units.
+        command: that continues it.
+    """
+
+    name: str = EMBEDDED
+    command: str = ""
+
+
 def execute(
     rounds: Iterable[list[Unit]],
     run: Path,
@@ -30,8 +43,7 @@ def execute(
     workers: int | None = None,
     progress: Progress | None = None,
     compute: Compute | None = None,
-    name: str = EMBEDDED,
-    command: str = "",
+    identity: Identity | None = None,
 ) -> None:
     """Do the units of each round, one round after the other.
 
@@ -45,8 +57,7 @@ def execute(
         workers: as in :class:`Compute`, for callers that choose nothing else.
         progress: told after every unit.
         compute: with what; processes on this machine by default.
-        name: of the run in a store that several runs share.
-        command: how a person would continue the run.
+        identity: what the run is called in a store that several share, and how a person would continue it.
 
     Raises:
         RunError: if workers die again and again, or the store cannot be reached; what is done is kept.
@@ -54,9 +65,10 @@ def execute(
     """
     chosen = compute or Compute(workers)
     url = chosen.store or embedded(run)
-    name = name if chosen.store else EMBEDDED
+    given = identity or Identity()
+    name = given.name if chosen.store else EMBEDDED
     executor = chosen.start()
-    driver = _Driver(Store.open(url), executor, run, name, command, progress or (lambda *_: None), total)
+    driver = _Driver(Store.open(url), executor, run, name, given.command, progress or (lambda *_: None), total)
     folder = str(run.absolute()) if executor.shares_disk else None
     executor.start(Assignment(url, name, folder, lease=chosen.lease))
     try:
