@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 
 import robustq
 from robustq.attacks.catalogue import ATTACKS
