@@ -2,6 +2,9 @@
 
 import hashlib
 import sys
+import tomllib
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -9,11 +12,13 @@ import torch
 from commands import robustq
 from in_place import in_place
 from robustq import bench
+from robustq.bench import summary
+from robustq.bench.outside import outsiders
 from robustq.catalogue import resolve
 from robustq.data import load as load_data
 from robustq.defences import Fronted
 from robustq.defences.saved import load, save
-from robustq.errors import ModelFileError, SpecError
+from robustq.errors import ModelFileError, RunError, SpecError
 from robustq.models import files
 from robustq.report import render
 from robustq.uncertainty.conformal import SCORES
@@ -226,6 +231,24 @@ def test_results_name_outsiders_with_version_and_source(lab, run):
     assert said["lab.attacks:BIM"] == f"1.2, sha256 {source}"
     assert results.spec["attack"]["name"] == "lab.attacks:BIM"
     assert source in render(results)
+
+
+def test_the_documented_specification(lab):
+    page = Path(__file__).resolve().parents[1] / "docs" / "own.md"
+    text = page.read_text(encoding="utf-8").split("```toml")[1].split("```")[0]
+    spec = bench.parse(tomllib.loads(text))
+    assert len(outsiders(spec)) == 6
+    assert spec.dataset().x_train.shape == (80, 2)
+
+
+def test_a_run_is_not_continued_with_another_source(lab, run):
+    folder, _ = run
+    changed = mock.patch.object(summary, "provenance", return_value="1.3, sha256 0")
+    with (
+        changed,
+        pytest.raises(RunError, match="expected the specification and the versions this folder was started"),
+    ):
+        bench.assess(bench.parse(SMALL), folder, workers=1)
 
 
 def test_a_table_of_defences(lab, tmp_path):
