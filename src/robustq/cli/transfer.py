@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from robustq import bench
-from robustq.bench.transfer import chosen
-from robustq.cli.console import notes, out, print_json, progress_bar
-from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
+from robustq.cli.study import page_of, print_study, run_study
 from robustq.errors import SpecError
 from robustq.report import transfer_table, write_transfer
 
@@ -34,25 +32,13 @@ def transfer(
 
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
-    plan = specification(spec, data, classes, seeds, seed, device)
+    asked = specification(spec, data, classes, seeds, seed, device)
     if models is not None:
         names = [name.strip() for name in models.split(",")]
-        plan = bench.parse({**plan.model_dump(), "transfer": {"models": names}})
-    raw = plan.raw()
-    plan = chosen(bench.completed(plan, raw), raw)
-    if device is not None and plan.model.name not in (plan.transfer.models or []):
-        raise SpecError(f"--device: expected {plan.model.name} in --models, got {models!r}")
-    run = to or Path("runs") / f"{plan.data.name}-transfer-{plan.content_id[:8]}"
-    check_writable(run)
-    try:
-        with progress_bar(1) as advance:
-            matrix = bench.transfer(plan, run, workers=workers, progress=advance)
-    except KeyboardInterrupt:
-        notes().print("interrupted; run the same command again to continue", markup=False)
-        raise typer.Exit(130) from None
-    write_transfer(matrix, run / "transfer.html")
-    if as_json:
-        print_json(matrix.model_dump())
-    else:
-        out().print(transfer_table(matrix))
-    notes().print(f"matrix: {run / 'transfer.html'}\nresults: {run / 'transfer.json'}", soft_wrap=True)
+        asked = bench.parse({**asked.model_dump(), "transfer": {"models": names}})
+    study = bench.TransferStudy.of(asked)
+    if device is not None and study.spec.model.name not in (study.spec.transfer.models or []):
+        raise SpecError(f"--device: expected {study.spec.model.name} in --models, got {models!r}")
+    matrix, run = run_study(study, to, workers, "transfer")
+    write_transfer(matrix, page_of(study, run))
+    print_study(matrix, run, transfer_table(matrix), "matrix", as_json=as_json)

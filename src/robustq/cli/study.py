@@ -1,0 +1,48 @@
+"""How every study is run from the command line: in a folder of its own, with a bar, to be continued after Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from robustq import bench
+from robustq.bench.estimates import Record
+from robustq.bench.records import FILES, PAGES
+from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.paths import check_writable
+
+R = TypeVar("R", bound=Record)
+
+
+def run_study(study: bench.Study[R], to: Path | None, workers: int | None, word: str = "") -> tuple[R, Path]:
+    """The record and the run folder: ``to``, or one named by the data, a ``word`` and the content id.
+
+    Raises:
+        typer.Exit: if it was interrupted.
+    """
+    spec = study.spec
+    run = to or Path("runs") / "-".join(part for part in (spec.data.name, word, spec.content_id[:8]) if part)
+    check_writable(run)
+    try:
+        with progress_bar(1) as advance:
+            return bench.perform(study, run, workers, advance), run
+    except KeyboardInterrupt:
+        notes().print("interrupted; run the same command again to continue", markup=False)
+        raise typer.Exit(130) from None
+
+
+def page_of(study: bench.Study[R], run: Path) -> Path:
+    """Where the page of a record is written."""
+    return run / PAGES[study.kind.command]
+
+
+def print_study(record: Record, run: Path, table: Any, word: str, *, as_json: bool) -> None:
+    """The record as JSON, or its ``table``; then where to find the page, called ``word``, and the record."""
+    if as_json:
+        print_json(record.model_dump())
+    else:
+        out().print(table)
+    page, file = run / PAGES[record.command], run / FILES[record.command]
+    notes().print(f"{word + ':':<9}{page}\nresults: {file}", soft_wrap=True)
