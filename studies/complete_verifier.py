@@ -24,8 +24,8 @@ from torch import Tensor
 
 from robustq import bench
 from robustq.attacks import PGD, QuantumAutoAttack, run_attack
-from robustq.bench.entrants import entrants
-from robustq.bench.unit import trained
+from robustq.bench.entrants import defence_of
+from robustq.bench.training import trained
 from robustq.certify.verifier import Complete
 from robustq.contracts import Bounds, Classifier, Prover, QuantumClassifier
 from robustq.errors import CertificateError
@@ -48,12 +48,12 @@ def cases() -> Iterator[Case]:
     """Both models of both data sets."""
     names = ["breast-cancer"] + (["nsl-kdd"] if os.environ.get("ROBUSTQ_DATA_DIR") else [])
     for name in names:
-        spec = bench.parse({"data": {"name": name}, "seeds": 1})
-        spec = bench.completed(spec, spec.raw())
-        data = spec.dataset()
-        for entrant in entrants(spec)[:2]:
+        study = bench.Assessment.of(bench.parse({"data": {"name": name}, "seeds": 1}))
+        spec, data = study.spec, study.data
+        for entrant in study.entrants[:2]:
+            recipe = defence_of(entrant, spec.defence, spec)
             with tempfile.TemporaryDirectory() as folder:
-                model = trained(spec, data, entrant, 0, Path(folder))
+                model = trained(entrant, spec, recipe, data, 0, Path(folder))
             assert isinstance(model, QuantumClassifier)
             yield Case(f"{name}, {entrant.label}", model.freeze(), data.tensors("test")[0][:INPUTS].double())
 

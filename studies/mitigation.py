@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ from robustq import bench, engine
 from robustq.atomic import write_atomically
 from robustq.bench.entrants import Entrant, build, fit_stream
 from robustq.bench.estimates import Estimate
-from robustq.bench.mitigated import mitigated
-from robustq.bench.mitigation_table import MitigationRow, mitigation_rows
+from robustq.bench.mitigation import mitigate
+from robustq.bench.mitigation_table import MitigationRow, MitigationStage, mitigation_rows
 from robustq.circuits import Circuit, op, z
 from robustq.circuits.circuit import Operation
 from robustq.engine.transfer import operators_of
@@ -372,7 +371,7 @@ CLASSIFIERS = (
 SEEDS = 10  # fewer leave intervals that say nothing
 
 
-def raw(asked: Classifier) -> list[dict[str, Any]]:
+def raw(asked: Classifier) -> list[MitigationStage]:
     """What each seed's model gave, for every technique."""
     spec, entrant = asked.spec(), Entrant("quantum", "qnn")
     data, device = spec.dataset(), Device.bundled(asked.device)
@@ -383,7 +382,7 @@ def raw(asked: Classifier) -> list[dict[str, Any]]:
         fit(model, x, y, generator=fit_stream(entrant, spec, seed), training=spec.training.build())
         model.requires_grad_(False)
         assert isinstance(model, QuantumNet)
-        found.append(mitigated(model, device, data, spec, seed))
+        found.append(mitigate(model, device, data, spec, spec.mitigation, seed))
     return found
 
 
@@ -401,7 +400,7 @@ COLUMNS = ("bias", "error", "variance", "clean, %", "change", "robust, %", "chan
 CONFIDENCE = 0.95
 
 
-def against_idle(rows: Sequence[MitigationRow], seeds: Sequence[Mapping[str, Any]]) -> list[MitigationRow]:
+def against_idle(rows: Sequence[MitigationRow], seeds: Sequence[MitigationStage]) -> list[MitigationRow]:
     """The rows, decoupling's changes taken against idle waits, at the same corrected confidence."""
     places = {row.name: k for k, row in enumerate(rows)}
     if rows[places["decoupling"]].refused:
@@ -411,7 +410,7 @@ def against_idle(rows: Sequence[MitigationRow], seeds: Sequence[Mapping[str, Any
 
     def change(key: str) -> Estimate:
         now, before = (
-            [[float(letter) for letter in seed["rows"][places[name]][key]] for seed in seeds]
+            [[float(letter) for letter in getattr(seed.rows[places[name]], key)] for seed in seeds]
             for name in ("decoupling", "idle")
         )
         return Estimate.of(difference(now, before, corrected))

@@ -35,8 +35,8 @@ def small(**changes: Any) -> dict[str, Any]:
 def drawn() -> Any:
     """A front with every kind of row that a page must show: made by hand, measured nowhere."""
     from robustq.bench.estimates import Estimate
-    from robustq.bench.objectives import OBJECTIVES
     from robustq.bench.pareto import Architecture, Finalist, Front, Goal, Trial
+    from robustq.bench.studies.codesign.objectives import OBJECTIVES
 
     chosen = ("clean", "robust", "two-qubit-gates")
 

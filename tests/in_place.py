@@ -1,31 +1,18 @@
 """The units of a run done in this process: for tests of what is measured, not of how work is shared out."""
 
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from unittest import mock
 
-from robustq.bench import runner
+from robustq.bench import study
+from robustq.runs import execute
 
 
-class InPlace(Executor):
-    """Does a job when it is handed in; a stand-in for a pool of processes."""
-
-    _processes = None
-
-    def __init__(self, *_, **__):
-        super().__init__()
-
-    def submit(self, work, *arguments):
-        done = Future()
-        try:
-            done.set_result(work(*arguments))
-        except Exception as error:
-            done.set_exception(error)
-        return done
+def _here(*arguments, **options):
+    execute(*arguments, **(options | {"workers": 0}))
 
 
 @contextmanager
 def in_place():
     """Within it no worker processes are started: each would take seconds to import what is imported here."""
-    with mock.patch.object(runner, "ProcessPoolExecutor", InPlace):
+    with mock.patch.object(study, "execute", _here):
         yield

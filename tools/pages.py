@@ -69,10 +69,10 @@ def schema_page() -> str:
         mitigation_table,
         recipes,
         results,
-        space,
         spec,
         uncertainty_table,
     )
+    from robustq.bench.studies.codesign import space
 
     parts = ["# Specification and results\n", "## Specification (TOML)\n"]
     tables = [

@@ -36,11 +36,8 @@ if TYPE_CHECKING:
     )
     from robustq.attacks import run_attack
     from robustq.attacks import run_attack as attack
-    from robustq.bench import assess, parse, read
+    from robustq.bench import assess, codesign, defend, parse, read, transfer
     from robustq.bench.calibration import calibrated as calibrate
-    from robustq.bench.codesign import codesign
-    from robustq.bench.defend import defend
-    from robustq.bench.transfer import transfer
     from robustq.defences.saved import load, save
     from robustq.errors import RobustQError
     from robustq.models import Training, fit

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from robustq import bench
 from robustq.bench.calibration import Asked, calibrated, softmax
-from robustq.bench.stages import facts
+from robustq.bench.cost import facts
 from robustq.cli.main import app
 from robustq.cli.saved import saved
 from robustq.errors import DataError, SpecError

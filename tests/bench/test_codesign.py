@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,32 +12,35 @@ from codesign_specs import small
 from robustq import bench, stats
 from robustq.attacks import QuantumAutoAttack, run_attack
 from robustq.bench import codesign
-from robustq.bench.candidates import (
-    Failed,
+from robustq.bench.estimates import Estimate
+from robustq.bench.pareto import Finalist, Goal, non_dominated, read_front, spread, statement
+from robustq.bench.spec import CodesignSpecification
+from robustq.bench.stages import bits
+from robustq.bench.studies.codesign.candidates import (
+    FailureStage,
     as_spec,
+    feasibility,
     gathered,
     measure,
     needed,
-    plain,
     reference,
     searched,
     two_qubit_gates,
 )
-from robustq.bench.estimates import Estimate
-from robustq.bench.generations import distributions, generations
-from robustq.bench.objectives import OBJECTIVES, Outcomes, resilience_gap
-from robustq.bench.pareto import Finalist, Goal, non_dominated, read_front, spread, statement
-from robustq.bench.space import Candidate, candidate_of
-from robustq.bench.stages import bits
+from robustq.bench.studies.codesign.generations import distributions, generations
+from robustq.bench.studies.codesign.objectives import OBJECTIVES, Performance, resilience_gap
+from robustq.bench.studies.codesign.space import Candidate, candidate_of
+from robustq.bench.study import plain
 from robustq.circuits import encodings
 from robustq.defences.saved import load
 from robustq.errors import DataError, RunError, SpecError
+from robustq.runs import Workspace
 from robustq.seeding import torch_generator
 
 
 def completed(content):
     spec = bench.parse(content)
-    return bench.completed(spec, spec.raw())
+    return bench.completed(spec, spec.raw()).of(CodesignSpecification)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +164,6 @@ def test_damaged_and_unfinished_runs_give_the_same_bytes(run, tmp_path):
     assert again == front
     assert (copy / "codesign.json").read_bytes() == (folder / "codesign.json").read_bytes()
     assert (trained[2] / "weights.safetensors").stat().st_mtime_ns == kept
-    assert told[0][1] == 0
     assert told[-1][1] <= told[-1][2]
 
 
@@ -256,25 +258,27 @@ def test_an_architecture_that_cannot_be_trained_is_told_why(tmp_path):
     """Margins need gates that features turn; amplitudes have none. The other seeds are not needed."""
     spec = completed(small(defences=["lipschitz-margin"], encodings=["amplitude"]))
     bad = Candidate.of("amplitude", "brickwork", 1, "basis-groups", "lipschitz-margin", 0.05)
-    measure(spec.model_dump_json(), bad, 0, tmp_path / "u", False)
+    (tmp_path / "u").mkdir()
+    arguments = {"spec": plain(spec), "candidate": asdict(bad), "seed": 0, "final": False}
+    measure(Workspace(tmp_path / "u"), **arguments)
     found = gathered([tmp_path / "u"], spec, 1, final=False)
-    assert isinstance(found, Failed)
+    assert isinstance(found, FailureStage)
     assert "amplitudes" in found.reason
-    measure(spec.model_dump_json(), bad, 0, tmp_path / "u", False)  # nothing is tried again
+    measure(Workspace(tmp_path / "u"), **arguments)  # nothing is tried again
     assert [p.name for p in (tmp_path / "u").iterdir()] == ["failed.json"]
 
 
 def test_constraints_are_known_before_training():
     narrow = completed(small(most_qubits=3, most_two_qubit_gates=1))
     wide = Candidate.of("angle", "brickwork", 1, "parity", "none", None)
-    assert plain(narrow, wide, 4, 2).reason == "4 qubits, at most 3"
+    assert feasibility(narrow, wide, 4, 2).reason == "4 qubits, at most 3"
     deep = Candidate.of("angle", "strongly-entangling", 2, "parity", "none", None)
-    found = plain(narrow, deep, 3, 2)
+    found = feasibility(narrow, deep, 3, 2)
     assert (found.gates, found.reason) == (6, "6 two-qubit gates, at most 1")
-    short = plain(narrow, replace(deep, layers=1), 3, 2)
+    short = feasibility(narrow, replace(deep, layers=1), 3, 2)
     assert 0 < short.violation < found.violation
     few = Candidate.of("dense-angle", "brickwork", 1, "per-qubit-z", "none", None)
-    assert "classes" in plain(narrow, few, 3, 5).reason
+    assert "classes" in feasibility(narrow, few, 3, 5).reason
 
 
 @pytest.mark.parametrize("qubits", [2, 3, 5])
@@ -309,7 +313,7 @@ def test_the_gap_of_two_ratios_agrees_with_a_bootstrap(rng):
     noisy = [
         np.minimum(c, rng.random((1, inputs)) < p).astype(float) for c, p in zip(correct, (0.95, 0.8), strict=True)
     ]
-    one, two = (Outcomes(0, c, noisy=n) for c, n in zip(correct, noisy, strict=True))
+    one, two = (Performance(0, c, noisy=n) for c, n in zip(correct, noisy, strict=True))
     found = resilience_gap(one, two, 0.95)
 
     def gap(rows):

@@ -6,8 +6,8 @@ import torch
 
 from robustq import engine
 from robustq.bench import parse
-from robustq.bench.cost import attack_circuits, training_circuits
-from robustq.bench.stages import bits, facts
+from robustq.bench.cost import attack_circuits, facts, training_circuits
+from robustq.bench.stages import bits
 from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, per_qubit_z, theta, z
 from robustq.models import Perceptron, QuantumNet
 from robustq.models.catalogue import hybrid, qnn
@@ -61,14 +61,14 @@ def test_amplitude_gradients_cost_two_circuits_a_feature():
 
 def test_classical_models_run_no_circuits():
     assert attack_circuits({}, 100, 100) == 0
-    assert training_circuits({"rows": 5}, parse({"data": {"name": "iris"}}), True) == 0
+    assert training_circuits({"rows": 5}, parse({"data": {"name": "iris"}}).defence, True) == 0
 
 
 def test_defended_training_costs_more():
     circuit = encodings.angle(2).then(ansaetze.brickwork(2))
     spec = parse({"data": {"name": "iris"}})
     known = facts(net(circuit)) | {"rows": 320}
-    plain, defended = (training_circuits(known, spec, flag) for flag in (False, True))
+    plain, defended = (training_circuits(known, spec.defence, flag) for flag in (False, True))
     assert plain == 10 * 32 * (1 + 2 * 6)
     assert defended - plain == 5 * 10 * 32 * (1 + 2 * 2)
 

@@ -11,13 +11,11 @@ from rich.console import Console
 from in_place import in_place
 from robustq import bench, stats
 from robustq.attacks import QuantumAutoAttack, run_attack
-from robustq.bench.defence_rows import sentences
 from robustq.bench.defence_table import DefenceTable
-from robustq.bench.defend import with_recipes
-from robustq.bench.defended import survivors
 from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.stages import bits
-from robustq.bench.unit import read_stage
+from robustq.bench.studies.defend.attacks import AttackStage
+from robustq.bench.studies.defend.summary import sentences
 from robustq.defences import Fronted
 from robustq.defences.saved import load
 from robustq.errors import RunError, SpecError
@@ -64,8 +62,8 @@ def test_robust_is_what_none_of_the_attacks_flips(run):
     folder, table = run
     for row in table.rows:
         for place, point in enumerate(row.points):
-            levels = [read_stage(folder / f"units/{row.key}-{seed}/attack.json")["curve"][place] for seed in (0, 1)]
-            alive = [survivors(level) for level in levels]
+            levels = [AttackStage.read(folder / f"units/{row.key}-{seed}").curve[place] for seed in (0, 1)]
+            alive = [level.robust for level in levels]
             share = sum(bits(each).sum() for each in alive) / (2 * table.inputs)
             assert point.robust.value == pytest.approx(share, abs=1e-6)
             for name in ("usual", "transfer", "adaptive"):
@@ -82,16 +80,16 @@ def test_the_adaptive_figure_can_be_recomputed_from_the_saved_model(run):
     model = load(folder / "units/quantum-feature-squeezing-0")
     assert isinstance(model, Fronted)
     found = run_attack(QuantumAutoAttack(), model, x, y, spec.threat.build(0.1), generator=torch.Generator())
-    stored = read_stage(folder / "units/quantum-feature-squeezing-0/attack.json")["curve"][0]
-    assert abs(found.robust.double().sum().item() - bits(stored["adaptive"]).sum()) <= 1
+    stored = AttackStage.read(folder / "units/quantum-feature-squeezing-0").curve[0]
+    assert abs(found.robust.double().sum().item() - bits(stored.adaptive).sum()) <= 1
 
 
 def test_gains_are_paired_and_corrected(run):
     folder, table = run
 
     def alive(key):
-        stored = [read_stage(folder / f"units/{key}-{seed}/attack.json") for seed in (0, 1)]
-        return [bits(survivors(each["curve"][0])) for each in stored]
+        stored = [AttackStage.read(folder / f"units/{key}-{seed}") for seed in (0, 1)]
+        return [bits(each.curve[0].robust) for each in stored]
 
     gain = table.rows[1].gain
     expected = stats.difference(alive("quantum-adversarial-training"), alive("quantum"), 1 - 0.05 / 9)
@@ -185,12 +183,12 @@ def test_what_does_not_apply_is_refused_before_any_work(tmp_path):
 
 def test_without_recipes_those_are_chosen_that_apply():
     bare = {key: value for key, value in SMALL.items() if key != "recipes"}
-    names = [recipe.name for recipe in with_recipes(bench.parse(bare)).recipes]
+    names = [recipe.name for recipe in bench.DefenceStudy.of(bench.parse(bare)).spec.recipes]
     assert {"adversarial-training", "randomised-encoding", "detection"} <= set(names)
     assert "approximate-encoding" not in names
     bare["model"] = {"options": {"encoding": "amplitude", "layers": 1}}
     bare["data"] = {**SMALL["data"], "features": 4}
-    names = [recipe.name for recipe in with_recipes(bench.parse(bare)).recipes]
+    names = [recipe.name for recipe in bench.DefenceStudy.of(bench.parse(bare)).spec.recipes]
     assert "approximate-encoding" in names
 
 

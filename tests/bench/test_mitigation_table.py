@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from in_place import in_place
 from robustq import bench
-from robustq.bench.mitigation_table import mitigation_rows
-from robustq.bench.unit import read_stage
+from robustq.bench.mitigation import mitigate
+from robustq.bench.mitigation_table import MitigationOutcome, MitigationStage, mitigation_rows
+from robustq.bench.stages import read_stage
 from robustq.cli.main import app
 from robustq.data import Dataset
 from robustq.errors import SpecError
@@ -19,6 +20,8 @@ from robustq.models import load
 from robustq.noise import Device
 from robustq.report import render
 from robustq.report.mitigation import describe_changes
+
+pytestmark = pytest.mark.xdist_group("mitigation")
 
 NAMES = ["readout", "readout+zne", "readout+pec", "symmetry"]
 SMALL = {
@@ -96,10 +99,9 @@ def test_it_is_the_same_again_and_can_be_left_out(run, tmp_path):
     spec = bench.parse(SMALL)
     first = read_stage(folder / "units/quantum-0/mitigation.json")
     model = load(folder / "units/quantum-0")
-    from robustq.bench.mitigated import mitigated
-
-    again = mitigated(model, Device.bundled("melbourne"), spec.dataset(), bench.completed(spec, spec.raw()), 0)
-    assert json.loads(json.dumps(again)) == first
+    device, whole = Device.bundled("melbourne"), bench.completed(spec, spec.raw())
+    again = mitigate(model, device, spec.dataset(), whole, spec.mitigation, 0)
+    assert again.model_dump(exclude_unset=True) == first
     left_out = bench.parse(SMALL | {"mitigation": {"names": []}})
     assert list(left_out.mitigation.techniques()) == ["none"]
 
@@ -108,9 +110,10 @@ def test_significance_needs_an_interval_off_zero():
     def row(name, hits):
         base = {"technique": name, "circuits": 1, "random": False, "training": 0, "variance": 0.1}
         values = dict.fromkeys(("bias", "error", "spread"), [0.1] * len(hits))
-        return {"name": name, **base, **values, "clean": hits, "robust": hits}
+        return MitigationOutcome(name=name, **base, **values, clean=hits, robust=hits)
 
-    seeds = [{"rows": [row("none", "10" * 40), row("same", "10" * 40), row("better", "1" * 80)]}]
+    outcomes = [row("none", "10" * 40), row("same", "10" * 40), row("better", "1" * 80)]
+    seeds = [MitigationStage(shots=1, rows=outcomes)]
     rows = mitigation_rows(seeds, 0.95)
     assert rows[1].significant == (False, False)
     assert rows[2].significant == (True, True)

@@ -8,8 +8,7 @@ from in_place import in_place
 from robustq import bench
 from robustq.attacks import PGD, run_attack
 from robustq.bench.device import attack_on, drifted
-from robustq.bench.stages import bits
-from robustq.bench.unit import read_stage
+from robustq.bench.stages import bits, read_stage
 from robustq.errors import SpecError
 from robustq.models import load
 from robustq.noise import Device

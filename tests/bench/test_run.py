@@ -13,14 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from dying import die
 from in_place import in_place
 from robustq import bench
 from robustq.attacks import run_attack
-from robustq.bench import runner
 from robustq.bench.entrants import build, entrants
-from robustq.bench.stages import bits
-from robustq.bench.unit import read_stage
+from robustq.bench.stages import bits, read_stage
 from robustq.errors import RunError, SpecError
 from robustq.models import load
 from robustq.noise import NoiseModel
@@ -68,6 +65,7 @@ def test_results_are_written_and_read_back(run):
         "model",
         "model-defended",
         "units",
+        "store",
         ".lock",
     }
 
@@ -177,12 +175,6 @@ def test_another_version_does_not_relabel_old_numbers(run, tmp_path):
     path.write_text(path.read_text().replace(version("torch"), "1.0.0"))
     with pytest.raises(RunError, match="and the versions this folder was started with"):
         bench.assess(bench.parse(SMALL), folder)
-
-
-def test_a_dying_worker_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "run_unit", die)
-    with pytest.raises(RunError, match="a worker process died"):
-        bench.assess(bench.parse(SMALL | {"seeds": 1}), tmp_path / "run", workers=1)
 
 
 def test_seeds_start_differently_and_twins_alike():

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -11,13 +12,16 @@ from safetensors.torch import load_file
 from in_place import in_place
 from robustq import bench, stats
 from robustq.attacks import run_attack
+from robustq.bench.entrants import Entrant
+from robustq.bench.spec import TransferSpecification
 from robustq.bench.stages import bits
-from robustq.bench.transfer import chosen, craft, seats
-from robustq.bench.unit import read_stage
+from robustq.bench.studies.transfer import AnswerStage, craft
+from robustq.bench.study import plain
 from robustq.errors import RunError, SpecError
 from robustq.models import load
 from robustq.models.catalogue import MODELS
 from robustq.report import render_transfer, transfer_table
+from robustq.runs import Workspace
 from robustq.seeding import torch_generator
 
 SMALL = {
@@ -84,9 +88,9 @@ def test_only_what_the_target_gets_right_counts(run):
         target = next(t for t in matrix.targets if t.key == cell.target)
         assert cell.correct == target.correct
         for seed in range(2):
-            stored = read_stage(folder / f"units/transfer-{seed}.json")
-            right = bits(stored["clean"][cell.target])
-            under = bits(stored["under"][cell.source][cell.target])
+            stored = AnswerStage.read(folder / f"units/transfer-{seed}")
+            right = bits(stored.clean[cell.target])
+            under = bits(stored.under[cell.source][cell.target])
             assert cell.flipped[seed] == int((right * (1 - under)).sum())
 
 
@@ -124,7 +128,7 @@ def test_killed_damaged_and_repeated_runs_give_the_same_bytes(run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "transfer.json").unlink()
-    (copy / "units/transfer-1.json").unlink()
+    (copy / "units/transfer-1/answers.json").unlink()
     shutil.rmtree(copy / "units/mlp-0")
     spoiled = copy / "units/quantum-1/adversarial.safetensors"
     spoiled.write_bytes(spoiled.read_bytes()[:-1] + b"?")
@@ -140,12 +144,10 @@ def test_killed_damaged_and_repeated_runs_give_the_same_bytes(run, tmp_path):
 def test_a_fresh_unit_gives_the_same_bytes(run, tmp_path):
     """One seed, one result: nothing comes from the clock or from who worked before."""
     folder, matrix = run
-    spec = bench.Spec.model_validate(matrix.spec)
-    entrant = next(s.entrant for s in seats(spec) if s.key == "qnn")
-    craft(spec.model_dump_json(), entrant, 1, tmp_path)
+    spec = TransferSpecification.model_validate(matrix.spec)
+    craft(Workspace(tmp_path), spec=plain(spec), entrant=asdict(Entrant("quantum", "qnn")), seed=1)
     for name in ("weights.safetensors", "adversarial.safetensors", "adversarial-on-device.json"):
-        path = f"units/quantum-1/{name}"
-        assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
+        assert (tmp_path / name).read_bytes() == (folder / "units/quantum-1" / name).read_bytes()
 
 
 def test_the_page_is_self_contained_and_holds_every_cell(run):
@@ -190,7 +192,7 @@ def test_players_are_chosen_from_the_data(name):
     expected = ["qnn", "reuploading", "hybrid", "mlp", "logistic"]
     if raw.kind == "image" and "cnn" in MODELS:
         expected.append("cnn")
-    assert chosen(bench.completed(spec, raw), raw).transfer.models == expected
+    assert bench.TransferStudy.of(spec).spec.transfer.models == expected
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import pytest
 
 from in_place import in_place
 from robustq import bench
-from robustq.bench.uncertainty_table import Answers, Plan, abstention_of, doubt_of, sets_of, uncertainty_of
-from robustq.bench.unit import read_stage
+from robustq.bench.stages import read_stage
+from robustq.bench.uncertainty_table import Answers, Settings, abstention_of, doubt_of, sets_of, uncertainty_of
 from robustq.errors import DataError, SpecError
 
-PLAN = Plan(alpha=0.1, share=0.1, repeats=10, confidence=0.95, classes=("a", "b"))
+pytestmark = pytest.mark.xdist_group("uncertainty-table")
+
+SETTINGS = Settings(alpha=0.1, share=0.1, repeats=10, confidence=0.95, classes=("a", "b"))
 
 
 def calibrated(rng, seeds=2, inputs=400):
@@ -21,7 +23,7 @@ def calibrated(rng, seeds=2, inputs=400):
 
 def test_abstention_is_its_definition(rng):
     probabilities, labels = calibrated(rng, seeds=1)
-    found = abstention_of(probabilities, labels, PLAN, rng)
+    found = abstention_of(probabilities, labels, SETTINGS, rng)
     doubt, wrong = 1 - probabilities[0].max(1), probabilities[0].argmax(1) != labels
     unsure = np.argsort(-doubt, kind="stable")[:40]
     assert found.errors_removed.value == pytest.approx(wrong[unsure].sum() / wrong.sum(), abs=1e-6)
@@ -33,7 +35,7 @@ def test_abstention_is_its_definition(rng):
 
 def test_sets_cover_each_class_as_asked(rng):
     probabilities, labels = calibrated(rng, inputs=1200)
-    found = sets_of(probabilities, labels, PLAN, rng)
+    found = sets_of(probabilities, labels, SETTINGS, rng)
     assert found.groups == "class"
     for row in found.by_class:
         assert row.coverage.value == pytest.approx(0.9, abs=0.04)
@@ -46,27 +48,27 @@ def test_rare_classes_share_a_threshold_and_too_few_rows_are_refused(rng):
     probabilities, labels = calibrated(rng, inputs=60)
     labels[:] = 0
     labels[:4] = 1
-    found = sets_of(probabilities, labels, PLAN, rng)
+    found = sets_of(probabilities, labels, SETTINGS, rng)
     assert found.groups == "none"
     assert found.coverage.value > 0.8
     with pytest.raises(DataError, match="at least 9 calibration rows"):
-        sets_of(probabilities[:, :12], labels[:12], PLAN, rng)
-    whole = uncertainty_of(Answers(labels[:12], probabilities[:, :12]), PLAN, rng)
+        sets_of(probabilities[:, :12], labels[:12], SETTINGS, rng)
+    whole = uncertainty_of(Answers(labels[:12], probabilities[:, :12]), SETTINGS, rng)
     assert whole.sets is None
     assert "at least 9" in whole.no_sets
 
 
 def test_doubt_adds_up_and_tells_its_sources_apart(rng):
     probabilities, labels = calibrated(rng, seeds=3)
-    alike = doubt_of(Answers(labels, probabilities), PLAN)
+    alike = doubt_of(Answers(labels, probabilities), SETTINGS)
     assert alike.model.value == pytest.approx(0, abs=1e-9)
     assert alike.shots.value == alike.noise.value == 0
     apart = probabilities.copy()
     apart[0] = apart[0][:, ::-1]
-    assert doubt_of(Answers(labels, apart), PLAN).model.value > 0.01
+    assert doubt_of(Answers(labels, apart), SETTINGS).model.value > 0.01
     draws = np.clip(probabilities[:, None] + 0.1 * rng.standard_normal((3, 6, 400, 1)) * [1, -1], 0.01, 0.99)
     noisy = 0.5 * probabilities + 0.25
-    found = doubt_of(Answers(labels, probabilities, draws, noisy), PLAN)
+    found = doubt_of(Answers(labels, probabilities, draws, noisy), SETTINGS)
     parts = found.data.value + found.model.value + found.shots.value + found.noise.value
     assert parts == pytest.approx(found.total.value, abs=1e-5)
     assert found.shots.value > 0

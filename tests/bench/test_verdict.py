@@ -13,7 +13,7 @@ from robustq.bench.results import (
     OnDevice,
     RobustPoint,
 )
-from robustq.bench.verdict import _matching, _noise_model, verdict
+from robustq.bench.studies.assess.verdict import _matching, _noise_model, verdict
 
 EPS = 0.1
 

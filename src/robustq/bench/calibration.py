@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from robustq import stats
 from robustq.bench.estimates import Estimate, Record
 from robustq.bench.results import ReliabilityBin
-from robustq.bench.uncertainty_table import Abstention, ClassSets, Plan, abstention_of
+from robustq.bench.uncertainty_table import Abstention, ClassSets, Settings, abstention_of
 from robustq.catalogue import resolve
 from robustq.contracts import QuantumClassifier
 from robustq.errors import DataError, SpecError, unknown_name
@@ -162,7 +162,7 @@ def _record(
 ) -> dict[str, Any]:
     """What is measured on the judged inputs."""
     stream = numpy_generator(asked.seed, "bootstrap")
-    plan = Plan(asked.alpha, asked.share, 1, asked.confidence, classes, asked.resamples)
+    settings = Settings(asked.alpha, asked.share, 1, asked.confidence, classes, asked.resamples)
     return {
         "method": asked.method,
         "shots": asked.shots,
@@ -171,7 +171,7 @@ def _record(
         "confidence": asked.confidence,
         "before": _quality(softmax(logits), labels, stream, asked),
         "after": _quality(after, labels, stream, asked),
-        "abstention": abstention_of(after[None], labels, plan, stream),
+        "abstention": abstention_of(after[None], labels, settings, stream),
         "sets": _sets(found, after, labels, classes, draws, asked),
     }
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
 
 from robustq.atomic import write_atomically
-from robustq.bench.estimates import Estimate
+from robustq.bench.estimates import Estimate, Record
 from robustq.contracts import Certificate
 from robustq.errors import RunError
 
@@ -69,11 +69,7 @@ class CertificateSet:
         return CertificateSet(manifest, tensors)
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Level(_Record):
+class Level(Record):
     """Accuracies at one budget: ``certified <= exact <= attacked``, and ``exact <= possible``."""
 
     eps: float
@@ -82,7 +78,7 @@ class Level(_Record):
     attacked: Estimate | None = Field(None, description="correct, and not flipped by the attack")
 
 
-class Compared(_Record):
+class Compared(Record):
     """Another method on the same inputs."""
 
     method: str
@@ -93,7 +89,7 @@ class Compared(_Record):
     refused: str = Field("", description="why it does not apply; the numbers are then zero")
 
 
-class Sandwich(_Record):
+class Sandwich(Record):
     """What ``robustq certify`` found."""
 
     title: str

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from robustq.bench.estimates import Estimate
+from robustq.bench.estimates import Estimate, Record
+from robustq.bench.records import read_record
 from robustq.bench.results import Certified
-from robustq.errors import RunError
 
 SCHEMA: Literal["robustq-defences-1"] = "robustq-defences-1"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DefendedPoint(_Record):
+class DefendedPoint(Record):
     """One budget. An input counts as robust only if no attack of the three flips it."""
 
     eps: float
@@ -37,7 +32,7 @@ class DefendedPoint(_Record):
     gradients: int = Field(description="input gradients of one input, likewise")
 
 
-class Gain(_Record):
+class Gain(Record):
     """A row minus the undefended quantum model on the same inputs; intervals corrected for the number of rows."""
 
     clean: Estimate
@@ -47,7 +42,7 @@ class Gain(_Record):
     only_usual: bool = Field(description="it seems to rise under the usual attack, beyond chance, but not under all")
 
 
-class DefendedRow(_Record):
+class DefendedRow(Record):
     """One recipe, or a classical model."""
 
     key: str
@@ -77,9 +72,10 @@ class DefendedRow(_Record):
         return next(p for p in self.points if p.eps == eps)
 
 
-class DefenceTable(_Record):
+class DefenceTable(Record):
     """The whole of ``defences.json``."""
 
+    command: ClassVar[str] = "defend"
     schema_version: Literal["robustq-defences-1"] = SCHEMA
     title: str
     versions: dict[str, str]
@@ -102,12 +98,8 @@ class DefenceTable(_Record):
         """The row with this key."""
         return next(row for row in self.rows if row.key == key)
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
 
-
-class Timing(_Record):
+class Timing(Record):
     """Wall time, kept out of the table so that it can be compared byte for byte."""
 
     training: dict[str, float] = Field(description="seconds, median over seeds, by row")
@@ -115,21 +107,8 @@ class Timing(_Record):
 
 
 def read_table(run: Path) -> DefenceTable:
-    """The checked table of a finished run.
-
-    Raises:
-        RunError: if it is missing, unfinished, or of another schema.
-    """
-    path = run / "defences.json" if run.is_dir() else run
-    try:
-        return DefenceTable.model_validate_json(path.read_bytes())
-    except OSError as failure:
-        hint = " (unfinished: run the same defend command again)" if run.is_dir() else ""
-        raise RunError(f"expected a defence table, but {path} cannot be read{hint}") from failure
-    except ValidationError as failure:
-        first = failure.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
+    """The checked table of a finished run (see :func:`robustq.bench.records.read_record`)."""
+    return read_record(run, DefenceTable)
 
 
 def read_timing(run: Path) -> Timing:

@@ -11,14 +11,17 @@ import hashlib
 import inspect
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from robustq.attacks import run_attack
-from robustq.bench.spec import Spec
-from robustq.bench.stages import pack
+from robustq.bench.measurement import AttackLevel
+from robustq.bench.results import DeviceRecord
+from robustq.bench.spec import Specification
+from robustq.bench.stages import Stage, pack
+from robustq.bench.survivors import Survivors, right
 from robustq.contracts import Attack, AttackResult, Classifier, Threat
 from robustq.data import Dataset
 from robustq.errors import CircuitError, SpecError
@@ -28,6 +31,26 @@ from robustq.noise.drift import SCENARIOS
 from robustq.seeding import numpy_generator, torch_generator
 
 Quantum = QuantumNet | HybridNet
+
+
+class DriftOutcome(Stage):
+    """Correctness after one drift, from exact expectations and from shots of them."""
+
+    scenario: str
+    exact: str
+    shots: str
+
+
+class DeviceStage(Stage):
+    """Correctness on the device, under both attacks for every eps, and after every drift."""
+
+    file: ClassVar[str] = "device.json"
+    record: DeviceRecord
+    exact: str
+    shots: str
+    informed: list[AttackLevel]
+    transfer: list[AttackLevel]
+    drift: list[DriftOutcome]
 
 
 def check_fits(model: object, device: Device | None) -> None:
@@ -43,7 +66,7 @@ def check_fits(model: object, device: Device | None) -> None:
             raise SpecError(f"noise.device: {failure}") from None
 
 
-def on_device(model: Quantum, device: Device, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
+def on_device(model: Quantum, device: Device, data: Dataset, spec: Specification, seed: int) -> DeviceStage:
     """Correctness on the device, under both attacks for every eps, and after every drift.
 
     The circuit is fitted to the device once; a drifted device runs the same fit.
@@ -51,16 +74,16 @@ def on_device(model: Quantum, device: Device, data: Dataset, spec: Spec, seed: i
     fit = model.fitted(device)
     noisy, twin = model.freeze(fit), model.freeze()
     later = {name: fit.on(drifted(device, name, spec.seed)) for name in spec.noise.drift or ()}
-    return {
-        "record": record(device, fit),
+    return DeviceStage(
+        record=record(device, fit),
         **_clean(model, fit, data, spec, (seed, "device")),
-        "informed": _survivors(noisy, noisy, data, spec, (seed, "informed")),
-        "transfer": _survivors(twin, noisy, data, spec, (seed, "transfer")),
-        "drift": [
-            {"scenario": name, **_clean(model, other, data, spec, (seed, "drift", name))}
+        informed=_curve(noisy, noisy, data, spec, (seed, "informed")),
+        transfer=_curve(twin, noisy, data, spec, (seed, "transfer")),
+        drift=[
+            DriftOutcome(scenario=name, **_clean(model, other, data, spec, (seed, "drift", name)))
             for name, other in later.items()
         ],
-    }
+    )
 
 
 def attack_on(
@@ -78,7 +101,7 @@ def attack_on(
     informed, transfer = (
         run_attack(attack, target, x, y, threat, generator=generator) for target in (noisy, model.freeze())
     )
-    flipped = informed.correct & ~_right(noisy, transfer.x_adv, y)
+    flipped = informed.correct & ~right(noisy, transfer.x_adv, y)
     moved = flipped & ~informed.success
     return replace(
         informed,
@@ -92,21 +115,21 @@ def attack_on(
     )
 
 
-def record(device: Device, fit: Mapped) -> dict[str, Any]:
+def record(device: Device, fit: Mapped) -> DeviceRecord:
     """Which device, and what running the circuit on it takes."""
     content = json.dumps(device.to_data(), sort_keys=True)
-    return {
-        "name": device.name,
-        "date": device.date,
-        "source": device.source,
-        "sha256": hashlib.sha256(content.encode()).hexdigest(),
-        "qubits": len(device.qubits),
-        "layout": list(fit.layout),
-        "swaps": fit.swaps,
-        "gates": len(fit.circuit.operations),
-        "two_qubit_gates": fit.circuit.two_qubit_gates,
-        "depth": fit.circuit.depth,
-    }
+    return DeviceRecord(
+        name=device.name,
+        date=device.date,
+        source=device.source,
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        qubits=len(device.qubits),
+        layout=list(fit.layout),
+        swaps=fit.swaps,
+        gates=len(fit.circuit.operations),
+        two_qubit_gates=fit.circuit.two_qubit_gates,
+        depth=fit.circuit.depth,
+    )
 
 
 def drifted(device: Device, scenario: str, seed: int) -> Device:
@@ -122,39 +145,25 @@ def drifted(device: Device, scenario: str, seed: int) -> Device:
     return device.drifted(scenario, **options)
 
 
-def _clean(model: Quantum, fit: Mapped, data: Dataset, spec: Spec, path: tuple[str | int, ...]) -> dict[str, str]:
+def _clean(
+    model: Quantum, fit: Mapped, data: Dataset, spec: Specification, path: tuple[str | int, ...]
+) -> dict[str, str]:
     """Correctness from exact noisy expectations and from shots of them."""
     x, y = data.tensors("test")
-    stream = torch_generator(spec.seed, *path, "shots")
-    with torch.no_grad():
-        exact = model.freeze(fit)(x)
-        drawn = model.under(fit, shots=spec.noise.shots, generator=stream)(x)
-    return {"exact": pack(exact.argmax(1) == y), "shots": pack(drawn.argmax(1) == y)}
+    machine = model.under(fit, shots=spec.noise.shots, generator=torch_generator(spec.seed, *path, "shots"))
+    return {"exact": pack(right(model.freeze(fit), x, y)), "shots": pack(right(machine, x, y))}
 
 
-def _survivors(
-    target: Classifier, device: Classifier, data: Dataset, spec: Spec, path: tuple[str | int, ...]
-) -> list[dict[str, Any]]:
-    """Which inputs the device still gets right when examples are made on ``target``, for every eps.
-
-    An input flipped at a smaller eps stays flipped; only survivors are attacked again.
-    """
+def _curve(
+    target: Classifier, device: Classifier, data: Dataset, spec: Specification, path: tuple[str | int, ...]
+) -> list[AttackLevel]:
+    """Which inputs the device still gets right when examples are made on ``target``, for every eps."""
     x, y = data.tensors("test")
-    attack, alive = spec.attack.build(), _right(device, x, y)
-    curve: list[dict[str, Any]] = []
+    attack, standing = spec.attack.build(), Survivors(x, y, right(device, x, y))
+    curve = []
     for eps in spec.threat.eps:
-        level: dict[str, Any] = {"eps": eps, "queries": 0, "gradients": 0}
-        rows = alive.nonzero()[:, 0]
-        if len(rows):
-            stream = torch_generator(spec.seed, *path, repr(eps))
-            threat = spec.threat.build(eps)
-            found = run_attack(attack, target, x[rows], y[rows], threat, generator=stream)
-            level |= {"queries": found.queries, "gradients": found.gradients}
-            alive[rows] = _right(device, found.x_adv, y[rows])
-        curve.append(level | {"robust": pack(alive)})
+        stream = torch_generator(spec.seed, *path, repr(eps))
+        result = standing.attack(attack, target, spec.threat.build(eps), stream, judge=device)
+        queries, gradients = (result.queries, result.gradients) if result else (0, 0)
+        curve.append(AttackLevel(eps=eps, queries=queries, gradients=gradients, robust=pack(standing.alive)))
     return curve
-
-
-def _right(model: Classifier, x: Tensor, y: Tensor) -> Tensor:
-    with torch.no_grad():
-        return model(x).argmax(1) == y

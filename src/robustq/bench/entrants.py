@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustq.bench.spec import Spec
+from robustq.bench.spec import AssessmentSpecification, DefenceSpec, Spec, Specification
 from robustq.catalogue import resolve
+from robustq.contracts import check_logits
+from robustq.data import Dataset
 from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
-from robustq.models import parameter_count
+from robustq.models import RBFSVM, parameter_count
 from robustq.models.catalogue import MODELS
 from robustq.seeding import torch_generator
 
@@ -30,7 +32,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Entrant:
-    """One row of the report card.
+    """A model that takes part: one row of the report card.
 
     Attributes:
         key: its id in the run folder.
@@ -58,6 +60,10 @@ class Entrant:
         matched = ", matched" if self.matched else ""
         return f"{name}{matched}" + (", defended" if self.defended else "")
 
+    def folder(self, seed: int) -> str:
+        """Where the unit of one seed keeps its files, within the run's folder."""
+        return f"units/{self.key}-{seed}"
+
 
 def key_of(model: str) -> str:
     """A model's name as that of a folder; an outsider's has a colon.
@@ -68,7 +74,7 @@ def key_of(model: str) -> str:
     return model.replace(":", ".")
 
 
-def entrants(spec: Spec) -> list[Entrant]:
+def entrants(spec: AssessmentSpecification | Spec) -> list[Entrant]:
     """Everyone in the specification, in the order of the report.
 
     >>> from robustq.bench.spec import parse
@@ -88,7 +94,7 @@ def entrants(spec: Spec) -> list[Entrant]:
     return found
 
 
-def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) -> nn.Module:
+def build(entrant: Entrant, spec: Specification, features: int, classes: int, seed: int) -> nn.Module:
     """The entrant's untrained model for one seed; a defended twin starts where its twin does."""
     options: dict[str, Any] = {}
     if entrant.key.startswith("quantum"):
@@ -104,15 +110,22 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
     return model
 
 
-def recipe_of(entrant: Entrant, spec: Spec) -> Recipe:
+def defence_of(entrant: Entrant, defence: DefenceSpec, spec: Specification) -> Recipe:
     """What defends it, which may be nothing."""
-    device = spec.noise.calibrated()
-    if entrant.recipe is not None:
-        return spec.recipes[entrant.recipe].build(spec.defence.given(spec.threat, device))
-    found = spec.defence.build(spec.threat, device) if entrant.defended else None
+    found = defence.build(spec.threat, spec.noise.calibrated()) if entrant.defended else None
     return found or Recipe()
 
 
-def fit_stream(entrant: Entrant, spec: Spec, seed: int) -> torch.Generator:
+def try_out(entrant: Entrant, spec: Specification, data: Dataset) -> nn.Module:
+    """Build the entrant's model and run it on one row: wrong options fail here, before any work."""
+    features = data.x_train.shape[1]
+    model = build(entrant, spec, features, len(data.classes), 0)
+    if not isinstance(model, RBFSVM):
+        with torch.no_grad():
+            check_logits(model(torch.full((1, features), 0.5)), 1)
+    return model
+
+
+def fit_stream(entrant: Entrant, spec: Specification, seed: int) -> torch.Generator:
     """What the training of one seed draws from, fresh."""
     return torch_generator(spec.seed, seed, entrant.key, "fit")

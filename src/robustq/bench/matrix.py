@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from robustq.errors import RunError
+from robustq.bench.estimates import Record
+from robustq.bench.records import read_record
 
 SCHEMA: Literal["robustq-transfer-1"] = "robustq-transfer-1"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Player(_Record):
+class Player(Record):
     """A model that makes adversarial inputs, or meets them, or both."""
 
     key: str
@@ -27,7 +23,7 @@ class Player(_Record):
     correct: list[int] = Field(description="clean inputs classified correctly, for each seed")
 
 
-class Cell(_Record):
+class Cell(Record):
     """One source against one target.
 
     >>> Cell(source="qnn", target="mlp", flipped=[3, 1], correct=[10, 10], low=0.1, high=0.4).rate
@@ -47,9 +43,10 @@ class Cell(_Record):
         return sum(self.flipped) / max(1, sum(self.correct))
 
 
-class Matrix(_Record):
+class Matrix(Record):
     """The whole of ``transfer.json``."""
 
+    command: ClassVar[str] = "transfer"
     schema_version: Literal["robustq-transfer-1"] = SCHEMA
     title: str
     versions: dict[str, str]
@@ -75,24 +72,7 @@ class Matrix(_Record):
         """Targets that are no better than always answering the commonest class, seeds averaged."""
         return [t for t in self.targets if sum(t.correct) <= self.seeds * self.majority]
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
-
 
 def read_matrix(run: Path) -> Matrix:
-    """The checked matrix of a finished transfer run.
-
-    Raises:
-        RunError: if it is missing, unfinished, or of another schema.
-    """
-    path = run / "transfer.json" if run.is_dir() else run
-    try:
-        return Matrix.model_validate_json(path.read_bytes())
-    except OSError as failure:
-        hint = " (unfinished: run the same transfer command again)" if run.is_dir() else ""
-        raise RunError(f"expected a transfer run, but {path} cannot be read{hint}") from failure
-    except ValidationError as failure:
-        first = failure.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
+    """The checked matrix of a finished run (see :func:`robustq.bench.records.read_record`)."""
+    return read_record(run, Matrix)

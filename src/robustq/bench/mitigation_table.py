@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from robustq import stats
-from robustq.bench.estimates import Estimate, Record
+from robustq.bench.estimates import Estimate, Record, share
+from robustq.bench.stages import Stage, Table, table
 
-Array = NDArray[np.float64]
+
+class MitigationOutcome(Stage):
+    """What one technique did to one seed's model, an input; empty but for the reason if it does not apply."""
+
+    name: str
+    technique: str
+    refused: str = ""
+    circuits: int = 0
+    random: bool = False
+    training: int = 0
+    clean: str = ""
+    robust: str = ""
+    bias: list[float] = Field(default_factory=list)
+    error: list[float] = Field(default_factory=list)
+    spread: list[float] = Field(default_factory=list)
+    variance: float = 0.0
+
+
+class MitigationStage(Stage):
+    """Every technique on one seed's model; the first does nothing."""
+
+    file: ClassVar[str] = "mitigation.json"
+    shots: int
+    rows: list[MitigationOutcome]
 
 
 class MitigationRow(Record):
@@ -64,58 +87,55 @@ class Mitigations(Record):
     rows: list[MitigationRow]
 
 
-def mitigation_rows(seeds: Sequence[Mapping[str, Any]], confidence: float) -> list[MitigationRow]:
-    """The rows from what each seed's model gave (see :func:`robustq.bench.mitigated.mitigated`)."""
-    names = [row["name"] for row in seeds[0]["rows"]]
-    refused = {row["name"] for seed in seeds for row in seed["rows"] if "refused" in row}
-    compared = max(1, 2 * (len(names) - len(refused) - 1))
+def mitigation_rows(seeds: Sequence[MitigationStage], confidence: float) -> list[MitigationRow]:
+    """The rows from what each seed's model gave (see :func:`robustq.bench.mitigation.mitigate`)."""
+    techniques = list(zip(*(seed.rows for seed in seeds), strict=True))
+    refusals = [next((row.refused for row in rows if row.refused), "") for rows in techniques]
+    compared = max(1, 2 * (refusals.count("") - 1))
     corrected = 1 - (1 - confidence) / compared
-    base = [seed["rows"][0] for seed in seeds]
-    rows = []
-    for k, name in enumerate(names):
-        found = [seed["rows"][k] for seed in seeds]
-        if name in refused:
-            reason = next(row["refused"] for row in found if "refused" in row)
-            rows.append(MitigationRow(name=name, technique=found[0]["technique"], refused=reason))
-        else:
-            rows.append(_row(found, base, confidence, corrected))
-    return rows
+    return [
+        MitigationRow(name=rows[0].name, technique=rows[0].technique, refused=refused)
+        if refused
+        else _row(rows, techniques[0], confidence, corrected)
+        for rows, refused in zip(techniques, refusals, strict=True)
+    ]
 
 
-def _row(
-    found: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], confidence: float, corrected: float
-) -> MitigationRow:
-    hits = {key: _hits(found, key) for key in ("clean", "robust")}
-    before = {key: _hits(base, key) for key in ("clean", "robust")}
-    gains = {
-        f"{word}_gain": None
-        if found[0]["name"] == base[0]["name"]
-        else Estimate.of(stats.difference(hits[key], before[key], corrected))
-        for word, key in (("accuracy", "clean"), ("robust", "robust"))
-    }
-    means = {key: _mean(found, key, confidence) for key in ("bias", "error", "spread")}
+Seeds = Sequence[MitigationOutcome]  # one technique's outcomes, seed by seed
+
+
+def _row(rows: Seeds, base: Seeds, confidence: float, corrected: float) -> MitigationRow:
+    first = rows[0]
+
+    def gain(key: str) -> Estimate | None:
+        if rows is base:
+            return None
+        return Estimate.of(stats.difference(_hits(rows, key), _hits(base, key), corrected))
+
+    def mean(key: str) -> Estimate:
+        values = np.array([getattr(row, key) for row in rows])
+        return Estimate.of(stats.mean(values, confidence, bounds=(0.0, np.inf)))
+
     return MitigationRow(
-        name=found[0]["name"],
-        technique=found[0]["technique"],
-        overhead=round(_variance(found) / max(_variance(base), 1e-300), 4),
-        circuits=found[0]["circuits"],
-        random=found[0]["random"],
-        training=found[0]["training"],
-        accuracy=Estimate.of(stats.proportion(hits["clean"], confidence)),
-        robust=Estimate.of(stats.proportion(hits["robust"], confidence)),
-        **means,
-        **gains,
+        name=first.name,
+        technique=first.technique,
+        overhead=round(_variance(rows) / max(_variance(base), 1e-300), 4),
+        circuits=first.circuits,
+        random=first.random,
+        training=first.training,
+        accuracy=share(_hits(rows, "clean"), confidence),
+        robust=share(_hits(rows, "robust"), confidence),
+        accuracy_gain=gain("clean"),
+        robust_gain=gain("robust"),
+        bias=mean("bias"),
+        error=mean("error"),
+        spread=mean("spread"),
     )
 
 
-def _hits(found: Sequence[Mapping[str, Any]], key: str) -> Array:
-    return np.array([[float(letter) for letter in row[key]] for row in found])
+def _hits(rows: Seeds, key: str) -> Table:
+    return table(getattr(row, key) for row in rows)
 
 
-def _mean(found: Sequence[Mapping[str, Any]], key: str, confidence: float) -> Estimate:
-    table = np.array([row[key] for row in found])
-    return Estimate.of(stats.mean(table, confidence, bounds=(0.0, np.inf)))
-
-
-def _variance(found: Sequence[Mapping[str, Any]]) -> float:
-    return float(np.mean([row["variance"] for row in found]))
+def _variance(rows: Seeds) -> float:
+    return float(np.mean([row.variance for row in rows]))

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robustq.bench.options import Table
+from pydantic import BaseModel
+
 from robustq.outsiders import is_outside, package_of
 
 NAMING = ("name", "names", "models", "defences")  # keys whose values are names of catalogues
 
 
-def outsiders(spec: Table | Mapping[str, Any]) -> list[str]:
+def outsiders(spec: BaseModel | Mapping[str, Any]) -> list[str]:
     """The names of the form ``module:attribute`` in a specification, each once, in order.
 
     >>> outsiders({"attack": {"name": "lab.attacks:BIM"}, "title": "lab:BIM"})
     ['lab.attacks:BIM']
     """
-    content = spec.model_dump() if isinstance(spec, Table) else spec
+    content = spec.model_dump() if isinstance(spec, BaseModel) else spec
     return sorted(set(_named(content)))
 
 
@@ -34,7 +35,7 @@ def _named(content: Any) -> Iterator[str]:
                     yield from filter(is_outside, name.split("+"))
 
 
-def packages(spec: Table | Mapping[str, Any]) -> list[str]:
+def packages(spec: BaseModel | Mapping[str, Any]) -> list[str]:
     """The packages that whoever wrote a specification trusts to be run.
 
     >>> packages({"attack": {"name": "lab.attacks:BIM"}, "data": {"name": "iris"}})

@@ -5,26 +5,21 @@ Scores of the search are from held-back training rows; scores of the finalists f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from robustq.bench.estimates import Estimate
-from robustq.errors import RunError
+from robustq.bench.estimates import Estimate, Record
+from robustq.bench.records import read_record
 
 SCHEMA: Literal["robustq-codesign-1"] = "robustq-codesign-1"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Goal(_Record):
+class Goal(Record):
     """One objective."""
 
     name: str
@@ -34,7 +29,7 @@ class Goal(_Record):
     chosen: bool = Field(description="whether the search was for it")
 
 
-class Architecture(_Record):
+class Architecture(Record):
     """Encoding, ansatz, depth, read-out, defence and its training budget."""
 
     encoding: str
@@ -45,7 +40,7 @@ class Architecture(_Record):
     eps: float | None = Field(description="training budget; none where the defence has none")
 
 
-class Trial(_Record):
+class Trial(Record):
     """One architecture that the search tried."""
 
     number: int
@@ -60,7 +55,7 @@ class Trial(_Record):
     notes: list[str] = Field(default_factory=list)
 
 
-class Finalist(_Record):
+class Finalist(Record):
     """A member of the front on the test rows, beside the specification's own model."""
 
     number: int = Field(description="of its trial")
@@ -79,9 +74,10 @@ class Finalist(_Record):
         return len(self.better) >= 2 and not self.worse
 
 
-class Front(_Record):
+class Front(Record):
     """The whole of ``codesign.json``."""
 
+    command: ClassVar[str] = "codesign"
     schema_version: Literal["robustq-codesign-1"] = SCHEMA
     title: str
     versions: dict[str, str]
@@ -113,27 +109,10 @@ class Front(_Record):
         """The Pareto front of the search."""
         return [trial for trial in self.trials if trial.front]
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
-
 
 def read_front(run: Path) -> Front:
-    """The checked outcome of a finished co-design run.
-
-    Raises:
-        RunError: if it is missing, unfinished, or of another schema.
-    """
-    path = run / "codesign.json" if run.is_dir() else run
-    try:
-        return Front.model_validate_json(path.read_bytes())
-    except OSError as failure:
-        hint = " (unfinished: run the same codesign command again)" if run.is_dir() else ""
-        raise RunError(f"expected a co-design run, but {path} cannot be read{hint}") from failure
-    except ValidationError as failure:
-        first = failure.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
+    """The checked outcome of a finished search (see :func:`robustq.bench.records.read_record`)."""
+    return read_record(run, Front)
 
 
 def non_dominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:

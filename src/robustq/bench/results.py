@@ -5,23 +5,18 @@ The file holds no time stamp and no duration, so the same specification and seed
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from robustq.audit import Evidence, judge
 from robustq.bench.estimates import Estimate, Record
 from robustq.bench.mitigation_table import MitigationRow
+from robustq.bench.records import read_record
 from robustq.bench.uncertainty_table import Uncertainty
-from robustq.errors import RunError
 
 SCHEMA: Literal["robustq-results-1"] = "robustq-results-1"
-
-
-# Runs of other commands, by the file they leave.
-OTHERS = {"transfer": "transfer", "defences": "defence", "codesign": "co-design"}
 
 
 class RobustPoint(Record):
@@ -232,6 +227,7 @@ class RaisedFlag(Record):
 class Results(Record):
     """The whole of ``results.json``."""
 
+    command: ClassVar[str] = "assess"
     schema_version: Literal["robustq-results-1"] = SCHEMA
     title: str
     versions: dict[str, str]
@@ -285,27 +281,7 @@ class Results(Record):
         ]
         return self.model_copy(update={"flags": flags})
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
-
 
 def read_results(run: Path) -> Results:
-    """The checked results of a finished run folder.
-
-    Raises:
-        RunError: if the run is missing, unfinished, or of another schema.
-    """
-    path = run / "results.json" if run.is_dir() else run
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except OSError as failure:
-        hint = " (unfinished: run the same assess command again)" if run.is_dir() else ""
-        for name, kind in OTHERS.items():
-            if (run / f"{name}.json").exists():
-                hint = f": it is a {kind} run, see {run / f'{name}.html'}"
-        raise RunError(f"expected a finished run, but {path} cannot be read{hint}") from failure
-    except ValidationError as failure:
-        first = failure.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: expected {SCHEMA}: {where}: {first['msg']}") from None
+    """The checked results of a finished assessment (see :func:`robustq.bench.records.read_record`)."""
+    return read_record(run, Results)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from robustq import stats
-from robustq.attacks import run_attack
 from robustq.bench.certificates import Compared, Level, Sandwich
 from robustq.bench.estimates import Estimate
+from robustq.bench.survivors import Survivors
 from robustq.certify import certify
 from robustq.contracts import Attack, Certificate, Certifier, Classifier, Threat
 from robustq.errors import CertificateError, ModelError
@@ -57,20 +57,15 @@ class Question:
         )
 
     def attacked(self, attack: Attack, advance: Advance | None = None) -> list[Tensor]:
-        """Who survives at each budget: threat sets are nested, so only survivors are attacked again."""
-        alive, found = torch.ones(len(self.x), dtype=torch.bool), []
+        """Who survives at each budget."""
+        standing, curve = Survivors.all_of(self.x, self.y), []
         for k, eps in enumerate(self.grid):
-            rows = alive.nonzero()[:, 0]
-            if len(rows):
-                stream = torch_generator(self.seed, "certify", "attack", repr(eps))
-                result = run_attack(
-                    attack, self.model, self.x[rows], self.y[rows], self.threat(eps), generator=stream
-                )
-                alive[rows] = result.robust
-            found.append(alive.clone())
+            stream = torch_generator(self.seed, "certify", "attack", repr(eps))
+            standing.attack(attack, self.model, self.threat(eps), stream)
+            curve.append(standing.alive.clone())
             if advance is not None:
                 advance("attacking", k + 1, len(self.grid))
-        return found
+        return curve
 
 
 def levels(found: Certificate, grid: Sequence[float], survived: Sequence[Tensor] | None) -> list[Level]:

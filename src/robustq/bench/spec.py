@@ -7,14 +7,14 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.options import Table, check_options, hint, make
 from robustq.bench.recipes import Given, RecipeSpec, inner_attack
-from robustq.bench.space import CodesignSpec
+from robustq.bench.studies.codesign.space import CodesignSpec
 from robustq.catalogue import resolve
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.circuits.catalogue import ENCODINGS
@@ -30,6 +30,7 @@ from robustq.models import Training
 from robustq.models.catalogue import MODELS
 from robustq.noise import Device
 from robustq.noise.drift import SCENARIOS
+from robustq.runs import canonical
 from robustq.threats.catalogue import THREATS
 
 EPS_GRID = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2]
@@ -194,8 +195,10 @@ class TransferSpec(Table):
     )
 
 
-class Spec(Table):
-    """A whole assessment."""
+class Specification(BaseModel):
+    """What every study reads; a study's own adds the tables that it reads besides."""
+
+    model_config = Table.model_config
 
     data: DataSpec
     title: str | None = None
@@ -206,9 +209,71 @@ class Spec(Table):
     training: TrainingSpec = TrainingSpec()
     threat: ThreatSpec = ThreatSpec()
     attack: AttackSpec = AttackSpec()
+    noise: NoiseSpec = NoiseSpec()
+
+    @property
+    def content_id(self) -> str:
+        """SHA-256 of the canonical specification, defaults filled in."""
+        return hashlib.sha256(canonical(self.model_dump()).encode()).hexdigest()
+
+    def raw(self) -> RawData:
+        """The data, classes selected."""
+        raw = load(self.data.name)
+        return raw if self.data.classes is None else raw.only(tuple(self.data.classes))
+
+    def dataset(self, raw: RawData | None = None) -> Dataset:
+        """The data, prepared; from ``raw`` where it is loaded already."""
+        return prepare(
+            raw or self.raw(),
+            reduction=self.data.reduction,
+            features=self.data.features,
+            train_size=self.data.train_size,
+            test_size=self.data.test_size,
+            seed=self.seed,
+        )
+
+
+class AssessmentSpecification(Specification):
+    """What `robustq assess` reads."""
+
     defence: DefenceSpec = DefenceSpec()
     certificate: CertificateSpec = CertificateSpec()
-    noise: NoiseSpec = NoiseSpec()
+    mitigation: MitigationSpec = MitigationSpec()
+    uncertainty: UncertaintySpec = UncertaintySpec()
+    baselines: BaselineSpec = BaselineSpec()
+
+
+class DefenceSpecification(Specification):
+    """What `robustq defend` reads."""
+
+    defence: DefenceSpec = DefenceSpec()
+    certificate: CertificateSpec = CertificateSpec()
+    baselines: BaselineSpec = BaselineSpec()
+    recipes: list[RecipeSpec] = Field(default_factory=list)
+
+
+class TransferSpecification(Specification):
+    """What `robustq transfer` reads."""
+
+    transfer: TransferSpec = TransferSpec()
+
+
+class CodesignSpecification(Specification):
+    """What `robustq codesign` reads."""
+
+    defence: DefenceSpec = DefenceSpec()
+    certificate: CertificateSpec = CertificateSpec()
+    codesign: CodesignSpec = CodesignSpec()
+
+
+S = TypeVar("S", bound=Specification)
+
+
+class Spec(Specification):
+    """All that a file may say: the tables of every study, of which each leaves out those of the others."""
+
+    defence: DefenceSpec = DefenceSpec()
+    certificate: CertificateSpec = CertificateSpec()
     mitigation: MitigationSpec = MitigationSpec()
     uncertainty: UncertaintySpec = UncertaintySpec()
     baselines: BaselineSpec = BaselineSpec()
@@ -218,27 +283,14 @@ class Spec(Table):
     )
     codesign: CodesignSpec = CodesignSpec()
 
-    @property
-    def content_id(self) -> str:
-        """SHA-256 of the canonical specification, defaults filled in."""
-        text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+    def of(self, study: type[S]) -> S:
+        """The specification of one study.
 
-    def raw(self) -> RawData:
-        """The data, classes selected."""
-        raw = load(self.data.name)
-        return raw if self.data.classes is None else raw.only(tuple(self.data.classes))
-
-    def dataset(self) -> Dataset:
-        """The data, prepared."""
-        return prepare(
-            self.raw(),
-            reduction=self.data.reduction,
-            features=self.data.features,
-            train_size=self.data.train_size,
-            test_size=self.data.test_size,
-            seed=self.seed,
-        )
+        >>> spec = parse({"data": {"name": "iris"}, "codesign": {"trials": 9}})
+        >>> spec.of(TransferSpecification).transfer == spec.transfer
+        True
+        """
+        return study(**{name: getattr(self, name) for name in study.model_fields})
 
 
 def parse(content: Mapping[str, Any], *, folder: Path = Path()) -> Spec:
@@ -259,13 +311,16 @@ def parse(content: Mapping[str, Any], *, folder: Path = Path()) -> Spec:
 
 
 def read(path: Path) -> Spec:
-    """A checked specification from a TOML file."""
+    """A checked specification from a TOML file, or from the ``spec.json`` of a run folder."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)["spec"] if path.suffix == ".json" else tomllib.loads(text)
     except OSError as failure:
         raise SpecError(f"expected a specification file, but {path} cannot be read") from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise SpecError(f"{path}: expected TOML: {failure}") from failure
+    except (ValueError, LookupError, TypeError) as failure:
+        raise SpecError(f"{path}: expected the spec.json of a run: {failure}") from failure
     return parse(content, folder=path.parent)
 
 

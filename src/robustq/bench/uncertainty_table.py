@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,7 +99,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Settings:
     """How it is summarised; see :class:`robustq.bench.spec.UncertaintySpec`."""
 
     alpha: float
@@ -111,25 +110,27 @@ class Plan:
     resamples: int = 200
 
 
-def uncertainty_of(answers: Answers, plan: Plan, generator: np.random.Generator) -> Uncertainty:
+def uncertainty_of(answers: Answers, settings: Settings, generator: np.random.Generator) -> Uncertainty:
     """The whole summary of one entrant."""
     found: dict[str, Any] = {}
     drawn = None if answers.draws is None else answers.draws[:, 0]
     try:
-        found["sets"] = sets_of(answers.probabilities, answers.labels, plan, generator)
+        found["sets"] = sets_of(answers.probabilities, answers.labels, settings, generator)
         if drawn is not None:
-            found["sets_with_shots"] = sets_of(drawn, answers.labels, plan, generator)
+            found["sets_with_shots"] = sets_of(drawn, answers.labels, settings, generator)
     except DataError as failure:
         found = {"no_sets": str(failure)}
     return Uncertainty(
-        abstention=abstention_of(answers.probabilities, answers.labels, plan, generator),
-        doubt=doubt_of(answers, plan),
-        together=_together(answers, plan, generator),
+        abstention=abstention_of(answers.probabilities, answers.labels, settings, generator),
+        doubt=doubt_of(answers, settings),
+        together=_together(answers, settings, generator),
         **found,
     )
 
 
-def abstention_of(probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator) -> Abstention:
+def abstention_of(
+    probabilities: Array, labels: Labels, settings: Settings, generator: np.random.Generator
+) -> Abstention:
     """Of probabilities ``(seeds, inputs, classes)``; intervals by resampling seeds and inputs."""
     doubt, wrong = 1 - probabilities.max(2), probabilities.argmax(2) != labels
     seeds, inputs = doubt.shape
@@ -142,8 +143,8 @@ def abstention_of(probabilities: Array, labels: Labels, plan: Plan, generator: n
             seeds,
             inputs,
             generator,
-            resamples=plan.resamples,
-            confidence=plan.confidence,
+            resamples=settings.resamples,
+            confidence=settings.confidence,
         )
         return Estimate.of(replace(found, high=min(1.0, found.high)))  # both are shares
 
@@ -153,12 +154,12 @@ def abstention_of(probabilities: Array, labels: Labels, plan: Plan, generator: n
             for k in places
         ],
         aurc=resampled(stats.aurc),
-        share=plan.share,
-        errors_removed=resampled(lambda d, w: stats.errors_removed(d, w, plan.share) if w.any() else 0.0),
+        share=settings.share,
+        errors_removed=resampled(lambda d, w: stats.errors_removed(d, w, settings.share) if w.any() else 0.0),
     )
 
 
-def sets_of(probabilities: Array, labels: Labels, plan: Plan, generator: np.random.Generator) -> Sets:
+def sets_of(probabilities: Array, labels: Labels, settings: Settings, generator: np.random.Generator) -> Sets:
     """Conformal sets of probabilities ``(seeds, inputs, classes)`` over random halves.
 
     Coverage is kept in each class where each has rows enough for the level, otherwise over all.
@@ -167,19 +168,19 @@ def sets_of(probabilities: Array, labels: Labels, plan: Plan, generator: np.rand
         DataError: if there are too few inputs, saying how many would do.
     """
     seeds, inputs, classes = probabilities.shape
-    held = np.full((plan.repeats, seeds, inputs, classes), np.nan)
+    held = np.full((settings.repeats, seeds, inputs, classes), np.nan)
     groups, rows = "class", inputs // 2
-    for repeat in range(plan.repeats):
+    for repeat in range(settings.repeats):
         order = generator.permutation(inputs)
         known, asked = order[:rows], order[rows:]
         for seed in range(seeds):
-            made, groups = _calibrated(probabilities[seed][known], labels[known], plan.alpha, groups)
+            made, groups = _calibrated(probabilities[seed][known], labels[known], settings.alpha, groups)
             held[repeat, seed][asked] = made.sets(probabilities[seed][asked])
     judged = ~np.isnan(held).all((0, 1, 3))  # at least once
-    return _judged(held[:, :, judged], labels[judged], groups, rows, plan)
+    return _judged(held[:, :, judged], labels[judged], groups, rows, settings)
 
 
-def _judged(held: Array, labels: Labels, groups: str, rows: int, plan: Plan) -> Sets:
+def _judged(held: Array, labels: Labels, groups: str, rows: int, settings: Settings) -> Sets:
     """Of sets ``(repeats, seeds, inputs, classes)``, NaN where an input was used to calibrate."""
     truth = np.broadcast_to(labels[:, None], (*held.shape[:3], 1))
     covered = np.take_along_axis(held, truth, 3)[..., 0]
@@ -190,18 +191,18 @@ def _judged(held: Array, labels: Labels, groups: str, rows: int, plan: Plan) -> 
     return Sets(
         score="lac",
         groups=groups,
-        alpha=plan.alpha,
+        alpha=settings.alpha,
         calibration=rows,
-        coverage=_mean(coverage, 1.0, plan),
-        size=_mean(size, classes, plan),
-        singletons=_mean(singletons, 1.0, plan),
+        coverage=_mean(coverage, 1.0, settings),
+        size=_mean(size, classes, settings),
+        singletons=_mean(singletons, 1.0, settings),
         by_class=[
             ClassSets(
                 label=name,
-                coverage=_mean(coverage[:, labels == k], 1.0, plan),
-                size=_mean(size[:, labels == k], classes, plan),
+                coverage=_mean(coverage[:, labels == k], 1.0, settings),
+                size=_mean(size[:, labels == k], classes, settings),
             )
-            for k, name in enumerate(plan.classes)
+            for k, name in enumerate(settings.classes)
             if (labels == k).any()
         ],
     )
@@ -217,11 +218,11 @@ def _calibrated(rows: Array, labels: Labels, alpha: float, groups: str) -> tuple
     return calibrate(rows, labels, alpha=alpha, score=LeastAmbiguous()), "none"
 
 
-def _mean(table: Array, most: float, plan: Plan) -> Estimate:
-    return Estimate.of(stats.mean(table, plan.confidence, bounds=(0.0, float(most))))
+def _mean(table: Array, most: float, settings: Settings) -> Estimate:
+    return Estimate.of(stats.mean(table, settings.confidence, bounds=(0.0, float(most))))
 
 
-def doubt_of(answers: Answers, plan: Plan) -> Doubt:
+def doubt_of(answers: Answers, settings: Settings) -> Doubt:
     """The entropy of the seeds' answers taken apart (:func:`robustq.uncertainty.split`)."""
     exact = _logits(answers.probabilities)
     if answers.draws is None:
@@ -231,7 +232,7 @@ def doubt_of(answers: Answers, plan: Plan) -> Doubt:
         parts = split(_logits(answers.draws), noiseless=exact, noisy=noisy)
 
     def mean(values: torch.Tensor) -> Estimate:
-        found = stats.mean(values.numpy(), plan.confidence)
+        found = stats.mean(values.numpy(), settings.confidence)
         estimate = Estimate.of(found)
         return estimate.model_copy(update={"seeds": len(answers.probabilities)})
 
@@ -248,7 +249,7 @@ def _logits(probabilities: Array) -> torch.Tensor:
     return torch.from_numpy(probabilities).clamp_min(TINIEST).log()
 
 
-def _together(answers: Answers, plan: Plan, generator: np.random.Generator) -> Estimate:
+def _together(answers: Answers, settings: Settings, generator: np.random.Generator) -> Estimate:
     """ECE of the mean over seeds; interval by resampling inputs."""
     mean = answers.probabilities.mean(0)
     mean = mean / mean.sum(1, keepdims=True)
@@ -257,20 +258,7 @@ def _together(answers: Answers, plan: Plan, generator: np.random.Generator) -> E
         1,
         len(mean),
         generator,
-        resamples=plan.resamples,
-        confidence=plan.confidence,
+        resamples=settings.resamples,
+        confidence=settings.confidence,
     )
     return Estimate.of(found).model_copy(update={"seeds": len(answers.probabilities)})
-
-
-def answers_of(labels: Labels, probabilities: Array, drawn: Sequence[Mapping[str, Any]]) -> Answers:
-    """From what the stages stored; ``drawn`` is empty for a classical entrant."""
-    if not drawn:
-        return Answers(labels, probabilities)
-    noisy = [seed["noisy"] for seed in drawn if "noisy" in seed]
-    return Answers(
-        labels,
-        probabilities,
-        np.array([seed["draws"] for seed in drawn], float),
-        np.array(noisy, float) if noisy else None,
-    )

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from robustq import bench
-from robustq.cli.console import notes, out, print_json, progress_bar
-from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.report import summary, write_report
+from robustq.runs import Compute
 
 
 def assess(
@@ -24,26 +24,18 @@ def assess(
         str | None, typer.Option(help="Also on this device: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train the quantum model, its defended twin and the classical baselines; report robustness.
 
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
-    chosen = specification(spec, data, classes, seeds, seed, device)
-    chosen = bench.completed(chosen, chosen.raw())
-    run = to or Path("runs") / f"{chosen.data.name}-{chosen.content_id[:8]}"
-    check_writable(run)
-    try:
-        with progress_bar(1) as advance:
-            results = bench.assess(chosen, run, workers=workers, progress=advance)
-    except KeyboardInterrupt:
-        notes().print("interrupted; run the same command again to continue", markup=False)
-        raise typer.Exit(130) from None
-    write_report(results, run / "report.html")
-    if as_json:
-        print_json(results.model_dump())
-    else:
-        out().print(summary(results))
-    notes().print(f"report:  {run / 'report.html'}\nresults: {run / 'results.json'}", soft_wrap=True)
+    study = bench.Assessment.of(specification(spec, data, classes, seeds, seed, device))
+    results, run = run_study(study, to, Compute(workers, executor, store, address, insecure))
+    write_report(results, page_of(study, run))
+    print_study(results, run, summary(results), "report", as_json=as_json)

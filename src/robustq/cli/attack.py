@@ -15,8 +15,8 @@ from robustq.attacks import run_attack
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
+from robustq.bench.records import versions
 from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
-from robustq.bench.summary import versions
 from robustq.catalogue import resolve
 from robustq.cli.console import in_words, notes, print_json, print_lines
 from robustq.cli.paths import check_writable

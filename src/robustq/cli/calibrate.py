@@ -12,7 +12,7 @@ from robustq.atomic import write_atomically
 from robustq.bench.calibration import Asked, Calibration, calibrated
 from robustq.bench.device import check_fits
 from robustq.bench.outside import outsiders
-from robustq.bench.summary import versions
+from robustq.bench.records import versions
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import saved

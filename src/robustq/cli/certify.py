@@ -12,9 +12,9 @@ import typer
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.certificates import CertificateSet, Compared
 from robustq.bench.device import Quantum
+from robustq.bench.records import versions
 from robustq.bench.sandwich import Advance, Question, compared, sandwich_of
 from robustq.bench.spec import AttackSpec, CertificateSpec, ThreatSpec, check_meant_for
-from robustq.bench.summary import versions
 from robustq.catalogue import resolve
 from robustq.certify import Auto, Vacuous
 from robustq.certify.catalogue import CERTIFICATES

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from robustq import bench
-from robustq.bench.defend import with_recipes
 from robustq.bench.recipes import RecipeSpec, StepSpec
-from robustq.cli.console import notes, out, print_json, progress_bar
-from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.report import defence_table, write_defences
+from robustq.runs import Compute
 
 
 def defend(
@@ -29,33 +28,25 @@ def defend(
         str | None, typer.Option(help="For recipes that need one: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Train the model under every defence and attack each with full knowledge of it.
 
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
-    plan = specification(spec, data, classes, seeds, seed, device)
+    asked = specification(spec, data, classes, seeds, seed, device)
     if recipes is not None:
-        content = {**plan.model_dump(), "recipes": [r.model_dump() for r in _named(recipes)]}
-        plan = bench.parse(content)
-    plan = with_recipes(bench.completed(plan, plan.raw()))
-    run = to or Path("runs") / f"{plan.data.name}-defences-{plan.content_id[:8]}"
-    check_writable(run)
-    try:
-        with progress_bar(1) as advance:
-            table = bench.defend(plan, run, workers=workers, progress=advance)
-    except KeyboardInterrupt:
-        notes().print("interrupted; run the same command again to continue", markup=False)
-        raise typer.Exit(130) from None
+        asked = bench.parse({**asked.model_dump(), "recipes": [r.model_dump() for r in _named(recipes)]})
+    study = bench.DefenceStudy.of(asked)
+    table, run = run_study(study, to, Compute(workers, executor, store, address, insecure), "defences")
     timing = bench.read_timing(run)
-    write_defences(table, timing, run / "defences.html")
-    if as_json:
-        print_json(table.model_dump())
-    else:
-        out().print(defence_table(table, timing))
-    notes().print(f"table:   {run / 'defences.html'}\nresults: {run / 'defences.json'}", soft_wrap=True)
+    write_defences(table, timing, page_of(study, run))
+    print_study(table, run, defence_table(table, timing), "table", as_json=as_json)
 
 
 def _named(text: str) -> list[RecipeSpec]:

@@ -10,10 +10,10 @@ import typer
 from robustq import bench
 from robustq.atomic import write_atomically
 from robustq.bench.device import Quantum, check_fits
-from robustq.bench.mitigated import mitigated
+from robustq.bench.mitigation import mitigate as measure
 from robustq.bench.mitigation_table import Mitigations, mitigation_rows
 from robustq.bench.outside import outsiders
-from robustq.bench.summary import versions
+from robustq.bench.records import versions
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
@@ -53,7 +53,7 @@ def mitigate(
     check_fits(kept.model, found)
     kept.model.requires_grad_(False)
     with progress_bar(1) as advance:
-        raw = mitigated(kept.model, found, kept.data, spec, 0, advance=advance)
+        raw = measure(kept.model, found, kept.data, spec, spec.mitigation, 0, advance=advance)
     threat = spec.threat.build(spec.threat.reference)
     result = Mitigations(
         title=kept.data.name,

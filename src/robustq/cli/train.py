@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from robustq import bench
-from robustq.bench.entrants import build, entrants, recipe_of
+from robustq.bench.entrants import defence_of
+from robustq.bench.survivors import right
+from robustq.bench.training import fitted, metadata
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
-from robustq.defences import Recipe
 from robustq.defences.saved import save
 from robustq.errors import RunError, unknown_name
 from robustq.models import parameter_count
 from robustq.models.progress import ProgressBar
-from robustq.models.svm import RBFSVM
-from robustq.seeding import derive, torch_generator
 
 
 def train(
@@ -35,44 +33,19 @@ def train(
     if to.exists():
         raise RunError(f"expected a new folder for the model, but {to} exists")
     check_writable(to)
-    chosen = specification(spec, data, classes, None, seed)
-    chosen = bench.completed(chosen, chosen.raw())
-    everyone = {e.key: e for e in entrants(chosen)}
+    study = bench.Assessment.of(specification(spec, data, classes, None, seed))
+    everyone = {e.key: e for e in study.entrants}
     if entrant not in everyone:
         raise unknown_name("entrant", entrant, everyone)
-    dataset = chosen.dataset()
-    x, y = dataset.tensors("train")
-    model = build(everyone[entrant], chosen, x.shape[1], len(dataset.classes), 0)
-    recipe = recipe_of(everyone[entrant], chosen)
-    if isinstance(model, RBFSVM):
-        model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(chosen.seed, 0, "svm"))
-    else:
-        stream = torch_generator(chosen.seed, 0, entrant, "fit")
-        model = _fit(model, x, y, chosen, recipe, stream)
-    accuracy = _accuracy(model, *dataset.tensors("test"))
-    metadata = {"entrant": entrant, "seed": 0, "spec": chosen.model_dump(), "data": dict(dataset.record)}
-    save(model, to, metadata=metadata)
+    chosen, who, dataset = study.spec, everyone[entrant], study.data
+    recipe = defence_of(who, chosen.defence, chosen)
+    with ProgressBar(chosen.training.epochs) as bar:
+        model, _ = fitted(who, chosen, recipe, dataset, 0, callbacks=[bar])
+    accuracy = float(right(model.eval(), *dataset.tensors("test")).double().mean())
+    save(model, to, metadata=metadata(who, chosen, dataset, 0))
     found = {"model": str(to), "parameters": parameter_count(model), "test_accuracy": accuracy}
     if as_json:
         print_json(found)
     else:
         out().print(f"{entrant}: {found['parameters']} parameters, test accuracy {accuracy:.4f}")
     notes().print(f"model: {to}", soft_wrap=True)
-
-
-def _fit(
-    model: torch.nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    spec: bench.Spec,
-    recipe: Recipe,
-    stream: torch.Generator,
-) -> torch.nn.Module:
-    plan = spec.training.build()
-    with ProgressBar(plan.epochs) as bar:
-        return recipe.fit(model, x, y, generator=stream, training=plan, callbacks=[bar])[0]
-
-
-def _accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
-    with torch.no_grad():
-        return float((model.eval()(x).argmax(1) == y).double().mean())

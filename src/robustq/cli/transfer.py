@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from robustq import bench
-from robustq.bench.transfer import chosen
-from robustq.cli.console import notes, out, print_json, progress_bar
-from robustq.cli.paths import check_writable
 from robustq.cli.specification import specification
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.errors import SpecError
 from robustq.report import transfer_table, write_transfer
+from robustq.runs import Compute
 
 
 def transfer(
@@ -27,32 +26,24 @@ def transfer(
         str | None, typer.Option(help="Add the model's noisy twin: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the matrix as JSON.")] = False,
 ) -> None:
     """Attack every model and try its adversarial inputs on every other one.
 
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
-    plan = specification(spec, data, classes, seeds, seed, device)
+    asked = specification(spec, data, classes, seeds, seed, device)
     if models is not None:
         names = [name.strip() for name in models.split(",")]
-        plan = bench.parse({**plan.model_dump(), "transfer": {"models": names}})
-    raw = plan.raw()
-    plan = chosen(bench.completed(plan, raw), raw)
-    if device is not None and plan.model.name not in (plan.transfer.models or []):
-        raise SpecError(f"--device: expected {plan.model.name} in --models, got {models!r}")
-    run = to or Path("runs") / f"{plan.data.name}-transfer-{plan.content_id[:8]}"
-    check_writable(run)
-    try:
-        with progress_bar(1) as advance:
-            matrix = bench.transfer(plan, run, workers=workers, progress=advance)
-    except KeyboardInterrupt:
-        notes().print("interrupted; run the same command again to continue", markup=False)
-        raise typer.Exit(130) from None
-    write_transfer(matrix, run / "transfer.html")
-    if as_json:
-        print_json(matrix.model_dump())
-    else:
-        out().print(transfer_table(matrix))
-    notes().print(f"matrix: {run / 'transfer.html'}\nresults: {run / 'transfer.json'}", soft_wrap=True)
+        asked = bench.parse({**asked.model_dump(), "transfer": {"models": names}})
+    study = bench.TransferStudy.of(asked)
+    if device is not None and study.spec.model.name not in (study.spec.transfer.models or []):
+        raise SpecError(f"--device: expected {study.spec.model.name} in --models, got {models!r}")
+    matrix, run = run_study(study, to, Compute(workers, executor, store, address, insecure), "transfer")
+    write_transfer(matrix, page_of(study, run))
+    print_study(matrix, run, transfer_table(matrix), "matrix", as_json=as_json)

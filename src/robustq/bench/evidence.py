@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,10 @@ from robustq.attacks.catalogue import ATTACKS
 from robustq.audit import Evidence, Plan, Plateau, gradient_variance, measure, overruns
 from robustq.bench.device import Quantum
 from robustq.bench.entrants import Entrant, fit_stream
+from robustq.bench.measurement import Flip
 from robustq.bench.options import options_of
-from robustq.bench.spec import Spec, register
+from robustq.bench.spec import Specification, register
+from robustq.bench.stages import Stage
 from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.models.catalogue import MODELS
@@ -31,7 +33,22 @@ BLACKBOX = Square(queries=200)
 DRAWS = 40  # random models a width, for the variance of gradients
 
 
-def audited(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examples: Sequence[Any]) -> dict[str, Any]:
+class AuditStage(Stage):
+    """Evidence against the model, and against it on the device, as plain data."""
+
+    file: ClassVar[str] = "audit.json"
+    model: dict[str, Any]
+    device: dict[str, Any] | None
+
+    def evidence(self, *, on_device: bool = False) -> Evidence | None:
+        """What was found; None if nothing was looked for."""
+        stored = self.device if on_device else self.model
+        return None if stored is None else Evidence.from_data(stored)
+
+
+def audit(
+    model: nn.Module, data: Dataset, spec: Specification, entrant: Entrant, examples: Sequence[Flip]
+) -> AuditStage:
     """Evidence against the model and, where a device is named, against it on the device.
 
     ``examples`` are the stored adversarial inputs of the same model, checked once more.
@@ -44,15 +61,15 @@ def audited(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant, examp
     stream = torch_generator(spec.seed, 0, entrant.key, "audit")
     found = measure(model, x, y, plan, train=_seen(model, data, spec, entrant), generator=stream)
     if examples and found.overruns is not None:
-        before, after = (torch.tensor([e[key] for e in examples]) for key in ("x", "x_adv"))
+        before, after = (torch.tensor([getattr(e, key) for e in examples]) for key in ("x", "x_adv"))
         found = replace(found, overruns=found.overruns + overruns(reference, before, after))
     if entrant.key == "quantum" and _has_width(spec):
         found = replace(found, plateau=_plateau(spec, len(data.classes)))
-    return {"model": found.to_data(), "device": _on_device(model, x, y, spec, entrant, plan)}
+    return AuditStage(model=found.to_data(), device=_on_device(model, x, y, spec, entrant, plan))
 
 
 def _on_device(
-    model: nn.Module, x: Tensor, y: Tensor, spec: Spec, entrant: Entrant, plan: Plan
+    model: nn.Module, x: Tensor, y: Tensor, spec: Specification, entrant: Entrant, plan: Plan
 ) -> dict[str, Any] | None:
     """The device's model, beside its noise-free twin, at the reference eps alone."""
     device = spec.noise.calibrated()
@@ -64,7 +81,7 @@ def _on_device(
     return measure(noisy, x, y, brief, twin=twin, generator=stream).to_data()
 
 
-def _plateau(spec: Spec, classes: int) -> Plateau:
+def _plateau(spec: Specification, classes: int) -> Plateau:
     """How the gradients of the model under test shrink over four widths of the same architecture."""
     first = max(2, classes)  # a qubit a class is the most that a read-out takes
     stream = torch_generator(spec.seed, 0, "audit", "plateau")
@@ -76,12 +93,12 @@ def _plateau(spec: Spec, classes: int) -> Plateau:
     )
 
 
-def _has_width(spec: Spec) -> bool:
+def _has_width(spec: Specification) -> bool:
     """Whether the model under test can be built on any number of qubits, which an outsider's need not."""
     return spec.model.name == "qnn" or "qubits" in options_of(resolve("model", spec.model.name, MODELS))
 
 
-def _of_width(spec: Spec, classes: int, width: int, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
+def _of_width(spec: Specification, classes: int, width: int, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
     """The model on so many qubits, as it starts to learn, and a uniform input."""
     options, features = dict(spec.model.options), width
     if spec.model.name == "qnn":
@@ -93,16 +110,10 @@ def _of_width(spec: Spec, classes: int, width: int, generator: torch.Generator) 
     return model, torch.rand(1, features, generator=generator)
 
 
-def _seen(model: nn.Module, data: Dataset, spec: Spec, entrant: Entrant) -> Mapping[str, Tensor]:
+def _seen(model: nn.Module, data: Dataset, spec: Specification, entrant: Entrant) -> Mapping[str, Tensor]:
     """The rows that training saw, split as ``fit`` split them."""
     x, y = data.tensors("train")
     if isinstance(model, RBFSVM):
         return {"train": x}
     train, held = hold_back(y, spec.training.validation, fit_stream(entrant, spec, 0))
     return {"train": x[train], "validation": x[held]}
-
-
-def evidence(stored: Mapping[str, Any] | None, key: str) -> Evidence | None:
-    """What a unit stored under ``"model"`` or ``"device"``; None if nothing."""
-    found = (stored or {}).get(key)
-    return None if found is None else Evidence.from_data(found)

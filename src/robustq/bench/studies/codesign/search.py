@@ -11,9 +11,9 @@ the sampler comes to where it was.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,128 +21,140 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustq.atomic import write_atomically
 from robustq.attacks import QuantumAutoAttack
-from robustq.bench.candidates import (
+from robustq.bench.estimates import Estimate
+from robustq.bench.pareto import Architecture, Finalist, Front, Goal, Trial, non_dominated, spread, statement
+from robustq.bench.records import heading
+from robustq.bench.spec import CodesignSpecification, Spec, completed
+from robustq.bench.studies.codesign.candidates import (
     IMPOSSIBLE,
-    Failed,
-    Plain,
-    complete,
+    FailureStage,
+    Feasibility,
     contradictions,
+    feasibility,
     gathered,
-    measure,
-    parameters,
-    plain,
     reference,
     searched,
 )
-from robustq.bench.estimates import Estimate
-from robustq.bench.generations import generations, keep
-from robustq.bench.objectives import OBJECTIVES, Outcomes
-from robustq.bench.outside import outsiders
-from robustq.bench.pareto import (
-    Architecture,
-    Finalist,
-    Front,
-    Goal,
-    Trial,
-    non_dominated,
-    read_front,
-    spread,
-    statement,
-)
-from robustq.bench.runner import Job, Progress, claimed, in_rounds
-from robustq.bench.space import Candidate, candidate_of
-from robustq.bench.spec import Spec, completed
-from robustq.bench.summary import versions
+from robustq.bench.studies.codesign.generations import generations, keep
+from robustq.bench.studies.codesign.objectives import OBJECTIVES, Performance
+from robustq.bench.studies.codesign.space import Candidate, candidate_of
+from robustq.bench.study import perform, plain
 from robustq.data import Dataset
 from robustq.errors import RunError, SpecError
+from robustq.runs import Compute, Progress, Unit
 
 WORST = 1e6  # more two-qubit gates than any architecture has
 LEAST = 1e-6  # of a violation: outside is outside
 
 
-def codesign(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Front:
+def codesign(
+    spec: Spec,
+    run: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> Front:
     """Search the space of ``spec.codesign`` in the folder ``run`` and return its Pareto front.
 
-    Killed and called again in the same folder it continues; one seed gives the same bytes, whatever the number of
-    ``workers``. ``study.journal`` there is Optuna's own file of the study, for its dashboard.
+    ``study.journal`` there is Optuna's own file of the study, for its dashboard.
 
     Args:
         spec: data, threat, training, attack, noise, seeds; ``model`` is what the front is compared with.
-        run: the run folder.
-        workers: processes; the number of cores by default.
+        run: the run folder (see :func:`robustq.bench.study.perform`).
+        workers: processes.
         progress: told after every training.
+        compute: with what else than processes on this machine, and over which store.
 
     Raises:
         SpecError: if no architecture of the space can meet the constraints.
-        RunError: if none of those tried does, the folder belongs to something else, or a worker died.
+        RunError: if none of those tried does.
     """
-    spec = completed(spec, spec.raw())
-    if spec.model.name != "qnn":
-        raise SpecError(f"codesign: expected model.name 'qnn', got {spec.model.name!r}")
-    data = spec.dataset()
-    search = _Search(spec, run, data, searched(data, spec))
-    search.check()
-    count = min(spec.codesign.population * spec.codesign.seeds, workers or os.cpu_count() or 1)
-    expected = spec.codesign.trials * spec.codesign.seeds
-    with claimed(run, spec, "codesign"):
-        in_rounds(search.rounds(), count, expected, progress or (lambda *_: None))
-        write_atomically(run / "codesign.json", search.front().to_bytes())
-    return read_front(run)
+    return perform(Search.of(spec), run, workers, progress, compute)
 
 
 @dataclass(eq=False)
-class _Search:
-    """The state of one search, rebuilt from the run folder whenever it is continued."""
+class Search:
+    """A specification completed by its data, and the state of the search, rebuilt whenever it is continued.
 
-    spec: Spec
-    run: Path
+    Attributes:
+        spec: what to search.
+        data: with the test rows, for the finalists.
+        part: the training rows alone, for the search.
+        trials: what was tried so far.
+        chosen: the architecture of each trial.
+    """
+
+    spec: CodesignSpecification
     data: Dataset
     part: Dataset
     trials: list[Trial] = field(default_factory=list)
     chosen: dict[int, Candidate] = field(default_factory=dict)
+    kind: type[Front] = Front
+
+    @staticmethod
+    def of(spec: Spec) -> Search:
+        """With every choice that depends on the data written out."""
+        raw = spec.raw()
+        own = completed(spec, raw).of(CodesignSpecification)
+        if own.model.name != "qnn":
+            raise SpecError(f"codesign: expected model.name 'qnn', got {own.model.name!r}")
+        data = own.dataset(raw)
+        return Search(own, data, searched(data, own))
+
+    @property
+    def total(self) -> int:
+        """Trainings of the search, at most."""
+        return self.spec.codesign.trials * self.spec.codesign.seeds
 
     @property
     def majority(self) -> float:
         """Accuracy of always answering the commonest class of the held-back rows."""
         return float(np.bincount(self.part.y_test).max() / len(self.part.y_test))
 
-    def plain(self, candidate: Candidate) -> Plain:
+    @cached_property
+    def own(self) -> Candidate:
+        """The specification's own model."""
+        return reference(self.spec)
+
+    @cached_property
+    def own_is_inside(self) -> bool:
+        """Whether the search could choose it."""
+        return self.spec.codesign.holds(self.own, self.spec.codesign.budgets(self.spec.threat.reference))
+
+    def feasibility(self, candidate: Candidate) -> Feasibility:
         """What is known before training."""
-        width, classes = self.data.x_train.shape[1], len(self.data.classes)
-        return plain(self.spec, candidate, width, classes)
+        return feasibility(self.spec, candidate, self.data.x_train.shape[1], len(self.data.classes))
 
     def check(self) -> None:
-        """Refuse a space without a possible architecture, before any work."""
-        own = self.plain(reference(self.spec))
+        """Refuse a space without a possible architecture."""
+        own = self.feasibility(self.own)
         if own.gates < 0:
             raise SpecError(f"model: {own.reason}")
         space = self.spec.codesign.structures()
-        found = [(self.plain(candidate), candidate) for candidate in space]
-        near, which = min(found, key=lambda pair: pair[0].violation)
+        near, which = min(((self.feasibility(c), c) for c in space), key=lambda pair: pair[0].violation)
         if near.violation > 0:
             raise SpecError(
                 f"codesign: expected an architecture within the constraints, got none of {len(space)}; the "
                 f"nearest is {which}: {near.reason}"
             )
 
-    def rounds(self) -> Iterator[list[Job]]:
-        """Generation after generation, then the finalists; what is done already is left out."""
-        own = reference(self.spec)
-        yield self._jobs([own], final=False)
-        self._record(0, own)
-        for study, asked in generations(self.spec, own):
+    def rounds(self, run: Path) -> Iterator[list[Unit]]:
+        """Generation after generation, then the finalists."""
+        yield self._units([self.own], final=False)
+        self._record(run, 0, self.own)
+        for study, asked in generations(self.spec, self.own):
             candidates = {number: candidate_of(trial.params) for number, trial in asked.items()}
-            fresh = dict.fromkeys(c for c in candidates.values() if self.plain(c).violation == 0)
-            yield self._jobs([c for c in fresh if c != own], final=False)
+            fresh = dict.fromkeys(c for c in candidates.values() if c not in self.chosen.values())
+            yield self._units([c for c in fresh if self.feasibility(c).violation == 0], final=False)
             for number, candidate in candidates.items():
                 if number not in self.chosen:
-                    self._record(number, candidate)
+                    self._record(run, number, candidate)
                 study.tell(asked[number], self._told(self.trials[number]))
-            keep(study, self.run / "study.journal")
-        self._mark()
-        yield self._jobs([self.chosen[n] for n in self._finalists()], final=True)
+            keep(study, run / "study.journal")
+        self._mark(run)
+        yield self._units([self.chosen[n] for n in self._finalists()], final=True)
 
     def _told(self, trial: Trial) -> list[float]:
         """The values for the sampler.
@@ -155,32 +167,29 @@ class _Search:
             return [-trial.violation if up else WORST + trial.violation for up in higher]
         return [trial.scores[name].value for name in self.spec.codesign.objectives]
 
-    def _folder(self, candidate: Candidate, seed: int, *, final: bool) -> Path:
-        return self.run / ("finals" if final else "trials") / f"{candidate.key}-{seed}"
-
     def _seeds(self, *, final: bool) -> range:
         """The finals train with seeds that the search has not seen."""
         limit = self.spec.codesign.seeds
         return range(limit, limit + self.spec.seeds) if final else range(limit)
 
-    def _jobs(self, candidates: list[Candidate], *, final: bool) -> list[Job]:
-        text = self.spec.model_dump_json()
+    def _units(self, candidates: list[Candidate], *, final: bool) -> list[Unit]:
+        content = plain(self.spec)
         return [
-            Job(
+            Unit(
+                "robustq.bench.studies.codesign.candidates:measure",
+                {"spec": content, "candidate": asdict(candidate), "seed": seed, "final": final},
+                _folder(candidate, seed, final=final),
                 f"{'final: ' if final else ''}{candidate}, seed {seed}",
-                measure,
-                (text, candidate, seed, self._folder(candidate, seed, final=final), final),
             )
             for candidate in candidates
             for seed in self._seeds(final=final)
-            if not complete(self._folder(candidate, seed, final=final), self.spec, final=final)
         ]
 
-    def _outcomes(self, candidate: Candidate, *, final: bool) -> Outcomes | Failed:
-        folders = [self._folder(candidate, s, final=final) for s in self._seeds(final=final)]
-        return gathered(folders, self.spec, self.plain(candidate).gates, final=final)
+    def _performance(self, run: Path, candidate: Candidate, *, final: bool) -> Performance | FailureStage:
+        folders = [run / _folder(candidate, seed, final=final) for seed in self._seeds(final=final)]
+        return gathered(folders, self.spec, self.feasibility(candidate).gates, final=final)
 
-    def _record(self, number: int, candidate: Candidate) -> None:
+    def _record(self, run: Path, number: int, candidate: Candidate) -> None:
         """The trial's record, from what is stored of its architecture."""
         assert number == len(self.trials)
         first = next((n for n, c in self.chosen.items() if c == candidate), None)
@@ -189,29 +198,29 @@ class _Search:
             again = {"number": number, "same_as": first}
             self.trials.append(self.trials[first].model_copy(update=again))
             return
-        known = self.plain(candidate)
+        known = self.feasibility(candidate)
         content: dict[str, Any] = {
             "number": number,
             "label": str(candidate),
             "two_qubit_gates": known.gates,
-            "parameters": Architecture(**parameters(candidate)),
+            "parameters": Architecture(**asdict(candidate)),
             "scores": {},
             "infeasible": known.reason,
             "violation": known.violation,
         }
         if known.violation == 0 or number == 0:  # the specification's own model is measured in any case
-            content |= self._measured(candidate, known)
+            content |= self._measured(run, candidate, known)
         self.trials.append(Trial(**content))
 
-    def _measured(self, candidate: Candidate, known: Plain) -> dict[str, Any]:
-        found = self._outcomes(candidate, final=False)
-        if isinstance(found, Failed):
-            return {"infeasible": found.reason, "violation": IMPOSSIBLE}
+    def _measured(self, run: Path, candidate: Candidate, known: Feasibility) -> dict[str, Any]:
+        measured = self._performance(run, candidate, final=False)
+        if isinstance(measured, FailureStage):
+            return {"infeasible": measured.reason, "violation": IMPOSSIBLE}
         told: dict[str, Any] = {
-            "scores": _scores(found, self.spec, self.spec.codesign.objectives),
-            "notes": list(found.notes),
+            "scores": _scores(measured, self.spec, self.spec.codesign.objectives),
+            "notes": list(measured.notes),
         }
-        least, accuracy = self.spec.codesign.least_accuracy, float(found.correct.mean())
+        least, accuracy = self.spec.codesign.least_accuracy, float(measured.correct.mean())
         floor = self.majority if least is None else least
         if not known.reason and (accuracy < floor or (least is None and accuracy <= floor)):
             words = "more than the commonest class" if least is None else "at least"
@@ -219,31 +228,27 @@ class _Search:
             told["violation"] = max(LEAST, floor - accuracy)
         return told
 
-    def _mark(self) -> None:
+    def _mark(self, run: Path) -> None:
         """Mark the front among the architectures within the constraints.
 
         Raises:
             RunError: if there are none; what was measured is kept.
         """
         inside = [t for t in self.trials if not t.infeasible and t.same_as is None]
-        searched_for = [t for t in inside if t.number > 0 or self._in_space()]
+        searched_for = [t for t in inside if t.number > 0 or self.own_is_inside]
         if not searched_for:
-            raise RunError(self._nearest_miss())
+            raise RunError(self._nearest_miss(run))
         keep = non_dominated(self._table(inside))
         on_front = {t.number for t, kept in zip(inside, keep, strict=True) if kept}
         self.trials = [t.model_copy(update={"front": t.number in on_front}) for t in self.trials]
 
-    def _in_space(self) -> bool:
-        budgets = self.spec.codesign.budgets(self.spec.threat.reference)
-        return self.spec.codesign.holds(reference(self.spec), budgets)
-
-    def _nearest_miss(self) -> str:
-        tried = [t for t in self.trials if t.same_as is None and (t.number > 0 or self._in_space())]
+    def _nearest_miss(self, run: Path) -> str:
+        tried = [t for t in self.trials if t.same_as is None and (t.number > 0 or self.own_is_inside)]
         near = min(tried, key=lambda t: t.violation)
         return (
             f"codesign: expected an architecture within the constraints, got none of {len(tried)} tried; the "
             f"nearest is trial {near.number}, {near.label}: {near.infeasible}; what was measured is kept in "
-            f"{self.run}"
+            f"{run}"
         )
 
     def _table(self, trials: list[Trial]) -> NDArray[np.float64]:
@@ -264,57 +269,58 @@ class _Search:
         kept = spread(self._table(members), self.spec.codesign.finalists)
         return [0, *(members[k].number for k in kept)]
 
-    def front(self) -> Front:
+    def record(self, run: Path) -> Front:
         """The record of a search whose finalists are all measured."""
-        numbers = self._finalists()
-        found = {n: self._outcomes(self.chosen[n], final=True) for n in numbers}
-        own, finals = found[0], {n: f for n, f in found.items() if isinstance(f, Outcomes)}
-        if isinstance(own, Failed):
+        numbers, spec, goals = self._finalists(), self.spec, _goals(self.spec)
+        stored = {n: self._performance(run, self.chosen[n], final=True) for n in numbers}
+        own, finals = stored[0], {n: f for n, f in stored.items() if isinstance(f, Performance)}
+        if isinstance(own, FailureStage):
             raise RunError(f"codesign: the specification's own model: {own.reason}")
         judged = [self._judged(n, f, own, len(finals) - 1) for n, f in finals.items()]
-        spec, limits, goals = self.spec, self.spec.codesign, _goals(self.spec)
         left_out = len(self._members()) - len(numbers) + 1
-        few = f", {' vs '.join(self.data.classes)}" if len(self.data.classes) <= 4 else ""
+        head = heading(spec, self.data, "Co-design")
+        head["versions"] |= {"optuna": version("optuna")}
         return Front(
-            title=spec.title or f"Co-design on {self.data.name}{few}",
-            versions=versions(*outsiders(spec)) | {"optuna": version("optuna")},
-            spec=spec.model_dump(),
-            spec_sha256=spec.content_id,
-            data=dict(self.data.record),
-            threat=str(spec.threat.build(spec.threat.reference)),
+            **head,
             attack=str(spec.attack.build()),
             final_attack=str(QuantumAutoAttack()),
-            confidence=spec.confidence,
             rows={"fitted": len(self.part.y_train), "held": len(self.part.y_test), "test": len(self.data.y_test)},
-            seeds={"search": limits.seeds, "final": spec.seeds},
+            seeds={"search": spec.codesign.seeds, "final": spec.seeds},
             goals=goals,
             trials=self.trials,
             reference=judged[0],
             finalists=judged[1:],
             left_out=left_out,
-            failed=[f"trial {n}: {f.reason}" for n, f in found.items() if isinstance(f, Failed)],
+            failed=[f"trial {n}: {f.reason}" for n, f in stored.items() if isinstance(f, FailureStage)],
             contradictions=sum(contradictions(f) for f in finals.values()),
             statement=statement(judged[1:], goals, left_out),
         )
 
-    def _judged(self, number: int, found: Outcomes, own: Outcomes, others: int) -> Finalist:
+    def publish(self, run: Path, seconds: float) -> None:
+        """The study's journal is kept generation by generation; there is nothing else."""
+
+    def _judged(self, number: int, one: Performance, own: Performance, others: int) -> Finalist:
         """One finalist on the test rows; Bonferroni over all gaps that are judged."""
         names = self.spec.codesign.objectives
         level = 1 - (1 - self.spec.confidence) / max(1, others * len(names))
         goals = OBJECTIVES if number else {}  # nothing is compared with itself
-        gaps = {name: Estimate.of(goal.gap(found, own, level)) for name, goal in goals.items()}
+        gaps = {name: Estimate.of(goal.gap(one, own, level)) for name, goal in goals.items()}
         return Finalist(
             number=number,
             label=self.trials[number].label,
-            scores=_scores(found, self.spec, list(OBJECTIVES)),
+            scores=_scores(one, self.spec, list(OBJECTIVES)),
             gaps=gaps,
             better=[n for n in names if n in gaps and gaps[n].low > 0],
             worse=[n for n in names if n in gaps and gaps[n].high < 0],
-            notes=list(found.notes),
+            notes=list(one.notes),
         )
 
 
-def _goals(spec: Spec) -> list[Goal]:
+def _folder(candidate: Candidate, seed: int, *, final: bool) -> str:
+    return f"{'finals' if final else 'trials'}/{candidate.key}-{seed}"
+
+
+def _goals(spec: CodesignSpecification) -> list[Goal]:
     return [
         Goal(
             name=name,
@@ -327,5 +333,5 @@ def _goals(spec: Spec) -> list[Goal]:
     ]
 
 
-def _scores(found: Outcomes, spec: Spec, names: list[str]) -> dict[str, Estimate]:
-    return {n: Estimate.of(OBJECTIVES[n].measured(found, spec.confidence)) for n in names}
+def _scores(one: Performance, spec: CodesignSpecification, names: list[str]) -> dict[str, Estimate]:
+    return {n: Estimate.of(OBJECTIVES[n].measured(one, spec.confidence)) for n in names}

@@ -10,7 +10,7 @@ from robustq import bench
 from robustq.attacks import PGD
 from robustq.audit import Count, Pair
 from robustq.bench.certificates import CertificateSet
-from robustq.bench.certified import certified, contradicted, radii, witnessed
+from robustq.bench.proofs import ProofStage, contradicted, prove, radii, witnessed
 from robustq.bench.sandwich import Question, compared, levels, sandwich_of
 from robustq.bench.stages import bits
 from robustq.certify import ExactAmplitude, Vacuous
@@ -18,6 +18,8 @@ from robustq.contracts import Certificate
 from robustq.errors import CertificateError, RunError, SpecError
 from robustq.models.catalogue import qnn
 from robustq.threats import L2
+
+pytestmark = pytest.mark.xdist_group("proofs")
 
 AMPLITUDE = {
     "data": {"name": "breast-cancer", "reduction": "none", "train_size": 80, "test_size": 40},
@@ -56,16 +58,16 @@ def test_where_nothing_applies_the_reason_is_told():
     spec = bench.parse({**AMPLITUDE, "certificate": {"name": "exact-state"}})
     data = spec.dataset()
     model = qnn(30, 2, generator=torch.Generator(), encoding="amplitude", layers=1)
-    stored = certified(model, data, spec, 0)
-    assert list(stored) == ["none"]
-    assert "expected an infidelity or trace-distance threat" in stored["none"]
+    stored = prove(spec.certificate.build(), model, data, spec, 0)
+    assert stored.method == ""
+    assert "expected an infidelity or trace-distance threat" in stored.none
 
 
 def test_vacuous_asks_for_nothing():
     assert bench.parse({**AMPLITUDE, "certificate": {"name": "vacuous"}}).certificate.build() is None
 
 
-STORED = [{"correct": "110", "lower": [0.2, None, 0.0], "upper": [0.3, None, 0.1]}]
+STORED = [ProofStage(correct="110", lower=[0.2, None, 0.0], upper=[0.3, None, 0.1])]
 
 
 def test_radii_of_wrong_inputs_are_zero():
@@ -75,20 +77,18 @@ def test_radii_of_wrong_inputs_are_zero():
 
 def test_an_attack_inside_a_certificate_is_counted():
     def curve(text):
-        return [{"eps": 0.1, "robust": bits(text)[None]}]
+        return {0.1: bits(text)[None]}
 
     assert contradicted(STORED, curve("110")) == Count(0, 2)
     assert contradicted(STORED, curve("100")) == Count(1, 2)
-    assert contradicted(STORED, [{"eps": 0.25, "robust": bits("010")[None]}]) == Count(0, 2)
+    assert contradicted(STORED, {0.25: bits("010")[None]}) == Count(0, 2)
 
 
 def test_witnesses_that_the_attack_missed_are_counted():
-    curve = [{"eps": 0.3, "robust": bits("110")[None]}]
-    assert witnessed(STORED, curve, 0.3) == Pair(0, 1, 0, 2)
-    curve = [{"eps": 0.3, "robust": bits("010")[None]}]
-    assert witnessed(STORED, curve, 0.3) == Pair(0, 0, 1, 2)
-    unknown = [{**STORED[0], "upper": [None, None, None]}]
-    assert witnessed(unknown, curve, 0.3) is None
+    assert witnessed(STORED, bits("110")[None], 0.3) == Pair(0, 1, 0, 2)
+    assert witnessed(STORED, bits("010")[None], 0.3) == Pair(0, 0, 1, 2)
+    unknown = [STORED[0].model_copy(update={"upper": [None, None, None]})]
+    assert witnessed(unknown, bits("010")[None], 0.3) is None
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The audit of a run: what is stored, what it raises, and that it looked at the right rows."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -9,10 +9,16 @@ import torch
 from in_place import in_place
 from robustq import bench
 from robustq.audit import Count, Evidence, Pair, judge
-from robustq.bench.audited import _seen, audited
 from robustq.bench.entrants import entrants
-from robustq.bench.unit import read_stage, run_unit
+from robustq.bench.evidence import AuditStage, _seen, audit
+from robustq.bench.measurement import AttackStage, Flip
+from robustq.bench.spec import AssessmentSpecification
+from robustq.bench.studies.assess.study import measure
+from robustq.bench.study import plain
 from robustq.models import load, training
+from robustq.runs import Workspace
+
+pytestmark = pytest.mark.xdist_group("evidence")
 
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["setosa", "versicolor"]},
@@ -37,7 +43,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spec(run):
-    return bench.Spec.model_validate(run[1].spec)
+    return AssessmentSpecification.model_validate(run[1].spec)
 
 
 class Constant(torch.nn.Module):
@@ -68,7 +74,7 @@ def test_a_threat_without_blocks_is_searched_at_random(run, spec):
     folder, _ = run
     threat = spec.threat.model_copy(update={"name": "l0", "eps": [1.0], "reference": 1.0})
     few, model = spec.model_copy(update={"threat": threat}), load(folder / "units/quantum-0").eval()
-    found = Evidence.from_data(audited(model, few.dataset(), few, entrants(few)[0], [])["model"])
+    found = audit(model, few.dataset(), few, entrants(few)[0], []).evidence()
     assert found.blackbox.of > 0
     assert found.ensemble.seconds >= found.blackbox.seconds
 
@@ -80,12 +86,12 @@ def test_an_honest_run_raises_no_red_flag(run):
 def test_evidence_can_be_measured_again_from_the_stored_model(run, spec):
     folder, results = run
     unit, entrant = folder / "units/quantum-0", entrants(spec)[0]
-    examples = read_stage(unit / "attack.json")["examples"]
-    again = audited(load(unit).eval(), spec.dataset(), spec, entrant, examples)
-    assert again == read_stage(unit / "audit.json")
+    examples = AttackStage.read(unit).examples
+    again = audit(load(unit).eval(), spec.dataset(), spec, entrant, examples)
+    assert again == AuditStage.read(unit)
     shown = results.entrants[0].evidence  # with what the certificates say of the attack
     assert shown.certified is not None
-    assert Evidence.from_data(again["model"]) == replace(shown, certified=None, witnessed=None)
+    assert again.evidence() == replace(shown, certified=None, witnessed=None)
 
 
 def test_the_rows_held_back_are_those_that_training_held_back(run, spec, tmp_path, monkeypatch):
@@ -98,7 +104,8 @@ def test_the_rows_held_back_are_those_that_training_held_back(run, spec, tmp_pat
 
     monkeypatch.setattr(training, "hold_back", spy)
     entrant = entrants(spec)[0]
-    run_unit(spec.model_dump_json(), entrant, 0, tmp_path / "unit")
+    (tmp_path / "unit").mkdir()
+    measure(Workspace(tmp_path / "unit"), spec=plain(spec), entrant=asdict(entrant), seed=0)
     data = spec.dataset()
     x, _ = data.tensors("train")
     parts = _seen(load(tmp_path / "unit"), data, spec, entrant)
@@ -109,9 +116,9 @@ def test_the_rows_held_back_are_those_that_training_held_back(run, spec, tmp_pat
 
 
 def test_a_sick_model_is_flagged(run, spec):
-    found = audited(Constant(), spec.dataset(), spec, entrants(spec)[0], [])
-    assert found["device"] is None
-    ids = {flag.id for flag in judge(Evidence.from_data(found["model"]))}
+    found = audit(Constant(), spec.dataset(), spec, entrants(spec)[0], [])
+    assert found.device is None
+    ids = {flag.id for flag in judge(found.evidence())}
     assert {"constant-predictor", "below-majority", "vanishing-gradients"} <= ids
 
 
@@ -119,10 +126,10 @@ def test_a_stored_example_outside_the_budget_is_flagged(run, spec):
     folder, _ = run
     unit, entrant = folder / "units/logistic-0", entrants(spec)[1]
     model, data = load(unit).eval(), spec.dataset()
-    inside, outside = ({"x": [0.5] * 3, "x_adv": [0.5, 0.5, 0.5 + d]} for d in (0.05, 0.06))
+    known = {"row": 0, "label": 0, "predicted": 1, "confidence_before": 0.9, "confidence_after": 0.8}
+    inside, outside = (Flip(**known, x=[0.5] * 3, x_adv=[0.5, 0.5, 0.5 + d]) for d in (0.05, 0.06))
     clean, over = (
-        Evidence.from_data(audited(model, data, spec, entrant, stored)["model"]).overruns
-        for stored in ([inside], [inside, outside])
+        audit(model, data, spec, entrant, stored).evidence().overruns for stored in ([inside], [inside, outside])
     )
     assert (clean.found, over.found, over.of - clean.of) == (0, 1, 1)
 

@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robustq import stats
+from robustq.bench.stages import Table
 from robustq.stats import Interval
-
-Table = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Performance:
     """What was measured on one architecture, all seeds; None where it was not asked for.
 
     Attributes:
@@ -55,13 +53,13 @@ class Objective:
     summary: str
     needs: str
     higher: bool
-    measured: Callable[[Outcomes, float], Interval]
-    gap: Callable[[Outcomes, Outcomes, float], Interval]
+    measured: Callable[[Performance, float], Interval]
+    gap: Callable[[Performance, Performance, float], Interval]
 
 
-def table(found: Outcomes, name: str) -> Table:
+def table(one: Performance, name: str) -> Table:
     """One of the tables, which must have been measured."""
-    values = getattr(found, name)
+    values = getattr(one, name)
     assert values is not None, name
     return np.asarray(values, dtype=np.float64)
 
@@ -78,45 +76,45 @@ def _share(name: str, label: str, summary: str) -> Objective:
     )
 
 
-def _noisy(found: Outcomes, confidence: float) -> Interval:
-    return stats.mean(table(found, "noisy"), confidence, bounds=(0.0, 1.0))
+def _noisy(one: Performance, confidence: float) -> Interval:
+    return stats.mean(table(one, "noisy"), confidence, bounds=(0.0, 1.0))
 
 
-def _noisy_gap(one: Outcomes, two: Outcomes, confidence: float) -> Interval:
+def _noisy_gap(one: Performance, two: Performance, confidence: float) -> Interval:
     return stats.difference(table(one, "noisy"), table(two, "noisy"), confidence)
 
 
-def _resilience(found: Outcomes, confidence: float) -> Interval:
-    return stats.relative(table(found, "noisy"), found.correct, confidence)
+def _resilience(one: Performance, confidence: float) -> Interval:
+    return stats.relative(table(one, "noisy"), one.correct, confidence)
 
 
-def resilience_gap(one: Outcomes, two: Outcomes, confidence: float) -> Interval:
+def resilience_gap(one: Performance, two: Performance, confidence: float) -> Interval:
     """The difference of two ratios of means on the same inputs.
 
     Both ratios are linearised (Cochran, *Sampling Techniques*, ch. 6): ``r + (noisy - r correct) / mean
     correct`` has the ratio's mean and, to first order, its variance; Student's interval of their difference.
 
     >>> half, full = np.array([[1, 0, 1, 0.0]]), np.ones((1, 4))
-    >>> a, b = Outcomes(2, full, noisy=full), Outcomes(2, full, noisy=half)
+    >>> a, b = Performance(2, full, noisy=full), Performance(2, full, noisy=half)
     >>> resilience_gap(a, b, 0.95).value
     0.5
     """
     return stats.mean(_linearised(one) - _linearised(two), confidence)
 
 
-def _linearised(found: Outcomes) -> Table:
-    noisy, base = table(found, "noisy"), float(found.correct.mean())
+def _linearised(one: Performance) -> Table:
+    noisy, base = table(one, "noisy"), float(one.correct.mean())
     if base <= 0:
         return np.ones_like(noisy)
     ratio = float(noisy.mean()) / base
-    return ratio + (noisy - ratio * found.correct) / base
+    return ratio + (noisy - ratio * one.correct) / base
 
 
-def _gates(found: Outcomes, confidence: float) -> Interval:
-    return _known(found.gates, confidence)
+def _gates(one: Performance, confidence: float) -> Interval:
+    return _known(one.gates, confidence)
 
 
-def _gates_gap(one: Outcomes, two: Outcomes, confidence: float) -> Interval:
+def _gates_gap(one: Performance, two: Performance, confidence: float) -> Interval:
     return _known(two.gates - one.gates, confidence)
 
 

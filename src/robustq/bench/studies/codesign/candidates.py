@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from robustq.attacks import Adaptive, QuantumAutoAttack, run_attack
-from robustq.bench import stages
-from robustq.bench.certified import certified, radii
-from robustq.bench.entrants import Entrant
-from robustq.bench.objectives import OBJECTIVES, Outcomes, Table
-from robustq.bench.space import Candidate, candidate_of
-from robustq.bench.spec import CertificateSpec, DefenceSpec, ModelSpec, Spec, register
-from robustq.bench.stages import bits, pack
-from robustq.bench.unit import read_stage, stage, trained
+from robustq.bench.entrants import Entrant, defence_of
+from robustq.bench.measurement import CleanStage, answers
+from robustq.bench.proofs import ProofStage, prove, radii, reason
+from robustq.bench.spec import CertificateSpec, CodesignSpecification, DefenceSpec, ModelSpec, register
+from robustq.bench.stages import Stage, Table, bits, of_every_seed, pack, table
+from robustq.bench.studies.codesign.objectives import OBJECTIVES, Performance
+from robustq.bench.studies.codesign.space import Candidate, candidate_of
+from robustq.bench.study import understood
+from robustq.bench.survivors import right
+from robustq.bench.training import trained
 from robustq.catalogue import resolve
 from robustq.circuits import Circuit
 from robustq.contracts import Attack, QuantumClassifier, TwinnedClassifier
@@ -31,16 +32,47 @@ from robustq.errors import DataError, ModelError, RobustQError
 from robustq.models.catalogue import qnn
 from robustq.models.training import hold_back
 from robustq.noise import NoiseModel
+from robustq.runs import Workspace
 from robustq.seeding import torch_generator
 
 # A wrong choice is further from possible than any that merely costs too much.
 IMPOSSIBLE = 100.0
-JUDGED = {"correct", "robust", "certified", "noisy"}
-FILES = {"correct": "clean", "robust": "attack", "noisy": "noise", "certified": "certified"}
+
+
+class AttackStage(Stage):
+    """Which inputs the attack leaves standing at the reference eps, and what it cost."""
+
+    file: ClassVar[str] = "attack.json"
+    robust: str
+    queries: int
+    gradients: int
+
+
+class NoiseStage(Stage):
+    """Correctness with finite shots at every level of gate noise."""
+
+    file: ClassVar[str] = "noise.json"
+    levels: list[float]
+    correct: list[str]
+
+
+class FailureStage(Stage):
+    """Why an architecture could not be trained or measured."""
+
+    file: ClassVar[str] = "failed.json"
+    reason: str
+
+
+STAGES: Mapping[str, type[Stage]] = {
+    "correct": CleanStage,
+    "robust": AttackStage,
+    "noisy": NoiseStage,
+    "certified": ProofStage,
+}
 
 
 @dataclass(frozen=True)
-class Plain:
+class Feasibility:
     """What is known of an architecture before it is trained.
 
     Attributes:
@@ -54,12 +86,12 @@ class Plain:
     reason: str = ""
 
 
-def reference(spec: Spec) -> Candidate:
+def reference(spec: CodesignSpecification) -> Candidate:
     """The specification's own model, undefended; ``spec`` is completed.
 
     >>> from robustq.bench.spec import completed, parse
     >>> spec = parse({"data": {"name": "iris"}})
-    >>> str(reference(completed(spec, spec.raw())))
+    >>> str(reference(completed(spec, spec.raw()).of(CodesignSpecification)))
     'angle, strongly-entangling x 3, per-qubit-z'
     """
     options = {**(qnn.__kwdefaults__ or {}), **spec.model.options}
@@ -87,18 +119,18 @@ def _built(candidate: Candidate, features: int, classes: int) -> int | str:
     return two_qubit_gates(model.circuit)
 
 
-def plain(spec: Spec, candidate: Candidate, features: int, classes: int) -> Plain:
+def feasibility(spec: CodesignSpecification, candidate: Candidate, features: int, classes: int) -> Feasibility:
     """Built but not trained: its gates, and whether they and its qubits are within the constraints."""
     limits = spec.codesign
     qubits = register(candidate.encoding, features)
     if qubits > limits.most_qubits:
-        return Plain(-1, qubits / limits.most_qubits, f"{qubits} qubits, at most {limits.most_qubits}")
+        return Feasibility(-1, qubits / limits.most_qubits, f"{qubits} qubits, at most {limits.most_qubits}")
     gates, most = _built(candidate, features, classes), limits.most_two_qubit_gates
     if isinstance(gates, str):
-        return Plain(-1, IMPOSSIBLE, gates)
+        return Feasibility(-1, IMPOSSIBLE, gates)
     if most is not None and gates > most:
-        return Plain(gates, gates / max(1, most), f"{gates} two-qubit gates, at most {most}")
-    return Plain(gates)
+        return Feasibility(gates, gates / max(1, most), f"{gates} two-qubit gates, at most {most}")
+    return Feasibility(gates)
 
 
 def two_qubit_gates(circuit: Circuit) -> int:
@@ -112,7 +144,7 @@ def two_qubit_gates(circuit: Circuit) -> int:
     return circuit.two_qubit_gates + loading
 
 
-def as_spec(spec: Spec, candidate: Candidate, *, final: bool) -> Spec:
+def as_spec(spec: CodesignSpecification, candidate: Candidate, *, final: bool) -> CodesignSpecification:
     """The specification of one architecture: its model, its defence, the reference eps alone."""
     own = spec.defence.options if candidate.defence == spec.defence.name else {}
     defence = DefenceSpec(name=candidate.defence, eps=candidate.eps, steps=spec.defence.steps, options=own)
@@ -132,7 +164,7 @@ def as_spec(spec: Spec, candidate: Candidate, *, final: bool) -> Spec:
     )
 
 
-def searched(data: Dataset, spec: Spec) -> Dataset:
+def searched(data: Dataset, spec: CodesignSpecification) -> Dataset:
     """The training rows alone: a share is held back in the place of the test rows, which are left out.
 
     Raises:
@@ -155,144 +187,106 @@ def searched(data: Dataset, spec: Spec) -> Dataset:
     )
 
 
-@lru_cache(maxsize=2)
-def _known(text: str, final: bool) -> tuple[Spec, Dataset]:
-    spec = Spec.model_validate_json(text)
-    data = spec.dataset()
-    return spec, data if final else searched(data, spec)
-
-
-def needed(spec: Spec, *, final: bool) -> set[str]:
+def needed(spec: CodesignSpecification, *, final: bool) -> set[str]:
     """What must be measured: for the objectives in the search, everything in the end."""
     chosen = OBJECTIVES if final else spec.codesign.objectives
-    return {"correct"} | {OBJECTIVES[name].needs for name in chosen} & JUDGED
+    return {"correct"} | {OBJECTIVES[name].needs for name in chosen} & set(STAGES)
 
 
-def measure(text: str, candidate: Candidate, seed: int, folder: Path, final: bool) -> str:
+def measure(workspace: Workspace, *, spec: dict[str, Any], candidate: dict[str, Any], seed: int, final: bool) -> None:
     """Train one architecture for one seed and store what it does, stage by stage.
 
     In the search it is judged on held-back training rows with the specification's attack; at the end
     (``final``) on the test rows with the whole ensemble. An architecture that cannot be trained is stored as such.
     """
-    spec, data = _known(text, final)
-    folder.mkdir(parents=True, exist_ok=True)
-    if read_stage(folder / "failed.json") is not None:
-        return folder.name
+    asked, data = understood(CodesignSpecification, spec)
+    folder = workspace.folder
+    if FailureStage.read(folder) is not None:
+        return
     try:
-        _measure(as_spec(spec, candidate, final=final), data, seed, folder, final)
+        own = as_spec(asked, Candidate(**candidate), final=final)
+        _measure(own, data if final else searched(data, asked), seed, folder, final)
     except RobustQError as failure:
-        reason = str(failure)
-        stage(folder / "failed.json", lambda: {"reason": reason})
-    return folder.name
+        failed = FailureStage(reason=str(failure))
+        FailureStage.once(folder, lambda: failed)
 
 
-def _measure(own: Spec, data: Dataset, seed: int, folder: Path, final: bool) -> None:
-    null = resolve("defence", own.defence.name, DEFENCES).null
-    model = trained(own, data, Entrant("quantum", "qnn", defended=not null), seed, folder)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+def _measure(own: CodesignSpecification, data: Dataset, seed: int, folder: Path, final: bool) -> None:
+    entrant = Entrant("quantum", "qnn", defended=not resolve("defence", own.defence.name, DEFENCES).null)
+    model = trained(entrant, own, defence_of(entrant, own.defence, own), data, seed, folder)
     if not isinstance(model, QuantumClassifier):
         raise ModelError(f"expected a model that runs under noise, got {type(model).__name__}")
-    attack = QuantumAutoAttack() if final else own.attack.build()
-    work: Mapping[str, Callable[[], dict[str, Any]]] = {
-        "correct": lambda: stages.clean(model, data),
+    attack, certifier = QuantumAutoAttack() if final else own.attack.build(), own.certificate.build()
+    assert certifier is not None
+    work: Mapping[str, Callable[[], Stage]] = {
+        "correct": lambda: answers(model, data),
         "robust": lambda: survivors(model, data, own, attack, seed),
         "noisy": lambda: noisy(model, data, own, seed),
-        "certified": lambda: certified(model, data, own, seed),
+        "certified": lambda: prove(certifier, model, data, own, seed),
     }
     for name in sorted(needed(own, final=final)):
-        stage(folder / f"{FILES[name]}.json", work[name])
+        STAGES[name].once(folder, work[name])
 
 
-def survivors(model: nn.Module, data: Dataset, spec: Spec, attack: Attack, seed: int) -> dict[str, Any]:
+def survivors(model: nn.Module, data: Dataset, spec: CodesignSpecification, attack: Attack, seed: int) -> AttackStage:
     """Which inputs the attack leaves standing at the reference eps; twins are attacked too."""
     x, y = data.tensors("test")
     if isinstance(model, TwinnedClassifier):
         attack = Adaptive(attack, model.twins())
     stream = torch_generator(spec.seed, seed, "codesign", "attack")
-    found = run_attack(attack, model, x, y, spec.threat.build(spec.threat.reference), generator=stream)
-    return {"robust": pack(found.robust), "queries": found.queries, "gradients": found.gradients}
+    result = run_attack(attack, model, x, y, spec.threat.build(spec.threat.reference), generator=stream)
+    return AttackStage(robust=pack(result.robust), queries=result.queries, gradients=result.gradients)
 
 
-def noisy(model: QuantumClassifier, data: Dataset, spec: Spec, seed: int) -> dict[str, Any]:
+def noisy(model: QuantumClassifier, data: Dataset, spec: CodesignSpecification, seed: int) -> NoiseStage:
     """Correctness with finite shots at every level of gate noise."""
     x, y = data.tensors("test")
     rows = []
     for level in spec.noise.gate_error:
         stream = torch_generator(spec.seed, seed, "codesign", "noise", repr(level))
         noise = NoiseModel.uniform(gate_error=level)
-        with torch.no_grad():
-            logits = model.under(noise, shots=spec.noise.shots, generator=stream)(x)
-        rows.append(pack(logits.argmax(1) == y))
-    return {"levels": list(spec.noise.gate_error), "correct": rows}
+        rows.append(pack(right(model.under(noise, shots=spec.noise.shots, generator=stream), x, y)))
+    return NoiseStage(levels=list(spec.noise.gate_error), correct=rows)
 
 
-@dataclass(frozen=True)
-class Failed:
-    """An architecture that could not be trained or measured, and why."""
-
-    reason: str
-
-
-def gathered(folders: Iterable[Path], spec: Spec, gates: int, *, final: bool) -> Outcomes | Failed:
-    """What all seeds of one architecture stored."""
-    folders = list(folders)
-    for folder in folders:
-        failed = read_stage(folder / "failed.json")
-        if failed is not None:
-            return Failed(str(failed["reason"]))
-    wanted = needed(spec, final=final)
-    stored = {name: [_stored(f / f"{FILES[name]}.json") for f in folders] for name in wanted}
-    correct = np.array([bits(seed["correct"]) for seed in stored["correct"]])
-    found: dict[str, Table] = {}
+def gathered(
+    folders: Iterable[Path], spec: CodesignSpecification, gates: int, *, final: bool
+) -> Performance | FailureStage:
+    """What all seeds of one architecture stored; the first failure, if one failed."""
+    folders, wanted = list(folders), needed(spec, final=final)
+    for failure in map(FailureStage.read, folders):
+        if failure is not None:
+            return failure
+    correct = table(seed.correct for seed in of_every_seed(CleanStage, folders))
+    tables: dict[str, Table] = {}
     notes: list[str] = []
     if "robust" in wanted:
-        found["robust"] = np.array([bits(s["robust"]) for s in stored["robust"]]) * correct
+        tables["robust"] = table(seed.robust for seed in of_every_seed(AttackStage, folders)) * correct
     if "noisy" in wanted:
-        levels = [[bits(row) for row in seed["correct"]] for seed in stored["noisy"]]
-        found["noisy"] = np.array(levels).mean(1)
+        levels = [[bits(row) for row in seed.correct] for seed in of_every_seed(NoiseStage, folders)]
+        tables["noisy"] = np.array(levels).mean(1)
     if "certified" in wanted:
-        found["certified"], note = _certified(stored["certified"], spec, correct)
-        notes += note
-    return Outcomes(gates, correct, notes=tuple(notes), **found)
+        tables["certified"], note = _certified(of_every_seed(ProofStage, folders), spec, correct)
+        notes.append(note)
+    return Performance(gates, correct, notes=tuple(notes), **tables)
 
 
-def complete(folder: Path, spec: Spec, *, final: bool) -> bool:
-    """Whether nothing of one training is left to do."""
-    names = [f"{FILES[name]}.json" for name in needed(spec, final=final)]
-    return read_stage(folder / "failed.json") is not None or all(
-        read_stage(folder / name) is not None for name in names
-    )
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    content = read_stage(path)
-    assert content is not None, path
-    return content
-
-
-def _certified(stored: list[dict[str, Any]], spec: Spec, correct: Table) -> tuple[Table, list[str]]:
+def _certified(stored: list[ProofStage], spec: CodesignSpecification, correct: Table) -> tuple[Table, str]:
     """Who is certified at the reference eps: nobody, with the reason, where no certificate applies."""
-    reason = next((seed["none"] for seed in stored if "none" in seed), None)
-    if reason is not None:
-        return np.zeros_like(correct), [" ".join(reason.split())]
+    why = reason(stored)
+    if why:
+        return np.zeros_like(correct), " ".join(why.split())
     proved = radii(stored, "lower") >= spec.threat.reference
-    return proved * correct, [f"certified by {stored[0]['method']}"]
+    return proved * correct, f"certified by {stored[0].method}"
 
 
-def contradictions(found: Outcomes) -> int:
+def contradictions(one: Performance) -> int:
     """Certified inputs that the attack flipped, seeds together: must be none.
 
-    >>> one = np.ones((1, 3))
-    >>> contradictions(Outcomes(0, one, robust=0 * one, certified=one))
+    >>> ones = np.ones((1, 3))
+    >>> contradictions(Performance(0, ones, robust=0 * ones, certified=ones))
     3
     """
-    if found.robust is None or found.certified is None:
+    if one.robust is None or one.certified is None:
         return 0
-    return int((found.certified * (1 - found.robust) * found.correct).sum())
-
-
-def parameters(candidate: Candidate) -> dict[str, Any]:
-    """As a plain record."""
-    content: dict[str, Any] = json.loads(json.dumps(candidate.__dict__))
-    return content
+    return int((one.certified * (1 - one.robust) * one.correct).sum())

@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustq.atomic import write_atomically
-from robustq.bench.objectives import OBJECTIVES
-from robustq.bench.space import Candidate, budget_matters
-from robustq.bench.spec import Spec
+from robustq.bench.spec import CodesignSpecification
+from robustq.bench.studies.codesign.objectives import OBJECTIVES
+from robustq.bench.studies.codesign.space import Candidate, budget_matters
 from robustq.seeding import derive
 
 if TYPE_CHECKING:
     import optuna
 
 
-def generations(spec: Spec, own: Candidate) -> Iterator[tuple[optuna.Study, dict[int, optuna.Trial]]]:
+def generations(
+    spec: CodesignSpecification, own: Candidate
+) -> Iterator[tuple[optuna.Study, dict[int, optuna.Trial]]]:
     """The study and the trials that it asks for, by our numbers; to be told before the next is asked for.
 
     Number 0 is the specification's own model ``own``. It opens the first generation if the space holds it;
@@ -54,7 +56,7 @@ def _way(higher: bool) -> optuna.study.StudyDirection:
     return StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
 
 
-def distributions(spec: Spec) -> dict[str, Any]:
+def distributions(spec: CodesignSpecification) -> dict[str, Any]:
     """The space for Optuna; the budget only where a defence trains for one."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from robustq.bench.objectives import OBJECTIVES
 from robustq.bench.options import Table
+from robustq.bench.studies.codesign.objectives import OBJECTIVES
 from robustq.catalogue import resolve
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.defences.catalogue import DEFENCES

@@ -6,14 +6,16 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks import APGD, Adaptive, QuantumAutoAttack, SearchProblem, Transfer, UniformNoise, run_attack
-from robustq.bench.spec import Spec
-from robustq.bench.stages import pack
+from robustq.attacks import APGD, Adaptive, QuantumAutoAttack, SearchProblem, Transfer, UniformNoise
+from robustq.bench.measurement import CleanStage
+from robustq.bench.spec import Specification
+from robustq.bench.stages import Stage, pack, rounded
+from robustq.bench.survivors import Survivors
 from robustq.contracts import (
     Attack,
     Classifier,
@@ -28,6 +30,37 @@ from robustq.seeding import torch_generator
 
 ROUNDS = 5  # of the clock
 CRAFT = APGD(steps=50, restarts=2, loss="margin")  # of the inputs that are transferred
+
+
+class AttackLevel(Stage):
+    """Who survives each attack at one eps, and what all of them cost together."""
+
+    eps: float
+    queries: int
+    gradients: int
+    usual: str
+    adaptive: str
+    noise: str
+    transfer: str
+
+    @property
+    def robust(self) -> str:
+        """Who is flipped by no attack, random noise aside.
+
+        >>> AttackLevel(
+        ...     eps=0.1, queries=0, gradients=0, usual="110", transfer="111", adaptive="101", noise="111"
+        ... ).robust
+        '100'
+        """
+        rows = zip(self.usual, self.transfer, self.adaptive, strict=True)
+        return "".join("1" if set(row) == {"1"} else "0" for row in rows)
+
+
+class AttackStage(Stage):
+    """Every attack over the grid of eps."""
+
+    file: ClassVar[str] = "attack.json"
+    curve: list[AttackLevel]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +117,7 @@ class Ready:
         return self.candidates
 
 
-def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
+def answers(subject: Subject, data: Dataset) -> CleanStage:
     """Probabilities, correctness and alarms of every test input; of a random model the mean of its answers."""
     subject.restart()
     x, y = data.tensors("test")
@@ -93,69 +126,58 @@ def clean(subject: Subject, data: Dataset) -> dict[str, Any]:
     chances = torch.stack([torch.softmax(each.double(), 1) for each in logits]).mean(0)
     votes = sum(nn.functional.one_hot(each.argmax(1), each.shape[1]) for each in logits)
     label = torch.as_tensor(votes).argmax(1)
-    found = {
-        "correct": pack(label == y),
-        "probabilities": [[round(p, 9) for p in row] for row in chances.tolist()],
-        "randomised": subject.answers > 1,
-        "twins": len(subject.twins),
-    }
+    alarms = {}
     if isinstance(subject.model, RejectingClassifier):
-        found["rejected"] = pack(label == chances.shape[1] - 1)
-    return found
+        alarms["rejected"] = pack(label == chances.shape[1] - 1)
+    return CleanStage(
+        correct=pack(label == y),
+        probabilities=[rounded(row) for row in chances],
+        randomised=subject.answers > 1,
+        twins=len(subject.twins),
+        **alarms,
+    )
 
 
-def attacked(subject: Subject, data: Dataset, spec: Spec, path: Sequence[str | int]) -> dict[str, Any]:
-    """Who survives each attack at every eps; threat sets are nested, so only survivors are attacked again."""
+def attacked(subject: Subject, data: Dataset, spec: Specification, path: Sequence[str | int]) -> AttackStage:
+    """Who survives each attack at every eps."""
     subject.restart()
     x, y = data.tensors("test")
     searches = subject.attacks(spec.attack.build())
-    alive = {name: torch.ones(len(x), dtype=torch.bool) for name in (*searches, "transfer")}
+    standing = {name: Survivors.all_of(x, y) for name in (*searches, "transfer")}
     curve = []
     for eps in spec.threat.eps:
-        level: dict[str, Any] = {"eps": eps, "queries": 0, "gradients": 0}
-        known = subject.transferred.get(eps)
-        names = (*searches, *(() if known is None else ("transfer",)))
-        for name in names:
+        known, threat = subject.transferred.get(eps), spec.threat.build(eps)
+        queries = gradients = 0
+        for name, group in standing.items():
             stream = torch_generator(spec.seed, *path, "attack", name, repr(eps))
-            for attack in searches.get(name, [None]):
-                rows = alive[name].nonzero()[:, 0]
-                if not len(rows):
-                    continue
-                search = Ready(torch.as_tensor(known)[rows]) if attack is None else attack
-                result = run_attack(
-                    search,
-                    subject.model,
-                    x[rows],
-                    y[rows],
-                    spec.threat.build(eps),
-                    generator=stream,
-                    answers=subject.answers,
-                )
-                alive[name][rows] = result.robust
-                level["queries"] += result.queries
-                level["gradients"] += result.gradients
+            candidates = () if known is None else (Ready(known[group.rows]),)
+            for attack in searches.get(name, candidates):
+                result = group.attack(attack, subject.model, threat, stream, answers=subject.answers)
+                queries += result.queries if result else 0
+                gradients += result.gradients if result else 0
         if known is None:
-            alive["transfer"] = alive["adaptive"].clone()
-        curve.append(level | {name: pack(bits) for name, bits in alive.items()})
-    return {"curve": curve}
+            standing["transfer"].alive = standing["adaptive"].alive.clone()
+        alive = {name: pack(group.alive) for name, group in standing.items()}
+        curve.append(AttackLevel(eps=eps, queries=queries, gradients=gradients, **alive))
+    return AttackStage(curve=curve)
 
 
-def crafted(model: nn.Module, data: Dataset, spec: Spec, seed: int) -> dict[str, Tensor]:
+def crafted(model: nn.Module, data: Dataset, spec: Specification, seed: int) -> dict[str, Tensor]:
     """For every test input and eps the worst input found on a model, whether it is right there or not.
 
     A search that does not stop at a flip: what is only just wrong here may be right elsewhere.
     """
     x, y = data.tensors("test")
     target = model.freeze() if isinstance(model, QuantumClassifier) else model
-    found = {}
+    worst = {}
     for eps in spec.threat.eps:
         stream = torch_generator(spec.seed, seed, "transfer", repr(eps))
         problem = SearchProblem(target, x, y, spec.threat.build(eps), stream)
-        found[repr(eps)] = problem.best(CRAFT)
-    return found
+        worst[repr(eps)] = problem.best(CRAFT)
+    return worst
 
 
-def timed(model: nn.Module, data: Dataset) -> float:
+def seconds(model: nn.Module, data: Dataset) -> float:
     """Seconds for 1000 answers, the median of a few rounds."""
     x, _ = data.tensors("test")
     taken = []
@@ -165,13 +187,3 @@ def timed(model: nn.Module, data: Dataset) -> float:
             model(x)
             taken.append(time.perf_counter() - begun)
     return 1000 * statistics.median(taken) / len(x)
-
-
-def survivors(level: Mapping[str, Any]) -> str:
-    """Bits of the inputs that no attack of a level flips.
-
-    >>> survivors({"usual": "110", "transfer": "111", "adaptive": "101"})
-    '100'
-    """
-    rows = zip(*(level[name] for name in ("usual", "transfer", "adaptive")), strict=True)
-    return "".join("1" if set(row) == {"1"} else "0" for row in rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robustq.bench.results import Caveat, DeviceRecord, EntrantResult, OnDevice, Verdict
-from robustq.bench.spec import Spec
+from robustq.bench.spec import Specification
 from robustq.data import Dataset
 
 
@@ -129,7 +129,9 @@ def _device(device: DeviceRecord, quantum: EntrantResult, found: OnDevice, eps: 
     return told
 
 
-def caveats(spec: Spec, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]) -> list[Caveat]:
+def caveats(
+    spec: Specification, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]
+) -> list[Caveat]:
     """Standing caveats, then those this run has earned; what makes a number suspect is the audit's to say."""
     found = [
         Caveat(

@@ -1,0 +1,1 @@
+"""The four studies: assess, defend, transfer, codesign."""

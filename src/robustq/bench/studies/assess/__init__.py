@@ -1,0 +1,1 @@
+"""One model, its defended twin and its classical baselines: attacked, disturbed, certified, audited."""

@@ -1,0 +1,1 @@
+"""A search over architectures and defences for several goals at once."""

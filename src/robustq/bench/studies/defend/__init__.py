@@ -1,0 +1,1 @@
+"""One model under every defence, attacked by who knows it."""
