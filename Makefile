@@ -15,7 +15,7 @@ FEW_ATTACKS := $(addprefix tests/attacks/test_attacks.py::test_,wide_models_are_
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 PROOF := -m "" --hypothesis-profile=prove
 
-.PHONY: help demo test prove fallback sanitize race install check format pages docs perf clean
+.PHONY: help demo test prove fallback mutations sanitize race install check format pages docs perf clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ prove: $(VENV)/.tested ## run every test at full size, also without the native k
 
 fallback: $(VENV)/.tested ## run the core tests without the native kernel
 	ROBUSTQ_NATIVE=0 $(PYTEST) $(CORE_TESTS) $(FEW_ATTACKS)
+
+mutations: $(VENV)/.tested ## make lines of the package wrong, one at a time: some test has to notice
+	$(BIN)/python tools/mutations.py
 
 # $(call kernel,folder,flags,options): the kernel once more, under build/, with a sanitizer's flags
 define kernel

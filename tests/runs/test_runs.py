@@ -174,10 +174,10 @@ def test_many_workers_never_get_the_same_unit(store):
 
 def test_a_lease_that_runs_out_is_given_to_another_and_counts_no_attempt(store):
     entered(store, squares(1))
-    (task,) = store.lease("silent", environment(), seconds=0.05)
+    (task,) = store.lease("silent", environment(), seconds=1.5)
     store.start(task.id, "silent")
     assert store.lease("other", environment()) == []
-    time.sleep(0.1)
+    time.sleep(1.6)
     assert [t.id for t in store.lease("other", environment())] == [task.id]
     counted = store.database.transact(lambda c: c.execute(text("SELECT attempts, losses FROM units")).one())
     assert tuple(counted) == (0, 1)
@@ -185,9 +185,9 @@ def test_a_lease_that_runs_out_is_given_to_another_and_counts_no_attempt(store):
 
 def test_a_heartbeat_keeps_a_lease(store):
     entered(store, squares(1))
-    store.lease("alive", environment(), seconds=0.3)
+    store.lease("alive", environment(), seconds=1.5)
     store.renew("alive", 60)
-    time.sleep(0.35)
+    time.sleep(1.6)
     assert store.lease("other", environment()) == []
 
 
