@@ -263,6 +263,15 @@ def test_a_table_of_defences(lab, tmp_path):
     assert {"lab.defences:Jitter", "lab.defences:Squeezed"} <= set(table.versions)
 
 
+def test_whose_adversarial_inputs_fool_whom(lab, tmp_path):
+    content = {key: SMALL[key] for key in ("data", "seeds", "model", "training", "threat", "attack")}
+    content["transfer"] = {"models": ["lab.models:ladder", "lab.models:Linear"]}
+    with in_place():
+        found = bench.transfer(bench.parse(content), tmp_path / "run")
+    assert [player.key for player in found.targets] == ["lab.models:ladder", "lab.models:Linear"]
+    assert "lab.models:Linear" in found.versions
+
+
 def test_a_saved_model_of_outsiders_is_loaded_where_that_is_allowed(lab, run, generator, tmp_path):
     from lab.defences import Halve
     from lab.models import Linear
