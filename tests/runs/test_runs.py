@@ -400,4 +400,4 @@ def test_no_process_stays_when_a_run_ends(tmp_path):
 def test_a_shared_store_cannot_have_a_worker_call_anything(store):
     entered(store, squares(1))
     Worker(Assignment(store.database.url, allow=frozenset({"robustq"}))).work()
-    assert "expected a function of robustq, got 'works:square'" in store.failures("run")[0].error
+    assert "expected names of robustq only, got 'works:square'" in store.failures("run")[0].error

@@ -18,9 +18,14 @@ from robustq.bench.records import FILES, read_record, versions
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
 from robustq.errors import RunError
+from robustq.outsiders import provenance
 from robustq.runs import Compute, Identity, Progress, Unit, canonical, execute
 
 SPECIFICATION = "spec.json"  # what a run folder was started with
+
+OUTSIDERS = (
+    "outsiders"  # in a unit's specification: the sources of what is not ours, since they decide its result too
+)
 
 R = TypeVar("R", bound=Record)
 R_co = TypeVar("R_co", bound=Record, covariant=True)
@@ -148,12 +153,13 @@ def _has_more_seeds(content: dict[str, Any], path: Path) -> bool:
 def plain(spec: Specification) -> dict[str, Any]:
     """A specification as an argument of units, without what no unit reads: more seeds leave the old ones done."""
     content: dict[str, Any] = spec.model_dump(mode="json", exclude={"title", "seeds", "confidence"})
-    return content
+    sources = {name: provenance(name) for name in outsiders(spec)}
+    return content | ({OUTSIDERS: sources} if sources else {})
 
 
 def understood(kind: type[S], content: dict[str, Any]) -> tuple[S, Dataset]:
     """The inverse of :func:`plain`, with the data: loaded once for all units that a process does."""
-    return _understood(kind, canonical(content))
+    return _understood(kind, canonical({name: value for name, value in content.items() if name != OUTSIDERS}))
 
 
 @lru_cache(maxsize=2)
