@@ -19,11 +19,27 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_import_is_light():
-    """Heavy and optional packages are imported where they are used."""
+    """Heavy and optional packages are imported where they are used; and nothing at all before it is asked for."""
     heavy = ("scipy", "sklearn", "plotly", "matplotlib", "jinja2", "pooch", "pennylane", "rich", "optuna")
-    code = f"import sys, robustq; print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        "import sys, robustq\n"
+        "print([m for m in sys.modules if m == 'torch' or m.startswith('robustq.')])\n"
+        "robustq.models, robustq.attacks, robustq.certify, robustq.noise, robustq.fit, robustq.attack, robustq.save\n"
+        f"print([m for m in {(*heavy, 'robustq.bench', 'robustq.report')} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split("\n") == ["[]", "[]", ""]
+
+
+def test_the_root_offers_what_it_lists():
+    assert set(robustq.__all__) <= set(dir(robustq))
+    for name in robustq.__all__:
+        found = getattr(robustq, name)
+        assert inspect.ismodule(found) or inspect.getdoc(found), name
+    with pytest.raises(AttributeError, match="module 'robustq' has no attribute 'asses'"):
+        robustq.asses  # noqa: B018
+    assert robustq.attack is robustq.run_attack is robustq.attacks.run_attack
+    assert robustq.certify.certify is robustq.certify.verdict.certify
 
 
 def test_import_leaves_the_world_alone():

@@ -24,14 +24,14 @@ MEANT = {
     f"{name}-{kind.__name__}": (name, kind)
     for name, entry in ATTACKS.items()
     for norm, kind in NORMS.items()
-    if entry.facts["threat"] == "any" or norm in entry.facts["threat"].split(", ")
-    if "model" not in entry.facts
+    if entry.is_meant_for(norm)
+    if entry.model is None
 }
 REAL = {
     case: (name, kind)
     for case, (name, kind) in MEANT.items()
     if not (ATTACKS[name].null or name in ELSEWHERE)
-    if ATTACKS[name].facts["knowledge"] in ("white-box", "any") and name != "universal"
+    if ATTACKS[name].knowledge in ("white-box", None) and name != "universal"
 }
 FEW = {
     "square": {"queries": 50},
@@ -175,7 +175,7 @@ def test_an_attack_cannot_touch_the_data_or_the_counters(generator):
     assert float((result.x_adv - x).abs().max()) <= 0.1 * (1 + 1e-6)
     assert result.correct.all()
     with pytest.raises(AttributeError):
-        SearchProblem(model, x, y, Linf(0.1), generator).queries = -100
+        SearchProblem(model, x, y, Linf(0.1), generator).ledger.queries = -100
 
 
 def test_a_model_cannot_spoil_the_data(generator):

@@ -154,7 +154,7 @@ def test_questions_outside_the_threat_set_are_answered_counted_and_forgotten(gen
     for eps, remembered in ((1.2 * exact, False), (1.6 * exact, True)):
         problem = SearchProblem(model, x, y, Linf(eps, (0.0, 1.0)), generator)
         assert (problem.ask(across).argmax(1) != y).all()
-        assert problem.queries == len(x)
+        assert problem.ledger.queries == len(x)
         assert problem.flipped.all() == remembered
     problem.ask(x + 5)  # cut by the box, so that nobody asks about what is no input
     assert problem.strongest.max() <= 1

@@ -112,9 +112,7 @@ def test_cross_entropy_has_its_maximum_elsewhere(generator):
     assert flipped["cross-entropy"] < 0.7 * flipped["margin"]
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in ATTACKS if "l2" in ATTACKS[n].facts["threat"] or ATTACKS[n].facts["threat"] == "any"]
-)
+@pytest.mark.parametrize("name", [name for name, entry in ATTACKS.items() if entry.is_meant_for("l2")])
 def test_nothing_ever_lands_inside(name, generator):
     """The whole catalogue, just inside, and never nearer than the radius with a generous budget."""
     attack = ATTACKS[name].make(**FEW.get(name, {}))

@@ -23,7 +23,7 @@ BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-ma
 KINDS = {"l0": L0, "l1": L1, "l2": L2, "linf": Linf}
 ORDERS = {"l1": 1, "l2": 2, "linf": math.inf}
 ATTACKS_OF = {"carlini-wagner": CarliniWagner(), "ddn": DDN(), "deepfool": DeepFool(), "fab": FAB(), "fmn": FMN()}
-MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].facts["threat"].split(", ")]
+MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].norms]
 CLOSE = [(name, norm) for name, norm in MEANT if norm != "l0"]
 BASE = (1.3, -0.7, 0.4)
 
@@ -239,7 +239,7 @@ def test_units_and_frozen_features_are_kept(name, norm, generator):
 def test_other_threats_are_refused(name, generator):
     model = one_qubit.model((1.0,), 0.0, generator)
     x, y = torch.tensor([[0.3]]), torch.tensor([0])
-    meant = ATTACKS[name].facts["threat"].split(", ")
+    meant = ATTACKS[name].norms
     others = [kind(1) for norm, kind in KINDS.items() if norm not in meant]
     for threat in [*others, Knobs(0.1)]:
         message = f"expected an {' or '.join(meant)} threat, got {re.escape(str(threat))}"

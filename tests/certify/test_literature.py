@@ -269,4 +269,4 @@ def test_tightness_compares_the_same_answers(generator):
 def test_the_catalogue_holds_them():
     names = {name for name, entry in CERTIFICATES.items() if entry.make in (*BOUNDS, Depolarising)}
     assert names == {"guan", "hypothesis-testing", "hoelder", "spectral-box", "depolarising"}
-    assert all(CERTIFICATES[name].facts["claim"] == "bound" for name in names)
+    assert all(CERTIFICATES[name].claim == "bound" for name in names)

@@ -11,7 +11,7 @@ from robustq.circuits import ansaetze, encodings, per_qubit_z, z
 from robustq.circuits.observables import PauliSum
 from robustq.data import load, prepare
 from robustq.defences import AdversarialTraining, CertifiedRadius, Plain
-from robustq.defences.certified_radius import signed_radii
+from robustq.defences.training.certified_radius import signed_radii
 from robustq.errors import CertificateError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import mlp, qnn

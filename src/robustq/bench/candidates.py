@@ -22,12 +22,13 @@ from robustq.bench.space import Candidate, candidate_of
 from robustq.bench.spec import CertificateSpec, DefenceSpec, ModelSpec, Spec, register
 from robustq.bench.stages import bits, pack
 from robustq.bench.unit import read_stage, stage, trained
+from robustq.catalogue import resolve
 from robustq.circuits import Circuit
 from robustq.contracts import Attack, QuantumClassifier, TwinnedClassifier
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import DataError, ModelError, RobustQError
-from robustq.models.catalogue import MODELS, qnn
+from robustq.models.catalogue import qnn
 from robustq.models.training import hold_back
 from robustq.noise import NoiseModel
 from robustq.seeding import torch_generator
@@ -80,7 +81,7 @@ def model_options(candidate: Candidate) -> dict[str, Any]:
 def _built(candidate: Candidate, features: int, classes: int) -> int | str:
     """The two-qubit gates of an architecture; in words, why it cannot be built."""
     try:
-        model = MODELS["qnn"].make(features, classes, generator=torch.Generator(), **model_options(candidate))
+        model = qnn(features, classes, generator=torch.Generator(), **model_options(candidate))
     except RobustQError as failure:
         return str(failure)
     return two_qubit_gates(model.circuit)
@@ -186,7 +187,7 @@ def measure(text: str, candidate: Candidate, seed: int, folder: Path, final: boo
 
 
 def _measure(own: Spec, data: Dataset, seed: int, folder: Path, final: bool) -> None:
-    null = DEFENCES[own.defence.name].null
+    null = resolve("defence", own.defence.name, DEFENCES).null
     model = trained(own, data, Entrant("quantum", "qnn", defended=not null), seed, folder)
     for parameter in model.parameters():
         parameter.requires_grad_(False)

@@ -39,6 +39,7 @@ from robustq.bench.candidates import (
 from robustq.bench.estimates import Estimate
 from robustq.bench.generations import generations, keep
 from robustq.bench.objectives import OBJECTIVES, Outcomes
+from robustq.bench.outside import outsiders
 from robustq.bench.pareto import (
     Architecture,
     Finalist,
@@ -276,7 +277,7 @@ class _Search:
         few = f", {' vs '.join(self.data.classes)}" if len(self.data.classes) <= 4 else ""
         return Front(
             title=spec.title or f"Co-design on {self.data.name}{few}",
-            versions=versions() | {"optuna": version("optuna")},
+            versions=versions(*outsiders(spec)) | {"optuna": version("optuna")},
             spec=spec.model_dump(),
             spec_sha256=spec.content_id,
             data=dict(self.data.record),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustq.bench.spec import Spec
+from robustq.catalogue import resolve
 from robustq.defences.catalogue import DEFENCES
 
 
@@ -37,5 +38,5 @@ def training_circuits(facts: Mapping[str, Any], spec: Spec, defended: bool) -> i
         return 0
     inner = attack_circuits(facts, facts["rows"], facts["rows"]) * spec.defence.steps
     own = int(facts["settings"] * facts["rows"] * (1 + facts["trained_shifts"]))
-    attacked = defended and "inner" in DEFENCES[spec.defence.name].facts
+    attacked = defended and resolve("defence", spec.defence.name, DEFENCES).searches
     return own + (inner if attacked else 0)

@@ -17,9 +17,11 @@ from robustq.bench.defence_table import DefenceTable, DefendedPoint, DefendedRow
 from robustq.bench.defended import survivors
 from robustq.bench.entrants import Entrant
 from robustq.bench.estimates import Estimate
+from robustq.bench.outside import outsiders
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.unit import read_stage
+from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import RunError
@@ -52,7 +54,7 @@ def summarise(run: Path, spec: Spec, data: Dataset, everyone: Sequence[tuple[Ent
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return DefenceTable(
         title=spec.title or f"Defences of {gathered[0].outcomes.entrant.label} on {data.name}{few}",
-        versions=s.versions(),
+        versions=s.versions(*outsiders(spec)),
         spec=spec.model_dump(),
         spec_sha256=spec.content_id,
         data=dict(data.record),
@@ -114,7 +116,7 @@ def _row(row: Row, first: Row, spec: Spec, data: Dataset, others: int) -> Defend
         label=row.label,
         family=entrant.family,
         steps=steps,
-        layers=list(dict.fromkeys(DEFENCES[name].facts["layer"] for name in steps)),
+        layers=list(dict.fromkeys(resolve("defence", name, DEFENCES).layer for name in steps)),
         parameters=o.train[0]["parameters"],
         qubits=o.train[0].get("qubits"),
         two_qubit_gates=o.train[0].get("two_qubit_gates"),

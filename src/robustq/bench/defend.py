@@ -19,13 +19,14 @@ from robustq.bench import defended, stages
 from robustq.bench.certified import certified
 from robustq.bench.defence_rows import summarise
 from robustq.bench.defence_table import DefenceTable, read_table
-from robustq.bench.entrants import Entrant, build, recipe_of
+from robustq.bench.entrants import Entrant, build, key_of, recipe_of
 from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.recipes import RecipeSpec
 from robustq.bench.runner import Job, Progress, claimed, in_processes
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import unit_folder
 from robustq.bench.unit import read_stage, stage, trained
+from robustq.catalogue import resolve
 from robustq.contracts import QuantumClassifier, RandomisedClassifier, Step, check_logits
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
@@ -111,8 +112,8 @@ def rows_of(spec: Spec) -> list[Entrant]:
             raise SpecError(f"recipes: expected different recipes, got {recipe.title!r} twice")
         found.append(Entrant(key, spec.model.name, recipe=place))
     for name in spec.baselines.names:
-        found.append(Entrant(name, name, matched=name == "mlp"))
-        able = spec.defence.name != "none" and "model" not in DEFENCES[spec.defence.name].facts
+        found.append(Entrant(key_of(name), name, matched=name == "mlp"))
+        able = spec.defence.name != "none" and resolve("defence", spec.defence.name, DEFENCES).model is None
         if name == "mlp" and spec.baselines.defended and able:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found

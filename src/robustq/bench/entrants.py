@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from robustq.bench.spec import Spec
+from robustq.catalogue import resolve
 from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
@@ -48,7 +49,7 @@ class Entrant:
     @property
     def family(self) -> str:
         """quantum, hybrid or classical."""
-        return MODELS[self.model].facts["family"]
+        return resolve("model", self.model, MODELS).family
 
     @property
     def label(self) -> str:
@@ -56,6 +57,15 @@ class Entrant:
         name = LABELS.get(self.model, self.model)
         matched = ", matched" if self.matched else ""
         return f"{name}{matched}" + (", defended" if self.defended else "")
+
+
+def key_of(model: str) -> str:
+    """A model's name as that of a folder; an outsider's has a colon.
+
+    >>> key_of("lab.nets:Net")
+    'lab.nets.Net'
+    """
+    return model.replace(":", ".")
 
 
 def entrants(spec: Spec) -> list[Entrant]:
@@ -66,13 +76,13 @@ def entrants(spec: Spec) -> list[Entrant]:
     ['quantum', 'quantum-defended', 'mlp', 'mlp-defended', 'logistic', 'svm-rbf']
     """
     defended = spec.defence.build(spec.threat) is not None
-    any_model = "model" not in DEFENCES[spec.defence.name].facts
+    any_model = resolve("defence", spec.defence.name, DEFENCES).model is None
     found = [Entrant("quantum", spec.model.name)]
     if defended:
         found.append(Entrant("quantum-defended", spec.model.name, defended=True))
     for name in spec.baselines.names:
         matched = name == "mlp"
-        found.append(Entrant(name, name, matched=matched))
+        found.append(Entrant(key_of(name), name, matched=matched))
         if matched and defended and any_model and spec.baselines.defended:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found
@@ -88,7 +98,7 @@ def build(entrant: Entrant, spec: Spec, features: int, classes: int, seed: int) 
         options = {"parameters": parameter_count(probe)}
     generator = torch_generator(spec.seed, seed, entrant.model, "init")
     try:
-        model: nn.Module = MODELS[entrant.model].make(features, classes, generator=generator, **options)
+        model = resolve("model", entrant.model, MODELS).make(features, classes, generator=generator, **options)
     except TypeError as failure:
         raise SpecError(f"model.options: expected other types, got {options}: {failure}") from failure
     return model

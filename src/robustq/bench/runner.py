@@ -22,6 +22,7 @@ import torch
 from robustq.atomic import write_atomically
 from robustq.bench.device import check_fits
 from robustq.bench.entrants import Entrant, build, entrants
+from robustq.bench.outside import outsiders, packages
 from robustq.bench.results import Results, read_results
 from robustq.bench.spec import Spec, completed
 from robustq.bench.summary import summarise, unit_folder, versions
@@ -74,7 +75,7 @@ def _try_out(spec: Spec, features: int, classes: int, everyone: set[Entrant]) ->
 @contextmanager
 def claimed(run: Path, spec: Spec, command: str) -> Iterator[None]:
     """Hold the folder for this process, this command and this specification."""
-    content = {"command": command, "spec": spec.model_dump(), "versions": versions()}
+    content = {"command": command, "spec": spec.model_dump(), "versions": versions(*outsiders(spec))}
     mine = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
     path = run / "spec.json"
     if path.is_file():
@@ -178,7 +179,7 @@ def _publish_models(run: Path, spec: Spec) -> None:
         if entrant.key in names:
             source = unit_folder(run, entrant, 0)
             content = json.loads((source / "model.json").read_bytes())
-            save(load(source), run / names[entrant.key], metadata=content["metadata"])
+            save(load(source, allow=packages(spec)), run / names[entrant.key], metadata=content["metadata"])
 
 
 def _add_timing(run: Path, seconds: float) -> None:

@@ -20,6 +20,7 @@ from robustq.bench.cost import attack_circuits, training_circuits
 from robustq.bench.entrants import Entrant, entrants
 from robustq.bench.estimates import Estimate
 from robustq.bench.mitigation_table import mitigation_rows
+from robustq.bench.outside import outsiders
 from robustq.bench.spec import Spec
 from robustq.bench.stages import bits
 from robustq.bench.uncertainty_table import Plan, Uncertainty, answers_of, uncertainty_of
@@ -28,6 +29,7 @@ from robustq.bench.verdict import caveats, verdict
 from robustq.contracts import SAME
 from robustq.data import Dataset
 from robustq.engine import native
+from robustq.outsiders import is_outside, provenance
 from robustq.seeding import numpy_generator
 
 Table = NDArray[np.float64]
@@ -63,7 +65,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> r.Results:
     counts = np.bincount(data.y_test, minlength=len(data.classes))
     partial: dict[str, Any] = {
         "title": spec.title or _title(gathered[0].entrant, data),
-        "versions": versions(),
+        "versions": versions(*outsiders(spec)),
         "spec": spec.model_dump(),
         "spec_sha256": spec.content_id,
         "data": dict(data.record),
@@ -361,11 +363,12 @@ def _examples(gathered: list[Outcomes]) -> list[r.Example]:
     ]
 
 
-def versions() -> dict[str, str]:
-    """What the numbers were computed with."""
+def versions(*named: str) -> dict[str, str]:
+    """What the numbers were computed with: the library, and what of ``named`` is from outside it."""
     names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in names},
         "engine": native.description(),
+        **{name: provenance(name) for name in named if is_outside(name)},
     }

@@ -24,8 +24,9 @@ from robustq import stats
 from robustq.atomic import write_atomically
 from robustq.attacks import run_attack
 from robustq.bench.device import Quantum, check_fits
-from robustq.bench.entrants import Entrant, build
+from robustq.bench.entrants import Entrant, build, key_of
 from robustq.bench.matrix import Cell, Matrix, Player, read_matrix
+from robustq.bench.outside import outsiders, packages
 from robustq.bench.runner import Job, Progress, claimed, in_processes
 from robustq.bench.spec import Spec, completed
 from robustq.bench.stages import bits, pack
@@ -121,7 +122,7 @@ def seats(spec: Spec) -> list[Seat]:
     found = []
     for name in spec.transfer.models or []:
         own = name == spec.model.name
-        entrant = Entrant("quantum" if own else name, name, matched=name == "mlp")
+        entrant = Entrant("quantum" if own else key_of(name), name, matched=name == "mlp")
         found.append(Seat(entrant))
         if own and spec.noise.calibrated() is not None:
             found.append(Seat(entrant, on_device=True))
@@ -228,7 +229,8 @@ def _outcomes(
     x, y = clean
     right: dict[str, Any] = {"clean": {}, "under": {key: {} for key in inputs}}
     for seat in seats(spec):
-        model = _asked(load(unit_folder(run, seat.entrant, seed)).requires_grad_(False), spec, seat)
+        kept = load(unit_folder(run, seat.entrant, seed), allow=packages(spec))
+        model = _asked(kept.requires_grad_(False), spec, seat)
         with torch.no_grad():
             right["clean"][seat.key] = pack(model(x).argmax(1) == y)
             for source, x_adv in inputs.items():
@@ -246,7 +248,7 @@ def summarise(run: Path, spec: Spec, data: Dataset) -> Matrix:
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return Matrix(
         title=spec.title or f"Transfer on {data.name}{few}",
-        versions=versions(),
+        versions=versions(*outsiders(spec)),
         spec=spec.model_dump(),
         spec_sha256=spec.content_id,
         data=dict(data.record),

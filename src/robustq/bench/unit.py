@@ -20,12 +20,13 @@ from robustq.bench.certified import certified
 from robustq.bench.device import Quantum, on_device
 from robustq.bench.entrants import Entrant, build, fit_stream, recipe_of
 from robustq.bench.mitigated import mitigated
+from robustq.bench.outside import packages
 from robustq.bench.spec import Spec
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
 from robustq.defences.saved import load, save
 from robustq.errors import ModelFileError
-from robustq.models import parameter_count
+from robustq.models import Checkpoint, parameter_count
 from robustq.models.svm import RBFSVM
 from robustq.seeding import derive
 
@@ -90,20 +91,22 @@ def _seal(content: Any) -> str:
 def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path) -> nn.Module:
     """The trained model: from its files, or trained now and saved.
 
-    ``train.json`` is written after the model's files, so it marks them complete.
+    ``train.json`` is written after the model's files, so it marks them complete. A training that was killed goes on
+    from its checkpoint.
     """
     if read_stage(folder / "train.json") is not None:
         with contextlib.suppress(ModelFileError):  # damaged since: train again
-            return load(folder)
+            return load(folder, allow=packages(spec))
     x, y = data.tensors("train")
     model = build(entrant, spec, x.shape[1], len(data.classes), seed)
+    kept = Checkpoint(folder / "training.safetensors")
     record: dict[str, Any] = {"parameters": parameter_count(model), **stages.facts(model)}
     if isinstance(model, RBFSVM):
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
         record["parameters"] = parameter_count(model)
     else:
         stream, plan = fit_stream(entrant, spec, seed), spec.training.build()
-        model, history = recipe_of(entrant, spec).fit(model, x, y, generator=stream, training=plan)
+        model, history = recipe_of(entrant, spec).fit(model, x, y, generator=stream, training=plan, checkpoint=kept)
         record |= {"parameters": parameter_count(model), **stages.facts(model)}
         record["history"] = [[e.number, e.loss, e.validation_loss, e.validation_accuracy] for e in history.epochs]
         record |= {"best_epoch": history.best, "rows": len(history.epochs) * history.rows}
@@ -111,6 +114,7 @@ def trained(spec: Spec, data: Dataset, entrant: Entrant, seed: int, folder: Path
     save(model, folder, metadata=metadata)
     (folder / "train.json").unlink(missing_ok=True)
     stage(folder / "train.json", lambda: record)
+    kept.path.unlink(missing_ok=True)
     return model.eval()
 
 
