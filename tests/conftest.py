@@ -13,14 +13,6 @@ settings.register_profile("prove", max_examples=100, deadline=None)
 settings.load_profile("quick")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """A file goes to one worker, so that what its tests share is made once, unless a test names a group itself."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """Tests run side by side; several threads each would only get in each other's way."""
