@@ -11,7 +11,7 @@ CORE_TESTS := tests/circuits tests/engine tests/models
 # Attacks meet the kernel through the engine, whose agreement with it CORE_TESTS prove: a few of them will do.
 FEW_ATTACKS := $(addprefix tests/attacks/test_attacks.py::test_,wide_models_are_attacked_too pgd_beats_noise_and_identity \
   float64_inputs_on_a_float32_model callers_modes_do_not_matter)
-# A file goes to one worker, so that what its tests share is made once.
+# A file goes to one worker, so that what its tests share is made once (pytest 9 ignores the groups of loadgroup).
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 PROOF := -m "" --hypothesis-profile=prove
 

@@ -133,7 +133,7 @@ def test_the_id_covers_what_decides_the_bytes_and_nothing_else():
         unit_id(Unit("works:square", {"number": float("nan")}, "a", ""), "e")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def store(request, tmp_path):
     if request.param == "sqlite":
         return Store.open(str(tmp_path / "shared.sqlite"))
