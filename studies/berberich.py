@@ -27,7 +27,7 @@ from robustq.circuits import Circuit, op, pauli, theta, x
 from robustq.circuits.encodings import ring
 from robustq.contracts import Step
 from robustq.defences import LipschitzPenalty
-from robustq.defences.lipschitz_penalty import gate_speeds
+from robustq.defences.training.lipschitz_penalty import gate_speeds
 from robustq.models import QuantumNet
 from robustq.seeding import torch_generator
 from robustq.threats import Linf
@@ -95,7 +95,7 @@ def side(inputs: Tensor) -> Tensor:
 class SquaredError:
     """``(<ZZZ> - y)^2`` with ``y = 1`` inside and ``-1`` outside, as published; logits are ``(f, -f)``."""
 
-    def losses(self, model: QuantumNet, step: Step) -> Tensor:
+    def losses(self, model: torch.nn.Module, step: Step) -> Tensor:
         """The loss of each input."""
         found: Tensor = (model(step.x)[:, 0] - (1.0 - 2.0 * step.y)) ** 2
         return found

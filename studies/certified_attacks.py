@@ -135,9 +135,7 @@ def attacks(threat: str, often: bool) -> Iterator[tuple[str, Attack]]:
     """The attacks of the catalogue that meet a threat, and the exact one on states."""
     norm = threat.split()[0]
     for name, options in BRIEF.items():
-        meets = ATTACKS[name].facts["threat"]
-        fits = meets == "any" or norm in meets.split(", ")
-        if fits and (often or name not in SELDOM):
+        if ATTACKS[name].is_meant_for(norm) and (often or name not in SELDOM):
             yield name, ATTACKS[name].make(**options)
     if norm in ("infidelity", "trace-distance"):
         yield "exact-state", ExactState()

@@ -34,7 +34,7 @@ from robustq.engine.transfer import operators_of
 from robustq.mitigation import CDR, PEC, ZNE, Problem, ReadoutInversion, Run, Stack, Technique, VirtualDistillation
 from robustq.mitigation.catalogue import USUAL
 from robustq.mitigation.cdr import line
-from robustq.mitigation.near_clifford import Training, training
+from robustq.mitigation.near_clifford import TrainingCircuits, training_circuits
 from robustq.mitigation.pec import cost, signed_circuits
 from robustq.mitigation.readout import perfect_readout
 from robustq.models import QuantumNet, fit
@@ -198,11 +198,11 @@ def _off_the_line(noisy: Array, ideal: Array) -> float:
     return float(np.polyval(np.polyfit(noisy[:-1], ideal, 1), noisy[-1]))
 
 
-def near_clifford(problem: Problem, noise: NoiseModel) -> Training:
+def near_clifford(problem: Problem, noise: NoiseModel) -> TrainingCircuits:
     """The circuits that regression learns from, the same ones at every call, under some noise."""
     stream = torch.Generator()
     stream.set_state(problem.generator.get_state())
-    return training(replace(under(problem, noise), generator=stream), CDR().circuits, CDR().kept)
+    return training_circuits(replace(under(problem, noise), generator=stream), CDR().circuits, CDR().kept)
 
 
 def cdr_held_out(problem: Problem) -> Four:
@@ -214,12 +214,12 @@ def cdr_held_out(problem: Problem) -> Four:
     return left(problem, INVERTED), learned, (found.noisy - found.ideal).numpy(), held_out(found)
 
 
-def held_out(found: Training) -> Array:
+def held_out(found: TrainingCircuits) -> Array:
     """Errors of the line on each fold of the training circuits, fitted on the others."""
     residual = torch.empty_like(found.ideal)
     for k in range(FOLDS):
         out = torch.arange(len(found.ideal)) % FOLDS == k
-        slope, start = line(Training(found.angles[~out], found.noisy[~out], found.ideal[~out]))
+        slope, start = line(TrainingCircuits(found.angles[~out], found.noisy[~out], found.ideal[~out]))
         residual[out] = slope * found.noisy[out] + start - found.ideal[out]
     return residual.numpy()
 

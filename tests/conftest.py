@@ -5,6 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+# Quick runs repeat their few examples; ``make prove`` draws more, and others every time.
+settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True)
+settings.register_profile("prove", max_examples=100, deadline=None)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

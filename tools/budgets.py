@@ -16,12 +16,13 @@ from pathlib import Path
 
 FILE_LINES, FUNCTION_LINES, PARAMETERS, CLASS_DEPTH = 600, 80, 7, 2
 MEDIAN_BODY, P90_BODY, ROOT_EXPORTS = 10, 35, 40
+TESTS_PER_LINE = 0.7  # lines of code in tests for a line of code in the package
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
 # A scikit-learn estimator has to list every hyper-parameter in its constructor, and a command every
 # option in its signature; there is no other place for them.
-# The entry points of the engine, of the attacks and of the certificates name every choice.
+# The entry points of the engine, the training, the attacks and the certificates name every choice.
 WIDE_SIGNATURES = (
-    "src/robustq/attacks/poisoning/verdict.py",
+    "src/robustq/poisoning/verdict.py",
     "src/robustq/attacks/verdict.py",
     "src/robustq/certify/verdict.py",
     "src/robustq/interop/sklearn.py",
@@ -30,6 +31,7 @@ WIDE_SIGNATURES = (
     "src/robustq/engine/kernels.py",
     "src/robustq/engine/shot_gradients.py",
     "src/robustq/engine/trajectories.py",
+    "src/robustq/models/training.py",
 )
 
 
@@ -39,6 +41,7 @@ class Module:
 
     path: Path
     lines: int
+    code: int
     tree: ast.Module
 
     @property
@@ -53,8 +56,17 @@ def modules(root: Path, folders: tuple[str, ...]) -> list[Module]:
     for folder in folders:
         for path in sorted((root / folder).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
-            found.append(Module(path.relative_to(root), text.count("\n"), ast.parse(text)))
+            tree = ast.parse(text)
+            found.append(Module(path.relative_to(root), text.count("\n"), code_lines(text, tree), tree))
     return found
+
+
+def code_lines(text: str, tree: ast.Module) -> int:
+    """Lines that are neither blank nor a comment nor in a docstring."""
+    told = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+    documented = {line for node in told for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(number not in documented and line.strip()[:1] not in ("", "#") for number, line in lines)
 
 
 def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -142,6 +154,13 @@ def shape(found: list[Module]) -> Iterator[str]:
         yield f"robustq: {exports[0]} exports (budget {ROOT_EXPORTS})"
 
 
+def outweighed(tests: list[Module], package: list[Module]) -> Iterator[str]:
+    """The package, where it has grown away from its tests."""
+    weight = sum(m.code for m in tests) / sum(m.code for m in package)
+    if weight < TESTS_PER_LINE:
+        yield f"tests: {weight:.2f} lines of code for a line of the package's (budget at least {TESTS_PER_LINE})"
+
+
 def main() -> int:
     """Print what is over budget; 1 if anything is."""
     root = Path(__file__).resolve().parent.parent
@@ -150,7 +169,7 @@ def main() -> int:
     problems = [line for module in package + tests + rest for line in over_budget(module)]
     problems += [line for module in tests for line in untested(module)]
     problems += [line for module in package for line in undocumented(module)]
-    problems += [*deep_classes(package), *shape(package)]
+    problems += [*deep_classes(package), *shape(package), *outweighed(tests, package)]
     print("\n".join(problems) or "budgets: everything within")
     return 1 if problems else 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.contracts import QuantumClassifier, StateClassifier, TamperableClassifier
+from robustq.contracts import CircuitClassifier, StateClassifier
 from robustq.errors import ModelError
 
 
@@ -40,9 +40,9 @@ class StateView:
     qubits: int
 
     @staticmethod
-    def of(model: TamperableClassifier) -> StateView:
+    def of(model: CircuitClassifier) -> StateView:
         """The view of a quantum or hybrid model at today's parameters."""
-        if not isinstance(model, TamperableClassifier) or not isinstance(model, QuantumClassifier):
+        if not isinstance(model, CircuitClassifier):
             raise ModelError(f"expected a quantum or hybrid model, got {type(model).__name__}")
         frozen: Any = model.freeze()
         return StateView(frozen, model.circuit.qubits)

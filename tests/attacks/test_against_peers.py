@@ -8,9 +8,8 @@ from perf.attack_peers import art, foolbox, ours
 from perf.attacks import judge, quiet, seeded
 from perf.scenes import SUBJECTS
 
+from cases import few
 from robustq.threats import L2, Linf
-
-pytestmark = pytest.mark.xdist_group("against-peers")
 
 PEERS = {"foolbox": foolbox.ATTACKS, "art": art.ATTACKS}
 NORMS = {"linf": Linf, "l2": L2}
@@ -33,7 +32,7 @@ def standing(norm):
     return max(int(each.robust.sum()) for each in found)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", few([*NORMS]))
 def test_the_budgets_tell_attacks_apart(norm):
     scene = scenes()[norm]
     assert isinstance(scene.threat, NORMS[norm])
@@ -41,7 +40,7 @@ def test_the_budgets_tell_attacks_apart(norm):
     assert 0.1 * ROWS < standing(norm) < 0.9 * clean
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", few([*NORMS]))
 @pytest.mark.parametrize("peer", PEERS)
 def test_our_pgd_is_no_weaker_than_theirs(peer, norm):
     if find_spec(peer) is None:

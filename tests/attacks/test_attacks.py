@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from cases import pairwise
 from oracles import one_qubit
 from robustq.attacks import FGSM, PGD, Identity, SearchProblem, UniformNoise, margin, run_attack
 from robustq.attacks.catalogue import ATTACKS
@@ -19,19 +20,19 @@ from robustq.threats import L2, Linf
 # Those that look for the radius itself, and those that see less, are held to it in files of their own.
 ELSEWHERE = {"carlini-wagner", "ddn", "deepfool", "fab", "fmn"}
 NORMS = {"linf": Linf, "l2": L2}
-MEANT = [
-    (name, kind)
+MEANT = {
+    f"{name}-{kind.__name__}": (name, kind)
     for name, entry in ATTACKS.items()
     for norm, kind in NORMS.items()
-    if entry.facts["threat"] == "any" or norm in entry.facts["threat"].split(", ")
-    if "model" not in entry.facts
-]
-REAL = [
-    (name, kind)
-    for name, kind in MEANT
+    if entry.is_meant_for(norm)
+    if entry.model is None
+}
+REAL = {
+    case: (name, kind)
+    for case, (name, kind) in MEANT.items()
     if not (ATTACKS[name].null or name in ELSEWHERE)
-    if ATTACKS[name].facts["knowledge"] in ("white-box", "any") and name != "universal"
-]
+    if ATTACKS[name].knowledge in ("white-box", None) and name != "universal"
+}
 FEW = {
     "square": {"queries": 50},
     "spsa": {"steps": 2},
@@ -51,45 +52,40 @@ def oracle_in(box):
 
 
 def points(box, count, generator):
-    """Inputs near the middle of the box, but not on the boundary itself."""
+    """Inputs near the middle of the box, on both sides of the boundary and all equally far from it."""
     low, high = box or (-1.0, 1.0)
-    drawn = torch.rand(8 * count, 3, generator=generator, dtype=torch.float64) - 0.5
-    off = (drawn @ torch.tensor(BASE, dtype=torch.float64)).abs() > 0.05
-    return (low + high) / 2 + 0.2 * (high - low) * drawn[off][:count]
+    base = torch.tensor(BASE, dtype=torch.float64)
+    drawn = torch.rand(count, 3, generator=generator, dtype=torch.float64) - 0.5
+    side = 0.25 * (-1) ** torch.arange(count)
+    drawn += ((side - drawn @ base) / (base @ base))[:, None] * base
+    return (low + high) / 2 + 0.2 * (high - low) * drawn
 
 
-@pytest.mark.parametrize(("name", "kind"), REAL)
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("noisy", [False, True], ids=["pure", "noisy"])
-def test_attacks_meet_the_exact_radius(name, box, kind, noisy, generator):
+@pytest.mark.parametrize(("real", "box", "noisy"), pairwise(REAL, BOXES, {"pure": False, "noisy": True}))
+def test_attacks_meet_the_exact_radius(real, box, noisy, generator):
     """Success at 1.25 times the exact radius, and none below it."""
-    weights, bias = oracle_in(box)
+    (name, kind), (weights, bias) = real, oracle_in(box)
     model = one_qubit.model(weights, bias, generator).double()
     if noisy:
         model.noise = NoiseModel.uniform(gate_error=0.05, readout_error=0.02)
     x = points(box, 6, generator)
     y = one_qubit.label(weights, bias, x)
-    norm = "linf" if kind is Linf else "l2"
-    exact = one_qubit.radius(weights, bias, x, norm)
+    exact = one_qubit.radius(weights, bias, x, "linf" if kind is Linf else "l2")
+    radius = float(exact[0])
+    torch.testing.assert_close(exact, torch.full_like(exact, radius))
     attack = ATTACKS[name].make(**FEW.get(name, {}))
-    assert len(x) == 6
-    for k in range(len(x)):
-        reach = 1.25 * float(exact[k])
-        row, label = x[k : k + 1], y[k : k + 1]
-        hit = run_attack(attack, model, row, label, kind(reach, box), generator=generator)
-        assert hit.correct.all()
-        assert hit.success.all()
-        assert float(hit.distance) <= reach * (1 + 1e-9)
-        assert float(hit.distance) >= float(exact[k]) * (1 - 1e-9)
-        short = kind(0.999 * float(exact[k]), box)
-        missed = run_attack(attack, model, row, label, short, generator=generator)
-        assert not missed.success.any()
+    hit = run_attack(attack, model, x, y, kind(1.25 * radius, box), generator=generator)
+    assert hit.correct.all()
+    assert hit.success.all()
+    assert float(hit.distance.max()) <= 1.25 * radius * (1 + 1e-9)
+    assert float(hit.distance.min()) >= radius * (1 - 1e-9)
+    missed = run_attack(attack, model, x, y, kind(0.999 * radius, box), generator=generator)
+    assert not missed.success.any()
 
 
-@pytest.mark.parametrize(("name", "threat"), MEANT)
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("batch", [1, 3, 64])
-def test_budgets_are_never_exceeded(name, box, threat, batch, generator):
+@pytest.mark.parametrize(("meant", "box", "batch"), pairwise(MEANT, BOXES, [1, 3, 64]))
+def test_budgets_are_never_exceeded(meant, box, batch, generator):
+    name, threat = meant
     circuit = encodings.angle(3, scale=1.0).then(ansaetze.strongly_entangling(3, layers=2))
     model = QuantumNet(circuit, per_qubit_z(3, 3), generator=generator)
     low, high = box or (-1.0, 1.0)
@@ -179,7 +175,7 @@ def test_an_attack_cannot_touch_the_data_or_the_counters(generator):
     assert float((result.x_adv - x).abs().max()) <= 0.1 * (1 + 1e-6)
     assert result.correct.all()
     with pytest.raises(AttributeError):
-        SearchProblem(model, x, y, Linf(0.1), generator).queries = -100
+        SearchProblem(model, x, y, Linf(0.1), generator).ledger.queries = -100
 
 
 def test_a_model_cannot_spoil_the_data(generator):

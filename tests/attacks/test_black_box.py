@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
+from cases import pairwise
 from oracles import one_qubit
 from robustq.attacks import PGD, SPSA, HopSkipJump, SearchProblem, Square, UniformNoise, run_attack
 from robustq.bench import parse
@@ -13,8 +14,6 @@ from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import ModelError, SpecError, ThreatError
 from robustq.models import QuantumNet, Training, fit
 from robustq.threats import L0, L1, L2, Access, Fidelity, Linf
-
-pytestmark = pytest.mark.xdist_group("black-box")
 
 BOXES = {"none": None, "unit": (0.0, 1.0), "angles": (-math.pi, math.pi)}
 BASE = (1.3, -0.7, 0.4)
@@ -37,10 +36,9 @@ def level_points(box, count, generator):
     return weights, bias, (low + high) / 2 + drawn + along
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("kind", [Linf, L2])
-@pytest.mark.parametrize("batch", [1, 3, 64])
+@pytest.mark.parametrize(
+    ("name", "box", "kind", "batch"), pairwise([*ATTACKS], BOXES, {"linf": Linf, "l2": L2}, [1, 3, 64])
+)
 def test_the_exact_radius_is_met_without_gradients(name, box, kind, batch, generator):
     """Success at 1.25 times the exact radius, and none below it."""
     weights, bias, x = level_points(box, batch, generator)
@@ -156,7 +154,7 @@ def test_questions_outside_the_threat_set_are_answered_counted_and_forgotten(gen
     for eps, remembered in ((1.2 * exact, False), (1.6 * exact, True)):
         problem = SearchProblem(model, x, y, Linf(eps, (0.0, 1.0)), generator)
         assert (problem.ask(across).argmax(1) != y).all()
-        assert problem.queries == len(x)
+        assert problem.ledger.queries == len(x)
         assert problem.flipped.all() == remembered
     problem.ask(x + 5)  # cut by the box, so that nobody asks about what is no input
     assert problem.strongest.max() <= 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import few, pairwise
 from oracles import amplitude, one_qubit
 from robustq.attacks import APGD, PGD, ExactL2, QuantumAutoAttack, run_attack
 from robustq.attacks.catalogue import ATTACKS
@@ -63,7 +64,7 @@ def amplitudes(classes, batch, generator, features=12, noise=None):
     return model, x, y[np.isfinite(exact)]
 
 
-BATCHES = {1: 6, 3: 12, 64: 64}  # batch size -> inputs in all
+BATCHES = {64: 64, 3: 6, 1: 2}  # batch size -> inputs in all
 
 
 def outcomes(attack, case, threat, batch, generator):
@@ -85,17 +86,13 @@ def check_around(attack, case, kind, batch, generator):
     assert not outcomes(attack, case, kind(0.999 * RADIUS), batch, generator)[0].any()
 
 
-@pytest.mark.parametrize("attack", [PUBLISHED, *STRONG], ids=str)
-@pytest.mark.parametrize("norm", KINDS)
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("attack", "norm", "batch"), pairwise([PUBLISHED, *STRONG], [*KINDS], [*BATCHES]))
 def test_one_qubit(attack, norm, batch, generator):
     case = angles(norm, BATCHES[batch], generator)
     check_around(attack, case, KINDS[norm], batch, generator)
 
 
-@pytest.mark.parametrize("attack", STRONG, ids=str)
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("attack", "classes", "batch"), pairwise(STRONG, [2, 3], [*BATCHES]))
 def test_amplitudes(attack, classes, batch, generator):
     """Not the published loss of PGD: at three classes its maximum lies elsewhere (see below)."""
     noise = NoiseModel.uniform(gate_error=0.01, readout_error=0.02) if batch == 3 else None
@@ -115,9 +112,7 @@ def test_cross_entropy_has_its_maximum_elsewhere(generator):
     assert flipped["cross-entropy"] < 0.7 * flipped["margin"]
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in ATTACKS if "l2" in ATTACKS[n].facts["threat"] or ATTACKS[n].facts["threat"] == "any"]
-)
+@pytest.mark.parametrize("name", [name for name, entry in ATTACKS.items() if entry.is_meant_for("l2")])
 def test_nothing_ever_lands_inside(name, generator):
     """The whole catalogue, just inside, and never nearer than the radius with a generous budget."""
     attack = ATTACKS[name].make(**FEW.get(name, {}))
@@ -201,14 +196,14 @@ def test_the_ensemble_on_a_random_model(generator):
     assert not safe.success.any()
 
 
-def test_any_shape_and_threat(generator):
+@pytest.mark.parametrize("threat", few([L2(0.2), Linf(0.05, (0.0, 1.0)), L1(0.5, (0.0, 1.0))]))
+def test_any_shape_and_threat(threat, generator):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(24, 4))
     x = torch.rand(6, 2, 3, 4, generator=generator)
     y = net(x).argmax(1)
-    for threat in (Linf(0.05, (0.0, 1.0)), L2(0.2), L1(0.5, (0.0, 1.0))):
-        result = run_attack(QuantumAutoAttack(), net, x, y, threat, generator=generator)
-        assert threat.contains(result.x_adv, x).all()
-        assert result.x_adv.shape == x.shape
+    result = run_attack(QuantumAutoAttack(), net, x, y, threat, generator=generator)
+    assert threat.contains(result.x_adv, x).all()
+    assert result.x_adv.shape == x.shape
 
 
 def test_the_definition_is_pinned():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from cases import pairwise
 from oracles import amplitude, one_qubit
 from robustq.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool, run_attack
 from robustq.attacks.catalogue import ATTACKS
@@ -22,18 +23,8 @@ BOXES = {"none": None, "unit": (0.0, 1.0), "signed": (-1.0, 1.0), "angles": (-ma
 KINDS = {"l0": L0, "l1": L1, "l2": L2, "linf": Linf}
 ORDERS = {"l1": 1, "l2": 2, "linf": math.inf}
 ATTACKS_OF = {"carlini-wagner": CarliniWagner(), "ddn": DDN(), "deepfool": DeepFool(), "fab": FAB(), "fmn": FMN()}
-MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].facts["threat"].split(", ")]
+MEANT = [(name, norm) for name in ATTACKS_OF for norm in ATTACKS[name].norms]
 CLOSE = [(name, norm) for name, norm in MEANT if norm != "l0"]
-SETTINGS = [
-    ("none", 64, False),
-    ("none", 1, True),
-    ("unit", 64, True),
-    ("unit", 3, False),
-    ("signed", 64, False),
-    ("signed", 1, False),
-    ("angles", 64, True),
-    ("angles", 3, True),
-]
 BASE = (1.3, -0.7, 0.4)
 
 
@@ -66,10 +57,12 @@ def assert_near(radius, exact):
     assert float(ratio.median()) <= 1.05
 
 
-@pytest.mark.parametrize(("name", "norm"), CLOSE)
-@pytest.mark.parametrize(("box", "batch", "noisy"), SETTINGS)
-def test_angles_meet_the_exact_radius(name, norm, box, batch, noisy, generator):
-    box = BOXES[box]
+@pytest.mark.parametrize(
+    ("close", "box", "batch", "noisy"),
+    pairwise({"-".join(case): case for case in CLOSE}, BOXES, [64, 3, 1], {"pure": False, "noisy": True}),
+)
+def test_angles_meet_the_exact_radius(close, box, batch, noisy, generator):
+    name, norm = close
     weights, bias, model = angle_oracle(box, generator, noisy)
     x = angle_points(weights, bias, box, norm, batch, generator)
     y = one_qubit.label(weights, bias, x)
@@ -115,9 +108,9 @@ def amplitude_case(features, classes, generator, count=16):
     return model, x, y, model.freeze().forms(torch.float64).detach().numpy()
 
 
-@pytest.mark.parametrize("name", [name for name, norm in CLOSE if norm == "l2"])
-@pytest.mark.parametrize("features", [8, 24, 64])
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "features", "classes"), pairwise([name for name, norm in CLOSE if norm == "l2"], [8, 24, 64], [2, 3])
+)
 def test_amplitudes_meet_the_exact_radius(name, features, classes, generator):
     model, x, y, forms = amplitude_case(features, classes, generator)
     exact = torch.from_numpy(amplitude.radius(forms, x.numpy(), y.numpy()))
@@ -246,7 +239,7 @@ def test_units_and_frozen_features_are_kept(name, norm, generator):
 def test_other_threats_are_refused(name, generator):
     model = one_qubit.model((1.0,), 0.0, generator)
     x, y = torch.tensor([[0.3]]), torch.tensor([0])
-    meant = ATTACKS[name].facts["threat"].split(", ")
+    meant = ATTACKS[name].norms
     others = [kind(1) for norm, kind in KINDS.items() if norm not in meant]
     for threat in [*others, Knobs(0.1)]:
         message = f"expected an {' or '.join(meant)} threat, got {re.escape(str(threat))}"

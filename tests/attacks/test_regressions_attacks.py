@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from robustq.attacks import EOT, PGD, Identity, QuantumAutoAttack, SearchProblem, UniformNoise, run_attack
+from robustq.attacks.ledger import BudgetSpent
 from robustq.attacks.nearest.fab import FAB
 from robustq.attacks.nearest.fmn import FMN
-from robustq.attacks.problem import BudgetSpent
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.models import QuantumNet
 from robustq.threats import L0, L1, L2, Access, Linf
@@ -25,8 +25,8 @@ def test_a_jacobian_costs_a_gradient_for_every_class_in_shots_too(generator):
     model, x = sampled_net(generator), torch.rand(3, 2, generator=generator)
     problem = SearchProblem(model, x, torch.zeros(3, dtype=torch.int64), Linf(0.1), generator)
     problem.jacobian(x)
-    assert (problem.queries, problem.gradients) == (3, 6)
-    assert problem.shots == 3 * (model.shots_per_answer + 2 * model.shots_per_gradient)
+    assert (problem.ledger.queries, problem.ledger.gradients) == (3, 6)
+    assert problem.ledger.shots == 3 * (model.shots_per_answer + 2 * model.shots_per_gradient)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def test_a_jacobian_keeps_to_the_budget(allowed, asked, generator):
     access = Access(queries=allowed)
     problem = SearchProblem(torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, access)
     problem.best(Jacobians())
-    assert (problem.queries, problem.gradients) == asked
+    assert (problem.ledger.queries, problem.ledger.gradients) == asked
     with pytest.raises(BudgetSpent):
         problem.jacobian(x)
 
@@ -55,7 +55,7 @@ def test_averaged_jacobians_count_every_answer(generator):
     problem = SearchProblem(torch.nn.Linear(2, 3), x, y, Linf(0.1), generator, Access(queries=16 + 4))
     with pytest.raises(BudgetSpent):
         problem.run(Jacobians(), samples=4)
-    assert (problem.queries, problem.gradients) == (8, 12)
+    assert (problem.ledger.queries, problem.ledger.gradients) == (8, 12)
 
 
 def coin(probability, generator):
@@ -78,8 +78,8 @@ def test_averages_of_averages_count_every_answer(generator):
     x, y = torch.rand(3, 2, generator=generator), torch.zeros(3, dtype=torch.int64)
     problem = SearchProblem(model, x, y, Linf(0.1), generator)
     problem.run(EOT(EOT(PGD(steps=2, restarts=1), samples=2), samples=3))
-    assert problem.queries == sum(asked) == 3 * 6 * 3
-    assert problem.gradients == 2 * 6 * 3
+    assert problem.ledger.queries == sum(asked) == 3 * 6 * 3
+    assert problem.ledger.gradients == 2 * 6 * 3
 
 
 def test_averaged_labels_are_a_vote(generator):

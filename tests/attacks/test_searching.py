@@ -281,7 +281,7 @@ def test_jacobians_hold_every_class(generator):
     logits, slopes = problem.jacobian(x)
     torch.testing.assert_close(logits, net(x).detach())
     torch.testing.assert_close(slopes, net.weight.detach().expand(5, 4, 3))
-    assert problem.gradients == 5 * 4
+    assert problem.ledger.gradients == 5 * 4
 
 
 def test_averaging_does_not_change_a_model_that_answers_the_same(generator):

@@ -115,7 +115,7 @@ def test_images_and_constant_features(generator):
     problem = SearchProblem(net, x, y, Linf(0.2, UNIT), generator, Access("scores"))
     found = Transfer(PGD(steps=3, restarts=1), queries=8, steps=50).search(problem)
     assert found.shape == x.shape
-    assert problem.queries == 8 * len(x)
+    assert problem.ledger.queries == 8 * len(x)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_what_another_vector_flipped_on_the_way_does_not_count(generator):
     problem = SearchProblem(model, x, y, threat, generator)
     problem.run(PGD(), keep=False)
     assert not problem.flipped.any()
-    assert problem.queries > 0
+    assert problem.ledger.queries > 0
 
 
 def test_costs_are_counted(generator):

@@ -101,7 +101,7 @@ def test_healthy_evidence_is_complete_and_raises_nothing():
 def test_a_real_effect_raises_this_flag_alone(name):
     (flag,) = judge(changed(GUILTY[name]))
     assert flag.id == name
-    assert flag.level == AUDITS[name].facts["level"] in ("red", "amber")
+    assert flag.level == AUDITS[name].level in ("red", "amber")
     assert re.search(r"\d", flag.message)  # it states the numbers
 
 
@@ -112,7 +112,7 @@ def test_a_few_lucky_inputs_raise_nothing(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_measured_is_neither_passed_nor_flagged(name):
-    fields = AUDITS[name].facts["evidence"].split()
+    fields = AUDITS[name].evidence
     assert fields
     for field in fields:
         without = dataclasses.replace(changed(GUILTY[name]), **{field: None})
@@ -187,7 +187,7 @@ def test_every_check_has_its_paragraph(name):
     assert text.count(heading) == 1
     paragraph = text.split(heading)[1].split("\n#")[0]
     assert len(paragraph.split()) > 30
-    assert paragraph.lower().startswith(f"\n**{AUDITS[name].facts['level']}.**")
+    assert paragraph.lower().startswith(f"\n**{AUDITS[name].level}.**")
 
 
 def test_the_binomial_tail_is_exact():

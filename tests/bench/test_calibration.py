@@ -67,6 +67,7 @@ def test_no_row_serves_two_ends(rng):
     assert third.record["slope"] == first.record["slope"]
 
 
+@pytest.mark.prove
 @pytest.mark.statistical
 @pytest.mark.parametrize("score", ["lac", "aps"])
 def test_coverage_is_kept_on_average_over_draws(score, rng):

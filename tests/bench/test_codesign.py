@@ -37,8 +37,6 @@ from robustq.errors import DataError, RunError, SpecError
 from robustq.runs import Workspace
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("codesign")
-
 
 def completed(content):
     spec = bench.parse(content)
@@ -149,6 +147,7 @@ def test_finalists_are_judged_on_the_test_rows_with_fresh_seeds(run):
         assert row.scores["certified"].value <= row.scores["robust"].value + 1e-9
 
 
+@pytest.mark.prove
 def test_damaged_and_unfinished_runs_give_the_same_bytes(run, tmp_path):
     """What was measured is kept; what is missing or damaged is measured again; workers do not matter."""
     folder, front = run
@@ -401,6 +400,7 @@ def test_other_models_and_rows_that_cannot_be_split_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.prove
 def test_nobody_within_the_constraints_names_the_nearest_and_keeps_the_state(tmp_path):
     content = small(
         least_accuracy=1.0,

@@ -21,8 +21,6 @@ from robustq.defences.saved import load
 from robustq.errors import RunError, SpecError
 from robustq.report import defence_table, render_defences
 
-pytestmark = pytest.mark.xdist_group("defend")
-
 SMALL = {
     "title": "A <script>alert(1)</script> title",
     "data": {"name": "breast-cancer", "features": 3, "train_size": 80, "test_size": 30},
@@ -110,6 +108,7 @@ def test_certified_is_at_most_what_attacks_leave(run):
             assert proved.certified.value <= point.robust.value + 1e-9
 
 
+@pytest.mark.prove
 def test_a_damaged_run_mends_itself_and_gives_the_same_bytes(run, tmp_path):
     folder, table = run
     copy = tmp_path / "copy"

@@ -19,9 +19,7 @@ from robustq.mitigation.catalogue import MITIGATIONS, USUAL
 from robustq.models import load
 from robustq.noise import Device
 from robustq.report import render
-from robustq.report.mitigation import told
-
-pytestmark = pytest.mark.xdist_group("mitigation")
+from robustq.report.mitigation import describe_changes
 
 NAMES = ["readout", "readout+zne", "readout+pec", "symmetry"]
 SMALL = {
@@ -117,9 +115,9 @@ def test_significance_needs_an_interval_off_zero():
     rows = mitigation_rows(seeds, 0.95)
     assert rows[1].significant == (False, False)
     assert rows[2].significant == (True, True)
-    assert told(rows[:2]) == "None of 1 techniques changed clean or robust accuracy significantly."
-    assert told(rows).startswith("Clean accuracy changed significantly by better; robust")
-    assert told(rows[:1]) == "No technique applies."
+    assert describe_changes(rows[:2]) == "None of 1 techniques changed clean or robust accuracy significantly."
+    assert describe_changes(rows).startswith("Clean accuracy changed significantly by better; robust")
+    assert describe_changes(rows[:1]) == "No technique applies."
 
 
 @pytest.mark.parametrize(

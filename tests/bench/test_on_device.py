@@ -14,8 +14,6 @@ from robustq.models import load
 from robustq.noise import Device
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("on-device")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},
     "seeds": 2,
@@ -86,6 +84,7 @@ def test_outcomes_can_be_recomputed_from_the_stored_model(run):
     np.testing.assert_array_equal(bits(stored["informed"][0]["robust"])[right.numpy()], again.robust.double().numpy())
 
 
+@pytest.mark.prove
 def test_same_seed_same_bytes_whatever_the_workers(run, tmp_path):
     bench.assess(bench.parse(SMALL), tmp_path / "again", workers=2)
     first, again = (p / "results.json" for p in (run[0], tmp_path / "again"))
@@ -129,6 +128,7 @@ def test_a_device_too_small_is_refused_before_anything_runs(model, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.prove
 def test_hybrids_and_amplitudes_run_on_a_device(tmp_path):
     brief = SMALL | {"seeds": 1, "threat": {"eps": [0.2], "reference": 0.2}}
     with in_place():

@@ -23,8 +23,6 @@ from robustq.models import load
 from robustq.noise import NoiseModel
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("run")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},
     "seeds": 2,
@@ -127,6 +125,7 @@ def test_same_seed_same_bytes_whatever_the_workers(run, tmp_path):
     assert first.read_bytes() == again.read_bytes()
 
 
+@pytest.mark.prove
 def test_another_seed_gives_other_numbers(run, tmp_path):
     brief = {"seed": 1, "seeds": 1, "defence": {"name": "none"}, "baselines": {"names": ["logistic"]}}
     with in_place():
@@ -137,6 +136,7 @@ def test_another_seed_gives_other_numbers(run, tmp_path):
         assert first != other
 
 
+@pytest.mark.prove
 def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(run, tmp_path):
     folder = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", MAIN, json.dumps(SMALL), str(folder)], start_new_session=True)
@@ -259,6 +259,7 @@ def test_unfinished_and_foreign_results_are_refused(tmp_path):
         bench.read_results(tmp_path)
 
 
+@pytest.mark.prove
 def test_amplitude_images_and_many_classes_run_too(tmp_path):
     spec = SMALL | {
         "data": {"name": "digits", "train_size": 60, "test_size": 30},

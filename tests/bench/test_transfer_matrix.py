@@ -24,8 +24,6 @@ from robustq.report import render_transfer, transfer_table
 from robustq.runs import Workspace
 from robustq.seeding import torch_generator
 
-pytestmark = pytest.mark.xdist_group("transfer-matrix")
-
 SMALL = {
     "title": "A <script>alert(1)</script> title",
     "data": {"name": "breast-cancer", "features": 3, "train_size": 60, "test_size": 40},

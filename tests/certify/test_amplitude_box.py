@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quadratic_models import Forms, never_inside, random_forms, random_net, trained_net
 from scipy.optimize import minimize
 
+from cases import few
 from robustq.attacks import FMN, PGD, ExactL2, QuantumAutoAttack, run_attack
 from robustq.certify import AmplitudeBox, AmplitudeLinf, ExactAmplitude, certify
 from robustq.certify.amplitude.quadratic import BoxQuadratic, minimise
@@ -43,8 +44,7 @@ def flips_on_grid(model, x, grid, threat):
     return torch.tensor(sizes, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("box", [UNIT, SIGNED], ids=["unit", "signed"])
-@pytest.mark.parametrize("features", [2, 3])
+@pytest.mark.parametrize(("features", "box"), few([(2, UNIT), (3, SIGNED), (2, SIGNED), (3, UNIT)], keep=2))
 def test_a_dense_grid_knows_no_nearer_flip(features, box, generator):
     side = {2: 201, 3: 31}[features]
     axis = torch.linspace(*box, side, dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_no_attack_succeeds_inside(make, features, classes, noisy, generator):
         assert flipped > 0
 
 
-@pytest.mark.parametrize(("make", "classes", "noisy"), [(trained_net, 2, True), (random_net, 3, False)])
+@pytest.mark.parametrize(("make", "classes", "noisy"), few([(trained_net, 2, True), (random_net, 3, False)]))
 def test_the_ensemble_flips_what_is_not_certified_and_nothing_else(make, classes, noisy, generator):
     model = make(8, classes, generator, noisy)
     x = points(UNIT, (6, 8), generator)
@@ -279,7 +279,6 @@ def quadratic(rows, size, lowest, generator):
     )
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 9), st.floats(-2, 2), st.integers(0, 10**6))
 def test_the_bound_holds_from_any_point(size, lowest, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -85,7 +85,7 @@ def trained_view(name):
     return view, view.encoded(rows[:60].double())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(views(), st.integers(0, 10**6), st.sampled_from([0.0, 0.05, 0.4]))
 def test_no_bound_exceeds_the_exact_radius(view, seed, slack):
     states = random_states(view, 24, seed)
@@ -98,7 +98,7 @@ def test_no_bound_exceeds_the_exact_radius(view, seed, slack):
             assert bool(torch.isinf(found.upper).all())
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(views(), st.integers(0, 10**6), st.sampled_from([0.01, 0.2, 0.7]), st.sampled_from([0.0, 0.1]))
 def test_the_depolarised_classifier_is_proved_about_itself(view, seed, p, slack):
     states = random_states(view, 24, seed)
@@ -269,4 +269,4 @@ def test_tightness_compares_the_same_answers(generator):
 def test_the_catalogue_holds_them():
     names = {name for name, entry in CERTIFICATES.items() if entry.make in (*BOUNDS, Depolarising)}
     assert names == {"guan", "hypothesis-testing", "hoelder", "spectral-box", "depolarising"}
-    assert all(CERTIFICATES[name].facts["claim"] == "bound" for name in names)
+    assert all(CERTIFICATES[name].claim == "bound" for name in names)

@@ -145,7 +145,7 @@ def test_a_class_that_never_wins_is_no_rival(generator):
     class Lifted:
         """The same, with one logit raised out of reach."""
 
-        gate_angles = model.gate_angles
+        front, gate_angles, states, of_states = None, model.gate_angles, model.states, model.of_states
 
         def __call__(self, x):
             return model(x) + torch.tensor([10.0, 0.0]).double()

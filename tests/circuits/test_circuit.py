@@ -78,7 +78,6 @@ def test_broken_circuit_data_is_refused(broken):
 
 
 @given(circuits())
-@settings(max_examples=40, deadline=None)
 def test_drawings_hold_every_operation(circuit):
     packed = columns(circuit)
     assert sum(map(len, packed)) == len(circuit.operations)

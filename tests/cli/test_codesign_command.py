@@ -14,8 +14,6 @@ import commands
 from codesign_specs import small
 from in_place import in_place
 
-pytestmark = pytest.mark.xdist_group("codesign")
-
 COMMAND = [sys.executable, "-m", "robustq", "codesign"]
 
 
@@ -56,6 +54,7 @@ def stopped(folder, arguments, sent, measured):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job would ignore it
     )
     deadline = time.monotonic() + 120
     while len(measurements(folder)) < measured and time.monotonic() < deadline:
@@ -69,6 +68,7 @@ def measurements(folder):
     return {path: path.stat().st_mtime_ns for path in folder.glob("killed/trials/*/clean.json")}
 
 
+@pytest.mark.prove
 def test_a_killed_search_loses_at_most_what_was_running(folder, codesign_run):
     """Ctrl-C, then an outright kill in the middle of the search; the same command writes the same bytes."""
     arguments = ["spec.toml", "--trials", "9", "--out", "killed", "--workers", "1"]

@@ -16,8 +16,6 @@ from robustq.bench.certificates import CertificateSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 SPEC = """
 seeds = 1
 [data]
@@ -335,6 +333,11 @@ def test_a_run_folder_is_not_a_model(folder):
     assert "got a run folder: try run/model" in wrong.stderr
 
 
+def heed_interrupts():
+    """A shell without job control has its background processes, and theirs, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_continue(folder):
     process = subprocess.Popen(
         [sys.executable, "-m", "robustq", "assess", "--data", "iris", "--out", "interrupted"],
@@ -342,6 +345,7 @@ def test_ctrl_c_says_how_to_continue(folder):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 60
     while not (folder / "interrupted/spec.json").exists() and time.monotonic() < deadline:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cases import few
 from robustq.data import finance, gtsrb, mnist, nsl_kdd, plus_minus, pneumonia_mnist, text, unsw_nb15, wall_robot
 from robustq.data.catalogue import DATA, load
 from robustq.data.files import VARIABLE, DataFile
@@ -21,8 +22,6 @@ from robustq.data.raw import RawData
 from robustq.data.splits import split_together
 from robustq.data.tables import encode, read_table
 from robustq.errors import DataError
-
-pytestmark = pytest.mark.xdist_group("loaders")
 
 
 @dataclass(frozen=True)
@@ -152,6 +151,7 @@ FACTS = {
     "sst5": Facts((text.SST5,), (), (1092, 2218, 1624, 2322, 1288), (279, 633, 389, 510, 399)),
     "trec": Facts(text.TREC, (), (1162, 1250, 1223, 835, 896), (138, 94, 65, 81, 113)),
 }
+LARGE = {"mnist", "fashion-mnist", "nsl-kdd", "nsl-kdd-5", "unsw-nb15"}  # seconds to load
 
 
 @lru_cache(maxsize=1)  # the tests of one set follow each other; all sets at once would fill memory
@@ -211,14 +211,12 @@ def test_names_and_provenance_are_complete(named: tuple[Facts, RawData]) -> None
     assert raw.groups is None or raw.groups.shape == raw.y_train.shape
 
 
-def test_a_second_load_gives_the_same_content(named: tuple[Facts, RawData]) -> None:
-    _, raw = named
-    if len(raw.x_train) > 30_000:
-        pytest.skip("a large set: its checksums and the counts above say as much")
-    assert load(raw.name).content_hash == raw.content_hash
+@pytest.mark.parametrize("name", few(sorted(DATA, key=lambda name: name in LARGE), keep=len(DATA) - len(LARGE)))
+def test_a_second_load_gives_the_same_content(name: str) -> None:
+    assert raw_of(name).content_hash == load(name).content_hash
 
 
-@pytest.mark.parametrize("name", ["unsw-nb15", "wall-robot", "credit-card", "german-credit", "banknote"])
+@pytest.mark.parametrize("name", few(["wall-robot", "credit-card", "german-credit", "banknote", "unsw-nb15"], keep=4))
 def test_no_row_is_on_both_sides_where_the_split_is_ours(name: str) -> None:
     assert same_rows(raw_of(name)) == 0
 
@@ -226,9 +224,9 @@ def test_no_row_is_on_both_sides_where_the_split_is_ours(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("nsl-kdd", ("protocol_type", "service", "flag")),
-        ("unsw-nb15", ("proto", "service", "state")),
         ("german-credit", ("purpose", "housing", "job")),
+        pytest.param("nsl-kdd", ("protocol_type", "service", "flag"), marks=pytest.mark.prove),
+        pytest.param("unsw-nb15", ("proto", "service", "state"), marks=pytest.mark.prove),
     ],
 )
 def test_one_hot_columns_are_fitted_on_the_training_part(name: str, columns: tuple[str, ...]) -> None:
@@ -249,12 +247,14 @@ def test_nsl_kdd_service_seen_only_in_the_test_part_is_all_zeros() -> None:
     assert "log1p(src_bytes)" in raw.features
 
 
+@pytest.mark.prove
 def test_nsl_kdd_binary_and_five_classes_agree() -> None:
     five, two = raw_of("nsl-kdd-5"), raw_of("nsl-kdd")
     assert np.array_equal(two.y_test, np.minimum(five.y_test, 1))
     assert np.array_equal(two.x_test, five.x_test)
 
 
+@pytest.mark.prove
 def test_unsw_keeps_each_feature_row_once_and_drops_the_leaks() -> None:
     raw = raw_of("unsw-nb15")
     assert len({row.tobytes() for row in raw.x_train}) == len(raw.x_train)

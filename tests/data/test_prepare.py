@@ -9,7 +9,7 @@ from robustq.data import RawData, load, prepare
 from robustq.data.catalogue import DATA
 from robustq.errors import DataError, SpecError
 
-BUNDLED = [name for name, entry in DATA.items() if entry.facts["source"] == "bundled"]
+BUNDLED = [name for name, entry in DATA.items() if entry.source == "bundled"]
 
 
 def raw(**change):

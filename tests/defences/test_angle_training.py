@@ -8,14 +8,15 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from robustq.attacks import FGSM
-from robustq.attacks.tampering import ManyStarts, ParameterDrift, tamper
 from robustq.circuits import Circuit, encodings, op, per_qubit_z, theta, x, z
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, AngleTraining, Free, Fronted, Plain
-from robustq.defences.angle_training import drifting
+from robustq.defences.training.angles import drifting
+from robustq.defences.training.free import Perturbations
 from robustq.errors import ModelError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn
+from robustq.tampering import ManyStarts, ParameterDrift, tamper
 from robustq.threats import Linf
 from steps import mean_loss
 
@@ -121,10 +122,10 @@ def test_the_ascent_moves_no_remembered_perturbation(generator):
     points, y = torch.tensor([[0.3]], dtype=torch.float64), torch.tensor([0])
     step = Step(x=points, y=y, generator=generator, rows=torch.tensor([0]), progress=0.0, memory=memory)
     losses = AngleTraining(0.1, on=Free(Linf(0.2))).losses(model, step)
-    start = float(memory["free"].of(torch.tensor([0])))
+    start = float(Perturbations(memory).of(torch.tensor([0])))
     assert abs(start) < 0.2
     losses.mean().backward()
-    moved = float(memory["free"].of(torch.tensor([0])))
+    moved = float(Perturbations(memory).of(torch.tensor([0])))
     assert moved == pytest.approx(min(0.2, start + 0.2))
 
 

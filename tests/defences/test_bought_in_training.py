@@ -75,6 +75,7 @@ def test_layers_stand_on_what_is_before_them(name, generator):
     assert not torch.allclose(ours, alone, atol=1e-4)
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 def test_they_buy_robustness_on_real_data():
     """Against PGD of 20 steps and 3 restarts; not by answering the commoner class."""

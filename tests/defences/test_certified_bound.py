@@ -13,7 +13,7 @@ from robustq.certify.verifier.roots import Roots
 from robustq.circuits import ansaetze, encodings, per_qubit_z, z
 from robustq.contracts import Step
 from robustq.defences import CertifiedBound, Plain
-from robustq.defences.certified_bound import margin_bounds
+from robustq.defences.training.certified_bound import margin_bounds
 from robustq.errors import CertificateError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn, reuploading

@@ -11,7 +11,7 @@ from robustq.circuits import ansaetze, encodings, per_qubit_z, z
 from robustq.circuits.observables import PauliSum
 from robustq.data import load, prepare
 from robustq.defences import AdversarialTraining, CertifiedRadius, Plain
-from robustq.defences.certified_radius import signed_radii
+from robustq.defences.training.certified_radius import signed_radii
 from robustq.errors import CertificateError, SpecError
 from robustq.models import QuantumNet, Training, fit
 from robustq.models.catalogue import mlp, qnn
@@ -103,6 +103,7 @@ def test_the_loss_by_hand(generator):
             torch.testing.assert_close(mean_loss(defence, model, x, y, generator), expected)
 
 
+@pytest.mark.prove
 def test_it_certifies_more_than_adversarial_training():
     """Ones and sevens at 8 x 8: the usual inner search in l-inf, and radii in l2 that are trained for."""
     data = prepare(load("digits").only(("1", "7")))

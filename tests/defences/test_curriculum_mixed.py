@@ -20,7 +20,7 @@ from robustq.defences import (
     Recipe,
     StateTraining,
 )
-from robustq.defences.mixed_threats import log_volume
+from robustq.defences.training.mixed_threats import log_volume
 from robustq.errors import SpecError
 from robustq.threats import L0, L1, L2, Fidelity, Linf
 from steps import mean_loss

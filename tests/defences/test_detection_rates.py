@@ -18,8 +18,6 @@ from robustq.models import Training, fit
 from robustq.models.catalogue import qnn
 from robustq.threats import Linf
 
-pytestmark = pytest.mark.xdist_group("detection-rates")
-
 BOX = (0.0, 1.0)
 
 

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from robustq.contracts import Step
 from robustq.defences import CVaR, Fast, Free, Plain
-from robustq.defences.free import KEY
+from robustq.defences.training.free import Perturbations
 from robustq.errors import SpecError
 from robustq.models import Training, fit
 from robustq.threats import L2, Linf
@@ -68,8 +68,8 @@ def test_free_remembers_one_step_by_hand(generator):
     (expected,) = torch.autograd.grad(cross_entropy(model.inner(x + start), y), model.inner.weight)
     torch.testing.assert_close(model.inner.weight.grad, expected)
     moved = (start + 0.5 * 0.1 * TOWARDS[y]).clamp(-0.1, 0.1)
-    torch.testing.assert_close(memory[KEY].of(rows), moved)
-    assert memory[KEY].seen(torch.arange(5)).tolist() == [True, False, True, False, True]
+    torch.testing.assert_close(Perturbations(memory).of(rows), moved)
+    assert Perturbations(memory).seen(torch.arange(5)).tolist() == [True, False, True, False, True]
     second = Free(threat, 0.5).losses(model, step())  # starts where the first ended
     torch.testing.assert_close(second, cross_entropy(model.inner(x + moved), y, reduction="none"))
     assert model.asked == 2 * len(x)
@@ -83,7 +83,7 @@ def test_free_keeps_each_row_s_own_perturbation(generator):
             x=x[k : k + 1], y=y[k : k + 1], generator=generator, rows=torch.tensor([k]), progress=0.0, memory=memory
         )
         Free(threat, step=2.0).losses(model, step).mean().backward()
-    torch.testing.assert_close(memory[KEY].of(torch.tensor([1, 0])), 0.1 * TOWARDS[y].flip(0))
+    torch.testing.assert_close(Perturbations(memory).of(torch.tensor([1, 0])), 0.1 * TOWARDS[y].flip(0))
 
 
 def test_free_in_a_smaller_threat_and_in_l2(generator):
@@ -94,7 +94,7 @@ def test_free_in_a_smaller_threat_and_in_l2(generator):
     for threat in (Linf(0.4), L2(0.1)):
         step = Step(x=x, y=y, generator=generator, rows=rows, progress=0.3, memory=memory)
         Free(threat).losses(model, step).mean().backward()
-        deltas = memory[KEY].of(rows)
+        deltas = Perturbations(memory).of(rows)
         assert bool(threat.contains(x + deltas, x).all())
         assert bool(threat.contains(seen[-1], x).all())  # what was remembered of a larger one, too
     across = TOWARDS[y] * torch.tensor([1.0, 2.0]) / 5**0.5
@@ -119,9 +119,9 @@ def test_free_goes_with_layers(generator):
     model, threat, memory = model_of(), Linf(0.1), {}
     step = Step(x=x, y=y, generator=generator, rows=torch.arange(4), progress=0.0, memory=memory)
     losses = CVaR(0.5, on=Free(threat, step=2.0)).losses(model, step)
-    before = memory[KEY].of(torch.arange(4)).clone()
+    before = Perturbations(memory).of(torch.arange(4)).clone()
     losses.mean().backward()
-    after = memory[KEY].of(torch.arange(4))
+    after = Perturbations(memory).of(torch.arange(4))
     counted = losses.detach() > 0
     assert int(counted.sum()) == 2
     torch.testing.assert_close(after[counted], 0.1 * TOWARDS[y][counted])

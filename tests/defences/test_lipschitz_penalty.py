@@ -11,7 +11,7 @@ from robustq.certify.slopes.falls import largest_swing
 from robustq.circuits import encodings, op, per_qubit_z, x, z
 from robustq.circuits.circuit import Circuit
 from robustq.defences import AdversarialTraining, LipschitzPenalty, Plain, Recipe
-from robustq.defences.lipschitz_penalty import gate_speeds
+from robustq.defences.training.lipschitz_penalty import gate_speeds
 from robustq.errors import CertificateError, SpecError
 from robustq.models import HybridNet, QuantumNet, Training, fit
 from robustq.models.catalogue import mlp, reuploading

@@ -9,8 +9,8 @@ from robustq.attacks import FGSM
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, ErrorDetecting, FeatureSqueezing, NoiseAware, Plain, Recipe
 from robustq.defences.encoding.randomised import Keyed, Redrawn
-from robustq.defences.inner import worst_inputs
 from robustq.defences.noise.aware import drawn
+from robustq.defences.training.inner import worst_inputs
 from robustq.errors import ModelError, SpecError
 from robustq.models import Training
 from robustq.models.catalogue import qnn

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from robustq.attacks import FGSM, PGD, Adaptive, Identity, SearchProblem, Transfer, run_attack
-from robustq.attacks.problem import alarm_is_right
+from robustq.attacks.answers import alarm_is_right
 from robustq.contracts import RejectingClassifier, Step
 from robustq.defences import AdversarialTraining, FeatureSqueezing, Fronted, Plain, Recipe
 from robustq.defences.filters.quantise import Quantise
-from robustq.defences.saved import KINDS, load, rebuild, save
+from robustq.defences.saved import KINDS, load, save
 from robustq.errors import ModelError, ModelFileError, SpecError
 from robustq.models import Training, fit
 from robustq.models.catalogue import mlp, qnn
@@ -69,7 +69,7 @@ def test_guarded_models_are_saved_and_frozen(make, generator, tmp_path):
     torch.testing.assert_close(model.freeze()(x), model(x), rtol=1e-4, atol=1e-5)
     assert model.twins() == (model.model,)
     with pytest.raises(ModelFileError, match="expected a kind of"):
-        rebuild({"kind": "nothing", "config": {}})
+        KINDS["fronted"]({"front": {"kind": "nothing", "config": {}}})
     assert "quantum-net" in KINDS
 
 

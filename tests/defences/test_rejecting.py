@@ -13,10 +13,10 @@ from robustq.attacks import PGD, run_attack
 from robustq.bench.spec import parse
 from robustq.contracts import Guard, QuantumClassifier, RejectingClassifier, ShotClassifier
 from robustq.defences import Detection, ImmutableFeatures, Recipe, Rejecting
-from robustq.defences.detection.conformal import rows_needed, threshold
 from robustq.defences.detection.guard import Detection as Guarding
 from robustq.defences.detection.mahalanobis import Mahalanobis
 from robustq.defences.detection.neighbours import Neighbours
+from robustq.defences.detection.rejecting import threshold
 from robustq.defences.detection.rows import check_course, check_rows, perturbed_copies
 from robustq.defences.detection.squeezing import Squeezing
 from robustq.defences.saved import load, save
@@ -66,7 +66,6 @@ def test_false_alarms_over_repeated_fits(names, generator):
 
 
 def test_too_few_rows_name_how_many_would_do():
-    assert [rows_needed(rate) for rate in (0.5, 0.1, 0.01)] == [1, 9, 99]
     assert threshold(torch.arange(9.0), 0.1) == 8
     with pytest.raises(DataError, match=r"at least 99 clean rows.*got 98"):
         threshold(torch.arange(98.0), 0.01)
@@ -75,6 +74,11 @@ def test_too_few_rows_name_how_many_would_do():
         Detection(false_alarms=0.001).around(model, x, y, torch.Generator())
     with pytest.raises(DataError, match="finite scores"):
         threshold(torch.full((30,), torch.nan), 0.1)
+
+
+def test_a_rate_is_taken_exactly_as_it_is_written():
+    """The eighth of nine scores keeps three tenths less a rounding; the seventh, a chance of 0.3, does not."""
+    assert [float(threshold(torch.arange(9.0), rate)) for rate in (0.3, 0.7 - 0.4)] == [6.0, 7.0]
 
 
 def test_the_alarm_wins_exactly_beyond_the_threshold():

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from robustq.attacks import FGSM
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, CVaR, Free, GroupDRO, LabelSmoothing, NoisyInputs, Plain
-from robustq.defences.reweighting import KEY, tail_weights
+from robustq.defences.training.free import Perturbations
+from robustq.defences.training.reweighting import KEY, tail_weights
 from robustq.errors import SpecError
 from robustq.models import Training, fit
 from robustq.threats import Linf
@@ -141,7 +142,7 @@ def test_noise_hands_everything_else_on(generator):
     x, y = torch.rand(2, 2, generator=generator), torch.tensor([0, 1])
     step = Step(x=x, y=y, generator=generator, rows=torch.tensor([3, 5]), progress=0.5, memory=memory)
     NoisyInputs(0.1, on=Free(Linf(0.1))).losses(model, step).mean().backward()
-    assert memory["free"].seen(torch.arange(6)).nonzero().flatten().tolist() == [3, 5]
+    assert Perturbations(memory).seen(torch.arange(6)).nonzero().flatten().tolist() == [3, 5]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 1.0])

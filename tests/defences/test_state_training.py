@@ -13,7 +13,7 @@ from robustq.data import load, prepare
 from robustq.defences import Fronted, Plain, StateTraining
 from robustq.defences.filters.quantise import Quantise
 from robustq.defences.pulled_back import PulledBack
-from robustq.defences.state_training import furthest, worst_states
+from robustq.defences.training.states import furthest, worst_states
 from robustq.errors import ModelError, SpecError
 from robustq.models import HybridNet, QuantumNet, Training, fit
 from robustq.models.catalogue import hybrid, mlp, qnn, reuploading

@@ -10,7 +10,7 @@ import torch
 from robustq.attacks import FGSM, Identity
 from robustq.contracts import Step
 from robustq.defences import MART, TRADES, Plain
-from robustq.defences.mart import boosted
+from robustq.defences.training.mart import boosted
 from robustq.errors import SpecError
 from robustq.models.catalogue import qnn, reuploading
 from robustq.threats import L2, Linf

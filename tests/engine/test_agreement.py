@@ -4,7 +4,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pennylane_gates import pennylane_gate
@@ -41,7 +41,6 @@ def test_every_gate_agrees_with_the_reference(rng, dtype, method):
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
 def test_random_circuits_agree_with_the_reference(draw):
     circuit = draw.draw(circuits())
     observable = draw.draw(observables(circuit.qubits))

@@ -51,7 +51,6 @@ def test_every_gate_at_every_batch_size(rng, batch, dtype):
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
 def test_random_circuits(draw):
     circuit = draw.draw(circuits())
     observable = draw.draw(observables(circuit.qubits))

@@ -4,7 +4,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -48,7 +48,6 @@ def test_every_channel_agrees_with_the_reference(rng, channel, method):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
 def test_random_noisy_circuits_agree_with_the_reference(draw):
     circuit = draw.draw(circuits(max_qubits=3, max_operations=8))
     observable = draw.draw(observables(circuit.qubits))

@@ -7,6 +7,7 @@ import pennylane as qml
 import pytest
 import torch
 
+from cases import pairwise
 from pennylane_gates import pennylane_gate
 from robustq import engine
 from robustq.circuits import GATES, Circuit, Projector, encodings, pauli, z
@@ -180,17 +181,17 @@ def observed(peer, circuit, noise, inputs, parameters):
     return np.einsum("kij,bji->bk", operators, densities).real
 
 
-@pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("noise_name", NOISE)
-@pytest.mark.parametrize("circuit_name", ["all-gates", "one-and-two"])
+@pytest.mark.parametrize(
+    ("circuit_name", "noise_name", "peer"), pairwise(["all-gates", "one-and-two"], [*NOISE], [*PEERS])
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_path_agrees_with_every_peer(circuit_name, noise_name, peer):
     check_paths(peer, *case(circuit_name, noise_name))
 
 
-@pytest.mark.parametrize("peer", PEERS)
-@pytest.mark.parametrize("noise_name", ["none", "weak", "mixed"])
-@pytest.mark.parametrize("circuit_name", ["narrow", "encoded-first"])
+@pytest.mark.parametrize(
+    ("circuit_name", "noise_name", "peer"), pairwise(["narrow", "encoded-first"], ["none", "weak", "mixed"], [*PEERS])
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_other_circuits_agree_too(circuit_name, noise_name, peer):
     check_paths(peer, *case(circuit_name, noise_name))

@@ -8,7 +8,6 @@ import pennylane as qml
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from robustq import engine
@@ -89,7 +88,6 @@ def test_every_gate_agrees_with_autograd(rng):
 
 
 @given(st.data())
-@examples(max_examples=40, deadline=None)
 def test_random_circuits_agree_with_autograd(draw):
     circuit = draw.draw(circuits(max_operations=8, amplitudes=False))
     chosen = [draw.draw(observables(circuit.qubits))]

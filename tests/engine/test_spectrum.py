@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robustq.certify import spreads
@@ -27,7 +27,6 @@ def sums(draw, qubits):
     return terms
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 8), st.data())
 def test_lanczos_finds_what_a_matrix_has(qubits, data):
     terms = data.draw(sums(qubits))

@@ -49,7 +49,6 @@ def narrow(rng, repeats=1):
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
 def test_random_circuits_and_rules(draw):
     circuit = draw.draw(circuits(max_qubits=3, max_operations=8))
     chosen = [draw.draw(observables(circuit.qubits)) for _ in range(2)]

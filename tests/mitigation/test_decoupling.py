@@ -58,7 +58,6 @@ def wait(timing, qubit=0):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
 def test_without_noise_nothing_changes(data):
     circuit = data.draw(circuits(max_qubits=4, max_operations=10))
     device = ring(max(2, circuit.qubits), joint=data.draw(st.sampled_from([35e-9, 290e-9, 1e-6])))

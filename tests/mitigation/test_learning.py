@@ -12,7 +12,7 @@ from robustq.errors import CircuitError, DataError, SpecError
 from robustq.mitigation import CDR, Learned, Problem, ReadoutInversion, Run, Stack
 from robustq.mitigation.cdr import line
 from robustq.mitigation.learned import circuit_features, fitted, predict
-from robustq.mitigation.near_clifford import angles, near_clifford, slotted, steps, training
+from robustq.mitigation.near_clifford import angles, near_clifford, slotted, steps, training_circuits
 from robustq.noise import Channel, NoiseModel, Rule
 
 
@@ -47,7 +47,7 @@ def test_near_clifford_circuits_are_clifford():
         op("cry", 1, 0, angles=[2.0]),
     ]
     circuit = Circuit.of(2, operations)
-    found = training(problem_of(Run(circuit, (z(0), z(1), z(0, 1)))), 200, 0.0)
+    found = training_circuits(problem_of(Run(circuit, (z(0), z(1), z(0, 1)))), 200, 0.0)
     np.testing.assert_allclose(found.ideal, found.ideal.round(), atol=1e-9)
     assert steps(circuit).tolist()[1] == pytest.approx(math.pi)
 
@@ -67,7 +67,7 @@ def test_cdr_leaves_about_what_its_line_leaves_of_the_training_circuits(device, 
         problem = problem_on(device, random_circuit(rng))
         run = ReadoutInversion().rewrite(problem)
         inner = Problem(run, problem.parameters, problem.inputs, problem.generator)
-        found = training(inner, 200, 0.25)
+        found = training_circuits(inner, 200, 0.25)
         slope, start = line(found)
         predicted.append((slope * found.noisy + start - found.ideal).square().mean().sqrt().item())
         after = errors(Stack(ReadoutInversion(), CDR(200)), problem)[1]
@@ -118,10 +118,10 @@ def test_features_count_gates_and_bin_angles():
 
 
 def test_lines_without_spread_keep_their_slope():
-    from robustq.mitigation.near_clifford import Training
+    from robustq.mitigation.near_clifford import TrainingCircuits
 
     flat = torch.full((4, 1), 0.3)
-    slope, start = line(Training(flat, flat, flat + 0.1))
+    slope, start = line(TrainingCircuits(flat, flat, flat + 0.1))
     assert float(slope) == 1
     assert float(start) == pytest.approx(0.1)
 

@@ -72,14 +72,14 @@ def test_the_line_of_clifford_data_is_theirs(rng):
     from scipy.optimize import curve_fit
 
     from robustq.mitigation.cdr import line
-    from robustq.mitigation.near_clifford import Training
+    from robustq.mitigation.near_clifford import TrainingCircuits
 
     noisy = torch.as_tensor(rng.uniform(-1, 1, (20, 1)))
     ideal = 1.3 * noisy + 0.05 + 0.02 * torch.as_tensor(rng.standard_normal((20, 1)))
     theirs, _ = curve_fit(
         lambda x, *params: linear_fit_function(x, params), noisy.T.numpy(), ideal[:, 0].numpy(), p0=[1, 0]
     )
-    ours = line(Training(noisy, noisy, ideal))
+    ours = line(TrainingCircuits(noisy, noisy, ideal))
     np.testing.assert_allclose([float(v) for v in ours], theirs, atol=1e-6)
 
 

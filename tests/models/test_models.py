@@ -47,7 +47,7 @@ def test_models_keep_the_contract(name, iris):
     logits = model(x)
     assert logits.shape == (5, 3)
     assert logits.dtype == torch.float64
-    assert isinstance(model, QuantumClassifier) == (MODELS[name].facts["family"] != "classical")
+    assert isinstance(model, QuantumClassifier) == (MODELS[name].family != "classical")
 
 
 @pytest.mark.parametrize("name", ["qnn", "reuploading", "hybrid"])
@@ -280,10 +280,10 @@ def test_images_of_another_size_are_refused(generator):
 def test_a_hybrid_s_polynomials_are_its_logits(generator):
     frozen = hybrid(6, 3, generator=generator, layers=1).freeze()
     with torch.no_grad():
-        frozen.model.after.bias += 1.0
+        frozen.after.bias += 1.0
         x = torch.rand(5, 6, generator=generator, dtype=torch.float64)
         weight, bias = frozen.front
-        form = frozen.inner.trigonometric()
+        form = frozen.trigonometric()
         values = form(torch.sigmoid(x @ weight.T + bias))
     torch.testing.assert_close(values, frozen(x), rtol=0, atol=form.error)
     states = frozen.states(x)

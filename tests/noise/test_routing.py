@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from devices import devices, line
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robustq import engine
@@ -31,7 +31,6 @@ def coupled(fitted, device):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
 def test_a_mapped_circuit_means_the_same(data):
     circuit = data.draw(circuits(max_qubits=5, max_operations=10))
     device = data.draw(devices(circuit.qubits + data.draw(st.integers(0, 2))))

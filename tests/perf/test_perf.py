@@ -21,6 +21,7 @@ from perf.timing import quartiles
 from perf.worker import Stopped, Worker
 from perf.workload import Workload
 
+from cases import few
 from robustq import engine
 
 TINY = Options(qubits=2, layers=1, batch=4, repeats=1)
@@ -29,8 +30,8 @@ MATRIX = [(name, noise) for name in RIVALS for noise in (0.0, 0.05) if PEERS[nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "noise"), MATRIX)
-@pytest.mark.parametrize("trains", [True, False], ids=["both", "inputs"])
+@pytest.mark.parametrize(("name", "noise"), few(MATRIX))
+@pytest.mark.parametrize("trains", few([True, False]))
 def test_peers_agree(name, noise, trains):
     if PEERS[name].missing:
         pytest.skip(f"not installed: {', '.join(PEERS[name].missing)}")
@@ -118,6 +119,7 @@ def test_the_kernel_is_found_and_checked(tmp_path, monkeypatch):
     assert row["seconds"] > 0
 
 
+@pytest.mark.prove
 def test_memory_compares_depths():
     shallow, deep = memory(Options(qubits=2, batch=4))
     assert (shallow["layers"], deep["layers"]) == (10, 100)

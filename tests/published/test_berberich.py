@@ -4,7 +4,7 @@ import pytest
 import torch
 from studies.berberich import PLANS, accuracies, best, ideal, labels_of, lipschitz, points, worst
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("berberich")]
+pytestmark = [pytest.mark.slow, pytest.mark.prove]
 DRAW, INITS = 4, 2
 
 

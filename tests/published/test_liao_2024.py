@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from studies.learned_mitigation import l2, make, predictions
 
-pytestmark = pytest.mark.xdist_group("liao-2024")
+pytestmark = pytest.mark.prove
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from studies.published_attacks import ATTACKS, BIM, LU_2020, NOISE, mnist_1_or_9, robust
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lu-2020")]
+pytestmark = [pytest.mark.slow, pytest.mark.prove]
 MODELS = tuple(LU_2020.plans)
 
 

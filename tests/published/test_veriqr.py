@@ -9,8 +9,6 @@ from robustq.certify import tightness
 from robustq.circuits import Circuit, op
 from robustq.errors import CircuitError
 
-pytestmark = pytest.mark.xdist_group("veriqr")
-
 
 @pytest.fixture(scope="module")
 def found(data_dir):

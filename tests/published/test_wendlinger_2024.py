@@ -6,7 +6,7 @@ from studies.published_attacks import ATTACKS, BIM, NOISE, WENDLINGER_2024, plus
 from robustq.models import parameter_count
 from robustq.stats import proportion
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wendlinger-2024")]
+pytestmark = [pytest.mark.slow, pytest.mark.prove]
 EPS = 0.1
 
 

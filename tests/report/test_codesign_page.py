@@ -43,11 +43,11 @@ def test_page_holds_every_architecture_once_and_every_finalist(front):
     assert "9 two-qubit gates, at most 8" in table
     finals = page[page.index('id="finalists"') :].split("</section>")[0]
     for row in (front.reference, *front.finalists):
-        assert f"<td>{row.number}</td><td>{row.label}" in finals
+        assert f'<th scope="row">{row.number}</th><td>{row.label}' in finals
         for goal in front.goals:
             assert score(goal, row.scores[goal.name]) in finals
-    assert '<tr class="best"><td>1</td>' in finals
-    assert '<tr class=""><td>2</td>' in finals
+    assert '<tr class="best"><th scope="row">1</th>' in finals
+    assert '<tr class=""><th scope="row">2</th>' in finals
     assert finals.count('class="better"') == 2
     assert finals.count('class="worse"') == 1
     assert "3 further members of the front were not tried" in finals

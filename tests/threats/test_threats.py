@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -35,7 +35,6 @@ def inside(box, x):
     x=arrays(np.float64, (4, 3), elements=st.floats(0, 1)),
     delta=arrays(np.float64, (4, 3), elements=st.floats(-5, 5)),
 )
-@settings(max_examples=25, deadline=None)
 def test_projection_is_allowed_and_idempotent(kind, box, dtype, eps, x, delta):
     threat = kind(eps, box)
     start = inside(box, torch.tensor(x, dtype=dtype))

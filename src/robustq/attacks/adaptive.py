@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.contracts import Attack, Classifier, Problem, QuantumClassifier
+from robustq.contracts import Attack, Classifier, Problem, frozen
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _On:
 
     def search(self, problem: Problem) -> Tensor:
         """Found on the twin; asked of the model by whoever runs this."""
-        twin = self.twin.freeze() if isinstance(self.twin, QuantumClassifier) else self.twin
+        twin = frozen(self.twin)
         candidate = problem.against(self.attack, twin)
         problem.logits(candidate)
         return candidate

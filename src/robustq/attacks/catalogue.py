@@ -1,12 +1,10 @@
-"""The attacks that a specification can name: one line each.
-
-``threat`` lists the norms an attack is meant for, ``knowledge`` the least the adversary must see,
-``cost`` what it asks for each input; ``model``, where present, what it is confined to.
-"""
+"""The attacks that a specification can name: one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 from robustq.attacks.apgd import APGD
 from robustq.attacks.eot import EOT
@@ -26,112 +24,163 @@ from robustq.attacks.spsa import SPSA
 from robustq.attacks.square import Square
 from robustq.attacks.transfer import Transfer
 from robustq.attacks.universal import Universal
-from robustq.catalogue import Entry
+from robustq.catalogue import UNSTATED, Entry
+from robustq.contracts import Attack
+from robustq.threats.access import Knowledge
+from robustq.threats.catalogue import Norm
 
 
-def _facts(threat: str, knowledge: str, cost: str, **more: str) -> Mapping[str, str]:
-    return {"threat": threat, "knowledge": knowledge, "cost": cost, **more}
+@dataclass(frozen=True)
+class AttackEntry(Entry[Attack]):
+    """One attack.
+
+    Attributes:
+        norms: the threats it is meant for; None for any.
+        knowledge: the least the adversary must see; None if it makes the most of whatever that is.
+        cost: what it asks for each input.
+        model: what models it is confined to; None for any.
+    """
+
+    _: KW_ONLY
+    norms: tuple[Norm, ...] | None = None
+    knowledge: Knowledge | None = None
+    cost: str = UNSTATED
+    model: str | None = None
+
+    outside: ClassVar[tuple[Any, ...]] = (Attack,)
+
+    def is_meant_for(self, threat: str) -> bool:
+        """Whether it can search this threat.
+
+        >>> ATTACKS["ddn"].is_meant_for("linf")
+        False
+        """
+        return self.norms is None or threat in self.norms
 
 
-ATTACKS: Mapping[str, Entry] = {
-    "identity": Entry(Identity, "leaves the input as it is", "-", _facts("any", "none", "0"), null=True),
-    "uniform-noise": Entry(
-        UniformNoise, "strongest of a few random points", "-", _facts("any", "scores", "tries forwards"), null=True
+ATTACKS: Mapping[str, AttackEntry] = {
+    "identity": AttackEntry(Identity, "leaves the input as it is", "-", cost="0", null=True),
+    "uniform-noise": AttackEntry(
+        UniformNoise, "strongest of a few random points", "-", knowledge="scores", cost="tries forwards", null=True
     ),
-    "quantum-auto": Entry(
+    "quantum-auto": AttackEntry(
         QuantumAutoAttack,
         "parameter-free ensemble, worst case of its members",
         "after Croce & Hein, ICML 2020",
-        _facts("any", "any", "about 1,000 gradients and 1,000 forwards for survivors"),
+        cost="about 1,000 gradients and 1,000 forwards for survivors",
     ),
-    "fgsm": Entry(
-        FGSM, "one full-size gradient step", "Goodfellow et al., ICLR 2015", _facts("any", "white-box", "1 gradient")
+    "fgsm": AttackEntry(
+        FGSM, "one full-size gradient step", "Goodfellow et al., ICLR 2015", knowledge="white-box", cost="1 gradient"
     ),
-    "pgd": Entry(
+    "pgd": AttackEntry(
         PGD,
         "projected steepest ascent with restarts",
         "Madry et al., ICLR 2018",
-        _facts("any", "white-box", "steps x restarts gradients"),
+        knowledge="white-box",
+        cost="steps x restarts gradients",
     ),
-    "mim": Entry(
-        MIM, "steepest ascent with momentum", "Dong et al., CVPR 2018", _facts("any", "white-box", "steps gradients")
+    "mim": AttackEntry(
+        MIM, "steepest ascent with momentum", "Dong et al., CVPR 2018", knowledge="white-box", cost="steps gradients"
     ),
-    "apgd": Entry(
+    "apgd": AttackEntry(
         APGD,
         "momentum ascent with steps that shorten by themselves",
         "Croce & Hein, ICML 2020",
-        _facts("any", "white-box", "steps x restarts gradients"),
+        knowledge="white-box",
+        cost="steps x restarts gradients",
     ),
-    "eot": Entry(
+    "eot": AttackEntry(
         EOT,
         "PGD on the mean of several random answers",
         "Athalye et al., ICML 2018",
-        _facts("any", "white-box", "samples x steps gradients"),
+        knowledge="white-box",
+        cost="samples x steps gradients",
     ),
-    "carlini-wagner": Entry(
+    "carlini-wagner": AttackEntry(
         CarliniWagner,
         "shortest change by Adam, hinge weighted by a binary search",
         "Carlini & Wagner, S&P 2017",
-        _facts("l2", "white-box", "steps x searches gradients"),
+        norms=("l2",),
+        knowledge="white-box",
+        cost="steps x searches gradients",
     ),
-    "ddn": Entry(
+    "ddn": AttackEntry(
         DDN,
         "shortest change by a walk on a breathing sphere",
         "Rony et al., CVPR 2019",
-        _facts("l2", "white-box", "steps gradients"),
+        norms=("l2",),
+        knowledge="white-box",
+        cost="steps gradients",
     ),
-    "deepfool": Entry(
+    "deepfool": AttackEntry(
         DeepFool,
         "short change by steps onto the nearest linearised boundary",
         "Moosavi-Dezfooli et al., CVPR 2016",
-        _facts("l2, linf", "white-box", "at most steps x classes gradients"),
+        norms=("l2", "linf"),
+        knowledge="white-box",
+        cost="at most steps x classes gradients",
     ),
-    "fab": Entry(
+    "fab": AttackEntry(
         FAB,
         "shortest change by a walk along the linearised boundary",
         "Croce & Hein, ICML 2020",
-        _facts("l1, l2, linf", "white-box", "steps x restarts x classes gradients"),
+        norms=("l1", "l2", "linf"),
+        knowledge="white-box",
+        cost="steps x restarts x classes gradients",
     ),
-    "fmn": Entry(
+    "fmn": AttackEntry(
         FMN,
         "shortest change inside a ball that closes in",
         "Pintor et al., NeurIPS 2021",
-        _facts("l0, l1, l2, linf", "white-box", "steps gradients"),
+        norms=("l0", "l1", "l2", "linf"),
+        knowledge="white-box",
+        cost="steps gradients",
     ),
-    "exact-l2": Entry(
+    "exact-l2": AttackEntry(
         ExactL2,
         "the optimum in closed form, where the box does not bind",
         "Polik & Terlaky, SIAM Review 2007 (S-lemma)",
-        _facts("l2", "white-box", "0", model="amplitude-encoded"),
+        norms=("l2",),
+        knowledge="white-box",
+        cost="0",
+        model="amplitude-encoded",
     ),
-    "square": Entry(
+    "square": AttackEntry(
         Square,
         "random search in blocks of features",
         "Andriushchenko et al., ECCV 2020",
-        _facts("linf, l2, l1", "scores", "queries forwards"),
+        norms=("linf", "l2", "l1"),
+        knowledge="scores",
+        cost="queries forwards",
     ),
-    "spsa": Entry(
+    "spsa": AttackEntry(
         SPSA,
         "steepest ascent on an estimated gradient",
         "Uesato et al., ICML 2018; Ilyas et al., ICML 2018",
-        _facts("any", "scores", "2 x steps x directions forwards"),
+        knowledge="scores",
+        cost="2 x steps x directions forwards",
     ),
-    "hopskipjump": Entry(
+    "hopskipjump": AttackEntry(
         HopSkipJump,
         "a walk along the decision boundary",
         "Chen et al., S&P 2020",
-        _facts("linf, l2, l1", "labels", "about 450 forwards; x answers"),
+        norms=("linf", "l2", "l1"),
+        knowledge="labels",
+        cost="about 450 forwards; x answers",
     ),
-    "transfer": Entry(
+    "transfer": AttackEntry(
         Transfer,
         "a white-box attack on a surrogate trained on answers",
         "Papernot et al., Asia CCS 2017",
-        _facts("any", "labels", "queries forwards"),
+        knowledge="labels",
+        cost="queries forwards",
     ),
-    "universal": Entry(
+    "universal": AttackEntry(
         Universal,
         "one perturbation for all inputs",
         "Moosavi-Dezfooli et al., CVPR 2017; Shafahi et al., AAAI 2020",
-        _facts("linf, l2, l1", "white-box", "steps x restarts gradients"),
+        norms=("linf", "l2", "l1"),
+        knowledge="white-box",
+        cost="steps x restarts gradients",
     ),
 }

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from robustq.attacks.options import check_counts
 from robustq.attacks.pgd import PGD
 from robustq.contracts import Attack, Problem
+from robustq.options import check_counts
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.attacks.options import check_counts
 from robustq.contracts import Problem, Threat
 from robustq.errors import SpecError
+from robustq.options import check_counts
 from robustq.threats import Linf
 from robustq.threats.ball import Ball, column
 

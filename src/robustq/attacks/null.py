@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from robustq.attacks.options import check_counts
 from robustq.contracts import Search
+from robustq.options import check_counts
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
-from robustq.attacks.options import check_counts
 from robustq.attacks.targets import aims
 from robustq.contracts import Search
 from robustq.errors import SpecError
+from robustq.options import check_counts
 
 
 @dataclass(frozen=True)

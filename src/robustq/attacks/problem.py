@@ -9,12 +9,14 @@ cost, see more than it may, or lose a success it once saw.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from robustq.attacks.answers import Averaged, alarm_is_right, votes
+from robustq.attacks.best import BestSoFar
+from robustq.attacks.ledger import BudgetSpent, Ledger
 from robustq.attacks.losses import loss_of, margin
 from robustq.contracts import (
     AmplitudeClassifier,
@@ -27,14 +29,9 @@ from robustq.contracts import (
 )
 from robustq.errors import ModelError
 from robustq.threats import Access
-from robustq.threats.ball import column
 from robustq.threats.box import clip
 
 CLEAR = 16  # roundings of the logits that a margin must exceed to count as flipped
-
-
-class BudgetSpent(Exception):
-    """The adversary may not ask again; what was found so far counts."""
 
 
 class SearchProblem:
@@ -49,46 +46,47 @@ class SearchProblem:
         generator: torch.Generator,
         access: Access | None = None,
     ) -> None:
-        self._model, self._access = model, access or Access()
+        self._model, self._ledger = model, Ledger(access or Access())
         self._rejects = isinstance(model, RejectingClassifier)
         self._x, self._y = x.detach().clone(), y.clone()
         self.x, self.y = self._x.clone(), self._y.clone()  # the attack's to read, and to spoil
         self.threat, self.generator = threat, generator
-        self._queries = self._gradients = self._shots = self._asked = self._shot = 0
-        self._best = self._x.clone()
-        self._best_margin = torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
-        self._nearest = self._x.clone()
-        self._radius = torch.full_like(self._best_margin, torch.inf)
+        self._best = BestSoFar(self._x, threat)
 
     @property
     def access(self) -> Access:
         """What the adversary may see, and how often."""
-        return self._access
+        return self._ledger.access
 
     @property
-    def queries(self) -> int:
-        """Forward passes of one input so far."""
-        return self._queries
+    def ledger(self) -> Ledger:
+        """What the search has cost so far."""
+        return self._ledger
 
     @property
-    def gradients(self) -> int:
-        """Input gradients of one input so far."""
-        return self._gradients
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """The inputs and labels themselves, whatever an attack did to its copies."""
+        return self._x, self._y
 
     @property
-    def shots(self) -> int:
-        """Circuit executions so far, where the model runs with finite shots."""
-        return self._shots
+    def strongest(self) -> Tensor:
+        """The candidate with the largest margin, shape of ``x``."""
+        return self._best.strongest.clone()
 
     @property
     def flipped(self) -> Tensor:
         """Inputs for which a candidate was clearly misclassified, ``(batch,)`` of bool."""
-        return torch.isfinite(self._radius)
+        return torch.isfinite(self._best.radius)
+
+    @property
+    def nearest(self) -> Tensor:
+        """The nearest flipped candidate; the clean input where there was none, shape of ``x``."""
+        return self._best.nearest.clone()
 
     @property
     def radius(self) -> Tensor:
         """Distance of the nearest flipped candidate, infinite where none was, ``(batch,)``."""
-        return self._radius.clone()
+        return self._best.radius.clone()
 
     def logits(self, candidate: Tensor, *, keep: bool = True) -> Tensor:
         """Logits at the projected candidate; one-hot if the adversary sees labels only.
@@ -115,7 +113,7 @@ class SearchProblem:
         if inputs.shape != self._x.shape:
             raise ModelError(f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}")
         with torch.no_grad():
-            asked = clip(inputs.detach().to(self._x, copy=True), getattr(self.threat, "box", None))
+            asked = clip(inputs.detach().to(self._x, copy=True), self.threat.box)
             logits = self._seen(self._ask(asked))
             self._remember(asked, logits, self.threat.contains(asked, self._x))
         return logits
@@ -164,7 +162,7 @@ class SearchProblem:
         Raises:
             ModelError: unless the model loads its features as amplitudes and nothing else.
         """
-        if not isinstance(self._model, AmplitudeClassifier) or self._access.knowledge != "white-box":
+        if not isinstance(self._model, AmplitudeClassifier) or self.access.knowledge != "white-box":
             raise ModelError(
                 "expected a white-box model that is a quadratic form of its features (amplitude "
                 f"encoding, once), got {type(self._model).__name__}"
@@ -188,12 +186,14 @@ class SearchProblem:
         if not bool(kept.any()):
             return final
         model = self._model if samples == 1 else self._averaged(samples)
-        inner = SearchProblem(model, self._x[kept], self._y[kept], self.threat, self.generator, self._access)
-        inner._asked, inner._shot, inner._rejects = self._asked, self._shot, self._rejects
+        inner = SearchProblem(model, self._x[kept], self._y[kept], self.threat, self.generator)
+        inner._ledger, inner._rejects = self._ledger, self._rejects
         try:
             final[kept] = attack.search(inner).detach().to(final)
         finally:
-            self._absorb(inner, kept, keep)
+            self._ledger = inner._ledger
+            if keep:
+                self._best.merge(inner._best, kept)
         return final
 
     def against(self, attack: Attack, model: Classifier) -> Tensor:
@@ -205,44 +205,13 @@ class SearchProblem:
         """Search, and return the strongest candidate seen, the search's last one included."""
         with contextlib.suppress(BudgetSpent):
             self.logits(attack.search(self))
-        return self._best.clone()
-
-    @property
-    def strongest(self) -> Tensor:
-        """The candidate with the largest margin, shape of ``x``."""
-        return self._best.clone()
-
-    @property
-    def clean(self) -> tuple[Tensor, Tensor]:
-        """The inputs and labels themselves, whatever an attack did to its copies."""
-        return self._x, self._y
-
-    @property
-    def nearest(self) -> Tensor:
-        """The nearest flipped candidate; the clean input where there was none, shape of ``x``."""
-        return self._nearest.clone()
-
-    def _absorb(self, inner: SearchProblem, rows: Tensor, keep: bool) -> None:
-        self._queries += inner._queries
-        self._gradients += inner._gradients
-        self._shots += inner._shots
-        self._asked, self._shot = inner._asked, inner._shot
-        if not keep:
-            return
-        better = torch.zeros_like(rows)
-        better[rows] = inner._best_margin > self._best_margin[rows]
-        nearer = torch.zeros_like(rows)
-        nearer[rows] = inner._radius < self._radius[rows]
-        self._best[better] = inner._best[better[rows]]
-        self._best_margin[better] = inner._best_margin[better[rows]]
-        self._nearest[nearer] = inner._nearest[nearer[rows]]
-        self._radius[nearer] = inner._radius[nearer[rows]]
+        return self.strongest
 
     def _averaged(self, samples: int) -> Averaged:
         """The mean of so many of this problem's answers; of the labels, where no more is seen."""
         if isinstance(self._model, Averaged):
             return replace(self._model, samples=samples * self._model.samples)
-        return Averaged(self._model, samples, self._access.knowledge == "labels")
+        return Averaged(self._model, samples, self.access.knowledge == "labels")
 
     def _feasible(self, candidate: Tensor) -> Tensor:
         if candidate.shape != self._x.shape:
@@ -258,102 +227,27 @@ class SearchProblem:
 
     def _charge(self, rows: int, questions: int, gradients: int) -> None:
         """Note what so many questions and gradients cost, if that is within the budget."""
-        answers = self._model.samples if isinstance(self._model, Averaged) else 1
-        asked, shots = answers * (questions + gradients), 0
-        if isinstance(self._model, ShotClassifier):
-            shots = questions * self._model.shots_per_answer
-            shots += gradients * self._model.shots_per_gradient
-        self._check_spent(asked, shots)
-        self._asked, self._shot = self._asked + asked, self._shot + shots
-        self._queries += answers * questions * rows
-        self._gradients += answers * gradients * rows
-        self._shots += shots * rows
-
-    def _check_spent(self, asked: int, shots: int) -> None:
-        most, shot = self._access.queries, self._access.shots
-        if (most is not None and self._asked + asked > most) or (shot is not None and self._shot + shots > shot):
-            raise BudgetSpent
+        model, shots = self._model, 0
+        answers = model.samples if isinstance(model, Averaged) else 1
+        if isinstance(model, ShotClassifier):
+            shots = questions * model.shots_per_answer + gradients * model.shots_per_gradient
+        self._ledger = self._ledger.charged(rows, answers * questions, answers * gradients, shots=shots)
 
     def _ask_for_gradient(self, candidate: Tensor, gradients: int) -> tuple[Tensor, Tensor]:
         """A candidate that requires gradients and its logits, paid for with so many gradients."""
-        if self._access.knowledge != "white-box":
-            raise ModelError(f"expected an attack that needs no gradients, for the adversary has {self._access}")
+        self._ledger.check_gradients()
         feasible = self._feasible(candidate).requires_grad_(True)
         return feasible, self._ask(feasible, gradients)
 
     def _seen(self, logits: Tensor) -> Tensor:
         """What the adversary sees of the logits."""
-        return _votes(logits) if self._access.knowledge == "labels" else logits
+        return votes(logits) if self.access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
-        found = margin(logits, self._y).to(self._best_margin.dtype)
+        found = margin(logits, self._y)
         found = found if allowed is None else found.masked_fill(~allowed, -torch.inf)
-        # of equals the last: labels alone make all flips equal, and the search's end is its choice
-        better = (found >= self._best_margin) & torch.isfinite(found)
-        self._best = torch.where(column(better, feasible), feasible, self._best)
-        self._best_margin = torch.where(better, found, self._best_margin)
-        rounding = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)
-        flipped = found > rounding
-        if bool(flipped.any()):
-            distance = self.threat.distance(feasible, self._x)
-            nearer = flipped & (distance < self._radius)
-            self._nearest = torch.where(column(nearer, feasible), feasible, self._nearest)
-            self._radius = torch.where(nearer, distance, self._radius)
-
-
-@dataclass(frozen=True)
-class Averaged:
-    """A randomised model whose answer is the mean of several; of one-hot ``votes``, if told so."""
-
-    model: Classifier
-    samples: int
-    votes: bool = False
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The mean logits; shots of different rows are independent, so they are drawn in one call."""
-        if isinstance(self.model, ShotClassifier):
-            logits = self._answer(x.repeat(self.samples, *[1] * (x.ndim - 1)))
-            return logits.reshape(self.samples, len(x), -1).mean(0)
-        total = self._answer(x)
-        for _ in range(self.samples - 1):
-            total = total + self._answer(x)
-        return total / self.samples
-
-    def _answer(self, x: Tensor) -> Tensor:
-        return _votes(self.model(x)) if self.votes else self.model(x)
-
-    @property
-    def shots_per_answer(self) -> int:
-        """Of all answers; zero for a model without shots."""
-        return self.samples * _shots(self.model, lambda m: m.shots_per_answer)
-
-    @property
-    def shots_per_gradient(self) -> int:
-        """Of all answers; zero for a model without shots."""
-        return self.samples * _shots(self.model, lambda m: m.shots_per_gradient)
-
-
-def alarm_is_right(logits: Tensor, y: Tensor) -> Tensor:
-    """Logits ``(batch, classes)`` of which ``y`` wins where it does, or where the alarm (the last) does.
-
-    To the adversary an alarm is as bad as the right class: every attack that raises a margin so has to get
-    past the detector too (after Tramer, arXiv:2107.11630, section 2).
-
-    >>> alarm_is_right(torch.tensor([[0.0, 2.0, 3.0]]), torch.tensor([0]))
-    tensor([[3., 2.]])
-    """
-    answers, alarm = logits[:, :-1], logits[:, -1:]
-    own = torch.maximum(answers.gather(1, y[:, None]), alarm)
-    return answers.scatter(1, y[:, None], own)
-
-
-def _votes(logits: Tensor) -> Tensor:
-    """One for the class answered, zero for the others, shape of ``logits``."""
-    return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
-
-
-def _shots(model: Classifier, read: Callable[[ShotClassifier], int]) -> int:
-    return read(model) if isinstance(model, ShotClassifier) else 0
+        clear = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)
+        self._best.note(feasible, found, clear)
 
 
 def _input_gradient(losses: Tensor, x: Tensor) -> Tensor:

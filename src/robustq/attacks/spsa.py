@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
-from robustq.attacks.options import check_counts
 from robustq.contracts import Search
 from robustq.errors import SpecError
+from robustq.options import check_counts
 from robustq.threats.ball import column, unit_noise
 
 

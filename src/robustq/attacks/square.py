@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.options import check_counts
 from robustq.contracts import Problem
 from robustq.errors import SpecError, ThreatError
+from robustq.options import check_counts
 from robustq.threats import L1, L2, Linf
 from robustq.threats.ball import Ball, column, unit_noise
 

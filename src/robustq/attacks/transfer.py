@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from robustq.attacks.options import check_counts
 from robustq.attacks.pgd import PGD
 from robustq.contracts import Attack, Classifier, Problem, QuantumClassifier
 from robustq.errors import SpecError
+from robustq.options import check_counts
 
 BATCH = 256
 LEARNING_RATE = 0.01

@@ -15,6 +15,7 @@ from robustq.contracts import (
     RejectingClassifier,
     Threat,
     check_logits,
+    frozen,
 )
 from robustq.errors import DataError, ModelError, ThreatError
 from robustq.threats import Access, check_inside
@@ -69,7 +70,7 @@ def run_attack(
         raise DataError(f"expected answers >= 1, got {answers}")
     x, y = x.detach(), y.detach()
     correct = _clean(model, x, y, answers)
-    target = model.freeze() if isinstance(model, QuantumClassifier) else model
+    target = frozen(model)
     problem = SearchProblem(target, x, y, threat, generator, access)
     if len(x):
         problem.best(attack)
@@ -100,9 +101,9 @@ def _verdict(
         success=success,
         distance=threat.distance(x_adv, x),
         radius=radius,
-        queries=problem.queries,
-        gradients=problem.gradients,
-        shots=problem.shots,
+        queries=problem.ledger.queries,
+        gradients=problem.ledger.gradients,
+        shots=problem.ledger.shots,
     )
 
 
@@ -180,7 +181,7 @@ def _check_data(x: Tensor, y: Tensor, threat: Threat) -> None:
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite inputs, got NaN or infinity")
-    check_inside(x, getattr(threat, "box", None))
+    check_inside(x, threat.box)
     if not bool(threat.contains(x, x).all()):
         raise ThreatError(f"expected clean inputs that {threat} allows, got others (unit length?)")
 

@@ -21,6 +21,7 @@ from robustq.contracts import (
     QuantumClassifier,
     Threat,
     check_logits,
+    frozen,
 )
 from robustq.errors import DataError, ThreatError
 from robustq.threats.ball import Ball
@@ -170,7 +171,7 @@ def _vanished(model: Classifier, x: Tensor, y: Tensor) -> Count | None:
     A gradient is judged by the slope that would take the margin through its own spread over the spread of
     the inputs, so that neither the logits' scale nor the inputs' unit matters.
     """
-    target = model.freeze() if isinstance(model, QuantumClassifier) else model
+    target = frozen(model)
     inputs = x.detach().clone().requires_grad_(True)
     with torch.enable_grad():
         margins = margin(check_logits(target(inputs), len(x)), y)
@@ -255,7 +256,7 @@ def overruns(threat: Threat, x: Tensor, x_adv: Tensor) -> Count:
     """
     distance = threat.distance(x_adv.double(), x.double())
     far = distance > threat.eps * (1 + SLACK) + SLACK * x.abs().flatten(1).amax(1).clamp_min(1)
-    out = far | ~inside(x_adv, getattr(threat, "box", None))
+    out = far | ~inside(x_adv, threat.box)
     return Count(int(out.sum()), len(x))
 
 

@@ -110,7 +110,7 @@ class Asked:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown_name("method", self.method, METHODS)
-        if resolve("score", self.score, SCORES).facts["of"] != "probabilities":
+        if resolve("score", self.score, SCORES).of != "probabilities":
             raise SpecError(f"score: expected one of probabilities, got {self.score!r}")
         if not 0 < self.rows < 1:
             raise SpecError(f"rows: expected a share in (0, 1), got {self.rows}")

@@ -9,6 +9,7 @@ from torch import nn
 
 from robustq import engine
 from robustq.bench.spec import DefenceSpec
+from robustq.catalogue import resolve
 from robustq.circuits import Circuit, to_svg
 from robustq.defences.catalogue import DEFENCES
 from robustq.models import QuantumNet
@@ -80,5 +81,5 @@ def training_circuits(known: Mapping[str, Any], defence: DefenceSpec, defended: 
         return 0
     inner = attack_circuits(known, known["rows"], known["rows"]) * defence.steps
     own = int(known["settings"] * known["rows"] * (1 + known["trained_shifts"]))
-    attacked = defended and "inner" in DEFENCES[defence.name].facts
+    attacked = defended and resolve("defence", defence.name, DEFENCES).searches
     return own + (inner if attacked else 0)

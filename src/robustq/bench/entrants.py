@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from robustq.bench.spec import AssessmentSpecification, DefenceSpec, Spec, Specification
+from robustq.catalogue import resolve
 from robustq.contracts import check_logits
 from robustq.data import Dataset
 from robustq.defences import Recipe
@@ -50,7 +51,7 @@ class Entrant:
     @property
     def family(self) -> str:
         """quantum, hybrid or classical."""
-        return MODELS[self.model].facts["family"]
+        return resolve("model", self.model, MODELS).family
 
     @property
     def label(self) -> str:
@@ -64,6 +65,15 @@ class Entrant:
         return f"units/{self.key}-{seed}"
 
 
+def key_of(model: str) -> str:
+    """A model's name as that of a folder; an outsider's has a colon.
+
+    >>> key_of("lab.nets:Net")
+    'lab.nets.Net'
+    """
+    return model.replace(":", ".")
+
+
 def entrants(spec: AssessmentSpecification | Spec) -> list[Entrant]:
     """Everyone in the specification, in the order of the report.
 
@@ -72,13 +82,13 @@ def entrants(spec: AssessmentSpecification | Spec) -> list[Entrant]:
     ['quantum', 'quantum-defended', 'mlp', 'mlp-defended', 'logistic', 'svm-rbf']
     """
     defended = spec.defence.build(spec.threat) is not None
-    any_model = "model" not in DEFENCES[spec.defence.name].facts
+    any_model = resolve("defence", spec.defence.name, DEFENCES).model is None
     found = [Entrant("quantum", spec.model.name)]
     if defended:
         found.append(Entrant("quantum-defended", spec.model.name, defended=True))
     for name in spec.baselines.names:
         matched = name == "mlp"
-        found.append(Entrant(name, name, matched=matched))
+        found.append(Entrant(key_of(name), name, matched=matched))
         if matched and defended and any_model and spec.baselines.defended:
             found.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return found
@@ -94,7 +104,7 @@ def build(entrant: Entrant, spec: Specification, features: int, classes: int, se
         options = {"parameters": parameter_count(probe)}
     generator = torch_generator(spec.seed, seed, entrant.model, "init")
     try:
-        model: nn.Module = MODELS[entrant.model].make(features, classes, generator=generator, **options)
+        model = resolve("model", entrant.model, MODELS).make(features, classes, generator=generator, **options)
     except TypeError as failure:
         raise SpecError(f"model.options: expected other types, got {options}: {failure}") from failure
     return model

@@ -19,8 +19,10 @@ from robustq.audit import Evidence, Plan, Plateau, gradient_variance, measure, o
 from robustq.bench.device import Quantum
 from robustq.bench.entrants import Entrant, fit_stream
 from robustq.bench.measurement import Flip
+from robustq.bench.options import options_of
 from robustq.bench.spec import Specification, register
 from robustq.bench.stages import Stage
+from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.models.catalogue import MODELS
 from robustq.models.svm import RBFSVM
@@ -54,15 +56,14 @@ def audit(
     x, y = data.tensors("test")
     reference = spec.threat.build(spec.threat.reference)
     curve = tuple(spec.threat.build(eps) for eps in spec.threat.eps)
-    norms = ATTACKS["square"].facts["threat"].split(", ")
-    blackbox = BLACKBOX if spec.threat.name in norms else UniformNoise(tries=200)
+    blackbox = BLACKBOX if ATTACKS["square"].is_meant_for(spec.threat.name) else UniformNoise(tries=200)
     plan = Plan(spec.attack.build(), reference, blackbox, curve, ensemble=True)
     stream = torch_generator(spec.seed, 0, entrant.key, "audit")
     found = measure(model, x, y, plan, train=_seen(model, data, spec, entrant), generator=stream)
     if examples and found.overruns is not None:
         before, after = (torch.tensor([getattr(e, key) for e in examples]) for key in ("x", "x_adv"))
         found = replace(found, overruns=found.overruns + overruns(reference, before, after))
-    if entrant.key == "quantum":
+    if entrant.key == "quantum" and _has_width(spec):
         found = replace(found, plateau=_plateau(spec, len(data.classes)))
     return AuditStage(model=found.to_data(), device=_on_device(model, x, y, spec, entrant, plan))
 
@@ -92,6 +93,11 @@ def _plateau(spec: Specification, classes: int) -> Plateau:
     )
 
 
+def _has_width(spec: Specification) -> bool:
+    """Whether the model under test can be built on any number of qubits, which an outsider's need not."""
+    return spec.model.name == "qnn" or "qubits" in options_of(resolve("model", spec.model.name, MODELS))
+
+
 def _of_width(spec: Specification, classes: int, width: int, generator: torch.Generator) -> tuple[nn.Module, Tensor]:
     """The model on so many qubits, as it starts to learn, and a uniform input."""
     options, features = dict(spec.model.options), width
@@ -100,7 +106,7 @@ def _of_width(spec: Specification, classes: int, width: int, generator: torch.Ge
         features = next(f for f in range(1, 2**width + 1) if register(encoding, f) == width)
     else:
         options["qubits"] = width
-    model = MODELS[spec.model.name].make(features, classes, generator=generator, **options)
+    model = resolve("model", spec.model.name, MODELS).make(features, classes, generator=generator, **options)
     return model, torch.rand(1, features, generator=generator)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from robustq.noise import Device
 
 @dataclass(frozen=True)
 class Given:
-    """What a specification gives every defence that asks for it by the name of a parameter."""
+    """What a specification gives every defence that needs it."""
 
     attack: Attack
     threat: Threat
@@ -51,18 +52,13 @@ class StepSpec(Table):
         """
         entry = resolve("defence", self.name, DEFENCES)
         check_options(f"defence {self.name!r}", entry, self.options)
-        taken = inspect.signature(entry.make).parameters
-        filled = {name: getattr(given, name) for name in ("attack", "threat") if name in taken}
-        if "device" in taken:
-            needed = taken["device"].default is inspect.Parameter.empty
-            if given.device is None and needed:
-                raise SpecError(f"defence {self.name!r}: expected a noise.device, got none")
-            filled["device"] = given.device
+        filled = {name: getattr(given, name) for name in entry.needs}
+        if filled.get("device", ...) is None and _requires(entry.make, "device"):
+            raise SpecError(f"defence {self.name!r}: expected a noise.device, got none")
         try:
-            made: Defence | Guard = entry.make(**filled, **self.options)
+            return entry.make(**filled, **self.options)
         except TypeError as failure:
             raise SpecError(f"defence {self.name!r}: {failure}") from failure
-        return made
 
 
 class RecipeSpec(Table):
@@ -95,6 +91,11 @@ class RecipeSpec(Table):
     def build(self, given: Given) -> Recipe:
         """As a value."""
         return Recipe(tuple(step.build(given) for step in self.all_steps))
+
+
+def _requires(make: Callable[..., Any], name: str) -> bool:
+    """Whether a builder cannot do without a need."""
+    return inspect.signature(make).parameters[name].default is inspect.Parameter.empty
 
 
 def _told(step: StepSpec) -> str:

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustq.bench.estimates import Record
+from robustq.bench.outside import outsiders
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
 from robustq.engine import native
 from robustq.errors import RunError
+from robustq.outsiders import is_outside, provenance
 
 # What each command leaves in its run folder: the record, and the page made of it.
 FILES: Mapping[str, str] = {
@@ -68,7 +70,7 @@ def heading(spec: Specification, data: Dataset, what: str) -> dict[str, Any]:
     few = f", {' vs '.join(data.classes)}" if len(data.classes) <= 4 else ""
     return {
         "title": spec.title or f"{what} on {data.name}{few}",
-        "versions": versions(),
+        "versions": versions(*outsiders(spec)),
         "spec": spec.model_dump(),
         "spec_sha256": spec.content_id,
         "data": dict(data.record),
@@ -77,11 +79,12 @@ def heading(spec: Specification, data: Dataset, what: str) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """What the numbers were computed with."""
+def versions(*named: str) -> dict[str, str]:
+    """What the numbers were computed with: the library, and what of ``named`` is from outside it."""
     names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in names},
+        **{name: provenance(name) for name in named if is_outside(name)},
         "engine": native.description(),
     }

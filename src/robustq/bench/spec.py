@@ -392,17 +392,18 @@ def _check_values(spec: Spec) -> None:
         raise SpecError(f"threat.reference: expected one of {spec.threat.eps}, got {spec.threat.reference}")
     _check_noise(spec.noise)
     spec.certificate.build()
-    about = CERTIFICATES[spec.certificate.name].facts["about"]
-    if about != "the model":
+    certificate = resolve("certificate", spec.certificate.name, CERTIFICATES)
+    if not certificate.is_own:
         raise SpecError(
             f"certificate.name: expected a certificate of the model that is attacked, got "
-            f"{spec.certificate.name!r}, which is about {about}"
+            f"{spec.certificate.name!r}, which is about {certificate.about}"
         )
     spec.attack.build()
-    if ATTACKS[spec.attack.name].null:
+    attack = resolve("attack", spec.attack.name, ATTACKS)
+    if attack.null:
         raise SpecError(f"attack.name: expected an attack that tries, got {spec.attack.name!r}")
     check_meant_for(spec.attack.name, spec.threat.name)
-    if "model" in ATTACKS[spec.attack.name].facts:
+    if attack.model is not None:
         raise SpecError(f"attack.name: expected an attack on any model, got {spec.attack.name!r}")
     if len(set(spec.baselines.names)) != len(spec.baselines.names):
         raise SpecError(f"baselines.names: expected different names, got {spec.baselines.names}")
@@ -418,11 +419,12 @@ def _check_values(spec: Spec) -> None:
     for name in (spec.model.name, *spec.baselines.names, *chosen):
         resolve("model", name, MODELS)
     for name in spec.baselines.names:
-        if MODELS[name].facts["family"] != "classical":
+        if resolve("model", name, MODELS).family != "classical":
             raise SpecError(f"baselines.names: expected classical models, got {name!r}")
-    if MODELS[spec.model.name].facts["family"] == "classical":
+    model = resolve("model", spec.model.name, MODELS)
+    if model.family == "classical":
         raise SpecError(f"model.name: expected a quantum or hybrid model, got {spec.model.name!r}")
-    check_options("model", MODELS[spec.model.name], spec.model.options)
+    check_options("model", model, spec.model.options)
 
 
 def _check_noise(noise: NoiseSpec) -> None:
@@ -463,9 +465,9 @@ def check_meant_for(attack: str, threat: str) -> None:
         ...
     robustq.errors.SpecError: attack 'ddn': expected a threat of l2, got 'linf'
     """
-    known = ATTACKS[attack].facts["threat"]
-    if known != "any" and threat not in known.split(", "):
-        raise SpecError(f"attack {attack!r}: expected a threat of {known}, got {threat!r}")
+    entry = resolve("attack", attack, ATTACKS)
+    if not entry.is_meant_for(threat):
+        raise SpecError(f"attack {attack!r}: expected a threat of {', '.join(entry.norms or ())}, got {threat!r}")
 
 
 def _explain(failure: ValidationError, content: Mapping[str, Any]) -> str:

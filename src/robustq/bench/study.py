@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from robustq.atomic import write_atomically
 from robustq.bench.estimates import Record
+from robustq.bench.outside import outsiders
 from robustq.bench.records import FILES, read_record, versions
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
@@ -88,7 +89,7 @@ def perform(study: Study[R], run: Path, workers: int | None = None, progress: Pr
 @contextmanager
 def claimed(run: Path, spec: Specification, command: str) -> Iterator[None]:
     """Hold the folder for this process, this command and this specification."""
-    content = {"command": command, "spec": spec.model_dump(), "versions": versions()}
+    content = {"command": command, "spec": spec.model_dump(), "versions": versions(*outsiders(spec))}
     mine = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
     path = run / "spec.json"
     if path.is_file():

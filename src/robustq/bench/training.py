@@ -11,13 +11,14 @@ from torch import nn
 
 from robustq.bench.cost import facts
 from robustq.bench.entrants import Entrant, build, fit_stream
+from robustq.bench.outside import packages
 from robustq.bench.spec import Specification
 from robustq.bench.stages import Stage
 from robustq.data import Dataset
 from robustq.defences import Recipe
 from robustq.defences.saved import load, save
 from robustq.errors import ModelFileError
-from robustq.models import RBFSVM, History, parameter_count
+from robustq.models import RBFSVM, Checkpoint, History, parameter_count
 from robustq.models.training import Callback
 from robustq.seeding import derive
 
@@ -51,12 +52,14 @@ def trained(
 ) -> nn.Module:
     """The trained model of one seed, its parameters fixed.
 
-    ``train.json`` is written after the model's files, so it marks them complete.
+    ``train.json`` is written after the model's files, so it marks them complete. A training that was killed goes on
+    from its checkpoint.
     """
     if TrainingStage.read(folder) is not None:
         with contextlib.suppress(ModelFileError):  # damaged since: train again
-            return load(folder).requires_grad_(False)
-    model, history = fitted(entrant, spec, recipe, data, seed)
+            return load(folder, allow=packages(spec)).requires_grad_(False)
+    kept = Checkpoint(folder / "training.safetensors")
+    model, history = fitted(entrant, spec, recipe, data, seed, checkpoint=kept)
     content: dict[str, Any] = {"parameters": parameter_count(model), **facts(model)}
     if history is not None:
         content["history"] = [(e.number, e.loss, e.validation_loss, e.validation_accuracy) for e in history.epochs]
@@ -64,6 +67,7 @@ def trained(
     save(model, folder, metadata=metadata(entrant, spec, data, seed))
     (folder / TrainingStage.file).unlink(missing_ok=True)
     TrainingStage.once(folder, lambda: TrainingStage(**content))
+    kept.path.unlink(missing_ok=True)
     return model.eval().requires_grad_(False)
 
 
@@ -75,6 +79,7 @@ def fitted(
     seed: int,
     *,
     callbacks: Sequence[Callback] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, History | None]:
     """Build and train; a support-vector machine has no history."""
     x, y = data.tensors("train")
@@ -83,7 +88,7 @@ def fitted(
         model.fit_arrays(x.double().numpy(), y.numpy(), seed=derive(spec.seed, seed, "svm"))
         return model, None
     stream, plan = fit_stream(entrant, spec, seed), spec.training.build()
-    return recipe.fit(model, x, y, generator=stream, training=plan, callbacks=callbacks)
+    return recipe.fit(model, x, y, generator=stream, training=plan, callbacks=callbacks, checkpoint=checkpoint)
 
 
 def metadata(entrant: Entrant, spec: Specification, data: Dataset, seed: int) -> dict[str, Any]:

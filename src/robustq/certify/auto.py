@@ -12,7 +12,7 @@ from robustq.certify.amplitude import AmplitudeBox, AmplitudeLinf
 from robustq.certify.slopes import Branching, Curvature, Lipschitz
 from robustq.certify.state import ExactState
 from robustq.certify.verifier import Complete
-from robustq.contracts import Bounds, Certifier, Classifier, Prover, SquashedClassifier, Threat
+from robustq.contracts import Bounds, Certifier, Classifier, FrozenClassifier, Prover, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats import Linf
 from robustq.threats.ball import column
@@ -25,8 +25,8 @@ def groups_for(model: Classifier, threat: Threat, slack: float = 0.0) -> tuple[G
     whole = Complete(slack=slack)
     curvature, branching = Curvature(slack=slack), Branching(slack=slack)
     slopes: Group = (branching, curvature, Lipschitz(slack=slack))
-    if isinstance(model, SquashedClassifier):  # the complete verifier is a bound there like others
-        return ((whole, *slopes),)
+    if isinstance(model, FrozenClassifier) and model.front is not None:
+        return ((whole, *slopes),)  # the complete verifier is a bound there like others
     exact = ExactState(slack=slack), AmplitudeBox(slack=slack), AmplitudeLinf(slack=slack)
     # boxes fit the l-inf ball; the others they fit badly: there a few boxes, and what else helps
     few = Complete(slack=slack, tolerance=0.02)

@@ -8,16 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robustq.contracts import (
-    Bounds,
-    Certificate,
-    Certifier,
-    Classifier,
-    Prover,
-    QuantumClassifier,
-    Threat,
-    check_logits,
-)
+from robustq.contracts import Bounds, Certificate, Certifier, Classifier, Prover, Threat, check_logits, frozen
 from robustq.errors import CertificateError, DataError, ModelError
 from robustq.threats import check_inside
 from robustq.threats.ball import column
@@ -72,7 +63,7 @@ def certify(
         raise DataError(f"expected chunk >= 1, got {chunk}")
     with torch.no_grad():
         begun = time.perf_counter()
-        target = model.freeze() if isinstance(model, QuantumClassifier) else model
+        target = frozen(model)
         prover = _prepared(certifier, target, threat, generator)
         x, y, ready = x.detach().double(), y.detach(), time.perf_counter()
         found = []
@@ -127,7 +118,7 @@ def _flips(prover: Prover, claim: Bounds, threat: Threat) -> Tensor:
     """Witnesses in the box that the model answers otherwise to, ``(batch,)`` of bool."""
     assert claim.witness is not None
     logits = check_logits(prover.model(claim.witness), len(claim.label))
-    allowed = torch.isfinite(claim.upper) & inside(claim.witness, getattr(threat, "box", None))
+    allowed = torch.isfinite(claim.upper) & inside(claim.witness, threat.box)
     return allowed & (logits.argmax(1) != claim.label)
 
 
@@ -156,7 +147,7 @@ def _check(x: Tensor, y: Tensor, threat: Threat) -> None:
         raise DataError(f"expected int64 labels >= 0, got {y.dtype}")
     if not bool(torch.isfinite(x).all()):
         raise DataError("expected finite inputs, got NaN or infinity")
-    check_inside(x, getattr(threat, "box", None))
+    check_inside(x, threat.box)
 
 
 def _none(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from robustq.catalogue import Entry
 from robustq.circuits import ansaetze, encodings, observables
+from robustq.circuits.circuit import Circuit
+from robustq.circuits.observables import Observable
 
-ENCODINGS: Mapping[str, Entry] = {
+Readout = tuple[Observable, ...]
+
+
+@dataclass(frozen=True)
+class AnsatzEntry(Entry[Circuit]):
+    """One ansatz, and whether its depth is a number of ``layers`` or its own."""
+
+    layered: bool = field(default=True, kw_only=True)
+
+
+ENCODINGS: Mapping[str, Entry[Circuit]] = {
     "angle": Entry(encodings.angle, "one feature a qubit, as a rotation", "Schuld & Petruccione 2018"),
     "basis": Entry(encodings.basis, "one bit a qubit", "Schuld & Petruccione 2018"),
     "dense-angle": Entry(encodings.dense_angle, "two features a qubit", "LaRose & Coyle, PRA 102 (2020)"),
@@ -19,19 +32,25 @@ ENCODINGS: Mapping[str, Entry] = {
     ),
 }
 
-ANSAETZE: Mapping[str, Entry] = {
-    "strongly-entangling": Entry(
+ANSAETZE: Mapping[str, AnsatzEntry] = {
+    "strongly-entangling": AnsatzEntry(
         ansaetze.strongly_entangling, "general rotations, CNOT rings", "Schuld et al., PRA 101 (2020)"
     ),
-    "hardware-efficient": Entry(
+    "hardware-efficient": AnsatzEntry(
         ansaetze.hardware_efficient, "RY, RZ and a CZ ladder", "Kandala et al., Nature 549 (2017)"
     ),
-    "brickwork": Entry(ansaetze.brickwork, "RY and alternating CZ bricks", "Cerezo et al., Nat. Commun. 12 (2021)"),
-    "qcnn": Entry(ansaetze.qcnn, "convolution and pooling", "Cong, Choi, Lukin, Nat. Phys. 15 (2019)"),
-    "tree-tensor": Entry(ansaetze.tree_tensor, "binary tree of blocks", "Grant et al., npj QI 4 (2018)"),
+    "brickwork": AnsatzEntry(
+        ansaetze.brickwork, "RY and alternating CZ bricks", "Cerezo et al., Nat. Commun. 12 (2021)"
+    ),
+    "qcnn": AnsatzEntry(
+        ansaetze.qcnn, "convolution and pooling", "Cong, Choi, Lukin, Nat. Phys. 15 (2019)", layered=False
+    ),
+    "tree-tensor": AnsatzEntry(
+        ansaetze.tree_tensor, "binary tree of blocks", "Grant et al., npj QI 4 (2018)", layered=False
+    ),
 }
 
-READOUTS: Mapping[str, Entry] = {
+READOUTS: Mapping[str, Entry[Readout]] = {
     "per-qubit-z": Entry(observables.per_qubit_z, "class k scores Z of qubit k", "Schuld et al., PRA 101 (2020)"),
     "parity": Entry(observables.parity, "number of ones modulo the classes", "Havlicek et al., Nature 567 (2019)"),
     "basis-groups": Entry(

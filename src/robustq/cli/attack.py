@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.records import versions
 from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
+from robustq.catalogue import resolve
 from robustq.cli.console import in_words, notes, print_json, print_lines
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
@@ -62,7 +64,7 @@ def attack(
     found = _verdict(result, str(chosen), str(limit), str(access))
     found |= {"device": target.name} if target else {}
     if to is not None:
-        _save(to, kept, result, found | {"model": str(model), "seed": seed})
+        _save(to, kept, result, found | {"model": str(model), "seed": seed}, versions(name))
         notes().print(f"adversarial set and its worst examples: {to}", soft_wrap=True)
     if as_json:
         print_json(found)
@@ -72,11 +74,10 @@ def attack(
 
 def _check_access(name: str, access: Access) -> None:
     """Refuse an attack that needs more than the attacker sees, before anything is loaded."""
-    needed = ATTACKS[name].facts["knowledge"]
-    if needed == "white-box" and access.knowledge != "white-box":
-        raise SpecError(f"attack {name!r}: expected a white-box attacker, got {access}")
-    if needed == "scores" and access.knowledge == "labels":
-        raise SpecError(f"attack {name!r}: expected an attacker who sees scores, got {access}")
+    needed = resolve("attack", name, ATTACKS).knowledge
+    if not access.shows(needed):
+        expected = "a white-box attacker" if needed == "white-box" else f"an attacker who sees {needed}"
+        raise SpecError(f"attack {name!r}: expected {expected}, got {access}")
 
 
 def _attacked(
@@ -149,10 +150,12 @@ def _verdict(result: AttackResult, attack: str, threat: str, access: str) -> dic
     }
 
 
-def _save(folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any]) -> None:
+def _save(
+    folder: Path, kept: Saved, result: AttackResult, found: dict[str, Any], made_with: Mapping[str, str]
+) -> None:
     """The adversarial set, and a page with the flips that the model was surest of."""
     data, (x, y) = kept.data, kept.test
-    record = {**found, "data": dict(data.record), "versions": versions()}
+    record = {**found, "data": dict(data.record), "versions": made_with}
     stored = AdversarialSet.of(x, y, result, record)
     stored.save(folder)
     with torch.no_grad():

@@ -10,7 +10,7 @@ import typer
 from robustq.audit import AUDITS
 from robustq.bench import Results, read_results
 from robustq.cli.console import out, print_json
-from robustq.report.audit import FLAGGED, PASSED, states, tally, told
+from robustq.report.audit import FLAGGED, PASSED, group_flags, states, tally
 
 STYLES = {PASSED: "green", "red": "bold red", "amber": "yellow"}
 
@@ -36,7 +36,7 @@ def _rows(results: Results) -> list[dict[str, Any]]:
         {
             "subject": subject,
             "check": name,
-            "level": AUDITS[name].facts["level"],
+            "level": AUDITS[name].level,
             "state": state,
             "message": messages.get((subject, name)),
         }
@@ -58,13 +58,13 @@ def _print(results: Results) -> None:
         for name in ("level", *subjects):
             table.add_column(name)
         for name in next(iter(subjects.values())):
-            level = AUDITS[name].facts["level"]
+            level = AUDITS[name].level
             cells = [
                 Text(s[name], STYLES.get(level if s[name] == FLAGGED else s[name], "dim")) for s in subjects.values()
             ]
             table.add_row(name, level, *cells)
         console.print(table)
-    for flag in told(results):
+    for flag in group_flags(results):
         who = "; ".join(flag.subjects)
         console.print(Text(f"{flag.level}: {who}: {flag.message} ({flag.id})", STYLES[flag.level]))
     console.print(Text(tally(results)))

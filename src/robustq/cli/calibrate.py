@@ -11,6 +11,7 @@ import typer
 from robustq.atomic import write_atomically
 from robustq.bench.calibration import Asked, Calibration, calibrated
 from robustq.bench.device import check_fits
+from robustq.bench.outside import outsiders
 from robustq.bench.records import versions
 from robustq.cli.console import notes, out, print_json
 from robustq.cli.paths import check_writable
@@ -65,7 +66,7 @@ def calibrate(
         title=kept.data.name,
         model=str(model),
         device=None if noise is None else noise.name,
-        versions=versions(),
+        versions=versions(*outsiders(kept.spec)),
         **found.record,
     )
     files.save(found.model, folder, metadata=files.metadata(model))

@@ -21,7 +21,7 @@ from robustq.certify.catalogue import CERTIFICATES
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
-from robustq.contracts import Certificate, QuantumClassifier, TamperableClassifier, Threat
+from robustq.contracts import Certificate, CircuitClassifier, QuantumClassifier, Threat
 from robustq.errors import SpecError, unknown_name
 from robustq.report import certificate_table, write_certificates
 from robustq.seeding import torch_generator
@@ -54,7 +54,7 @@ def certify(
     values = dict(_option(text) for text in option or [])
     certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
     name, largest = _threat(threat)
-    entry = resolve("attack", attack, ATTACKS)
+    entry, resolved = resolve("attack", attack, ATTACKS), resolve("certificate", method, CERTIFICATES)
     if not entry.null and name in THREATS:
         check_meant_for(attack, name)
     folder = to or model / "certificates" / f"{name}-{method}"
@@ -67,8 +67,8 @@ def certify(
     if isinstance(certifier, Auto):
         stream = torch_generator(seed, "certify")
         certifier = certifier.choose(question.model, question.threat(largest), stream)
-    subject = CERTIFICATES[method].facts["about"]
-    own = subject == "the model"
+    subject = resolved.about
+    own = resolved.is_own
     with progress_bar(1) as advance:
         found = question.certified(certifier, advance)
         tried = own and not entry.null
@@ -84,7 +84,7 @@ def certify(
     spread = f", calibration off by up to {100 * within:g} %" if within is not None else ""
     about |= {"about": subject, "device": None if device is None else device + spread}
     sandwich = sandwich_of(question, found, survived, others, {"title": kept.data.name, **about})
-    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions()}
+    more = {"seed": seed, "data": dict(kept.data.record), "versions": versions(method, attack)}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
     write_certificates(sandwich, folder / "certificates.html")
     if as_json:
@@ -151,7 +151,7 @@ def _question(kept: Saved, name: str, largest: float, device: str | None, inputs
         raise SpecError(f"certify: expected a quantum or hybrid model, got {type(target).__name__}")
     x = x.double()
     if name in STATES:
-        assert isinstance(kept.model, TamperableClassifier)
+        assert isinstance(kept.model, CircuitClassifier)
         target = StateView(target, kept.model.circuit.qubits)
         x = target.encoded(x)
     return Question(target, x, y, partial(_at, name), largest, seed)
@@ -162,6 +162,6 @@ def _others(question: Question, found: Certificate, chosen: str, advance: Advanc
     return [
         compared(question, found, name, entry.make(), advance)
         for name, entry in CERTIFICATES.items()
-        if name != "auto" and not entry.null and entry.facts["about"] == "the model"
+        if name != "auto" and not entry.null and entry.is_own
         if str(entry.make()) != chosen
     ]

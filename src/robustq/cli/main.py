@@ -20,10 +20,13 @@ from robustq.cli import (
     listing,
     mitigate,
     poison,
+    runs,
     show,
+    store,
     tamper,
     train,
     transfer,
+    worker,
 )
 from robustq.cli.console import notes
 from robustq.errors import RobustQError
@@ -51,6 +54,9 @@ app.command("list")(listing.listing)
 app.command("show")(show.show)
 app.command("report")(show.report)
 app.command("audit")(audit.audit)
+app.command("runs")(runs.runs)
+app.command("worker")(worker.worker)
+app.add_typer(store.app, name="store")
 app.command("doctor")(doctor.doctor)
 
 

@@ -12,6 +12,7 @@ from robustq.atomic import write_atomically
 from robustq.bench.device import Quantum, check_fits
 from robustq.bench.mitigation import mitigate as measure
 from robustq.bench.mitigation_table import Mitigations, mitigation_rows
+from robustq.bench.outside import outsiders
 from robustq.bench.records import versions
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
@@ -63,7 +64,7 @@ def mitigate(
         attack=str(spec.attack.build()),
         confidence=spec.confidence,
         attacked=min(spec.mitigation.inputs, len(kept.test[1])),
-        versions=versions(),
+        versions=versions(*outsiders(spec)),
         rows=mitigation_rows([raw], spec.confidence),
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,6 @@ import typer
 from torch import Tensor, nn
 
 from robustq import bench, stats
-from robustq.attacks.poisoning import Poison, PoisonResult
-from robustq.attacks.poisoning import poison as run_poison
-from robustq.attacks.poisoning.catalogue import POISONINGS
 from robustq.bench.entrants import Entrant, build
 from robustq.bench.stages import pack
 from robustq.catalogue import resolve
@@ -23,6 +20,9 @@ from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
 from robustq.errors import SpecError
 from robustq.models import fit
+from robustq.poisoning import Poison, PoisonResult
+from robustq.poisoning import poison as run_poison
+from robustq.poisoning.catalogue import POISONINGS
 from robustq.seeding import torch_generator
 from robustq.threats import Poisoning
 

@@ -1,17 +1,24 @@
-"""A saved model with the test data it was trained for."""
+"""A saved model with the test data it was trained for.
+
+A model's file runs no code: what it or its specification names from outside the library is refused, unless the
+environment's ``ROBUSTQ_ALLOW`` names its package, as in ``ROBUSTQ_ALLOW=lab,other robustq attack ...``.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from robustq import bench
+from robustq.bench.outside import outsiders
 from robustq.cli.specification import with_device
 from robustq.data import Dataset
 from robustq.defences import saved as files
 from robustq.errors import SpecError
+from robustq.outsiders import is_allowed, package_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,5 +52,12 @@ def saved(folder: Path, device: str | None = None) -> Saved:
     metadata = files.metadata(folder)
     if "spec" not in metadata:
         raise SpecError(f"{folder}: expected a model saved by robustq, with its data specification")
+    allow = [name for name in os.environ.get("ROBUSTQ_ALLOW", "").split(",") if name]
+    for name in outsiders(metadata["spec"]):
+        if not is_allowed(name, allow):
+            raise SpecError(
+                f"{folder}: expected a model of the library alone, got one made with {name}, whose "
+                f"code would be run: if you trust it, set ROBUSTQ_ALLOW={package_of(name)}"
+            )
     spec = bench.parse(with_device(metadata["spec"], device))
-    return Saved(files.load(folder), spec, spec.dataset())
+    return Saved(files.load(folder, allow=allow), spec, spec.dataset())

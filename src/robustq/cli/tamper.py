@@ -9,17 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from robustq import stats
-from robustq.attacks import tampering
+from robustq import stats, tampering
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.bench.options import check_options
 from robustq.catalogue import Entry, resolve
 from robustq.cli.console import print_json, print_lines
 from robustq.cli.saved import Saved, saved
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import SpecError
 from robustq.seeding import torch_generator
+from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
 
 
 def tamper(
@@ -39,10 +38,10 @@ def tamper(
     given = {"eps": eps, "norm": norm, "at_most": at_most, **_further(more or [])}
     entry = resolve("tampering", name, TAMPERINGS)
     touched = _made("tampering", name, TAMPERINGS, given)
-    search = attack or entry.facts["search"]
+    search = attack or entry.search
     found = _made("attack", search, {**ATTACKS, **SEARCHES}, {"steps": steps, "restarts": restarts})
     kept = saved(model)
-    if not isinstance(kept.model, TamperableClassifier):
+    if not isinstance(kept.model, CircuitClassifier):
         raise SpecError("tamper: expected a quantum or hybrid model, got a classical one")
     verdict = _verdict(kept, kept.model, touched, found, seed)
     (print_json if as_json else print_lines)(verdict)
@@ -67,7 +66,7 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _made(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[str, Any]) -> Any:
+def _made(kind: str, name: str, entries: Mapping[str, Entry[Any]], options: Mapping[str, Any]) -> Any:
     kept = {key: value for key, value in options.items() if value is not None}
     entry = resolve(kind, name, entries)
     check_options(f"{kind} {name}", entry, kept)
@@ -77,7 +76,7 @@ def _made(kind: str, name: str, entries: Mapping[str, Entry], options: Mapping[s
         raise SpecError(f"{kind} {name!r}: expected options of other types, got {kept} ({failure})") from failure
 
 
-def _verdict(kept: Saved, model: TamperableClassifier, touched: Any, search: Any, seed: int) -> dict[str, Any]:
+def _verdict(kept: Saved, model: CircuitClassifier, touched: Any, search: Any, seed: int) -> dict[str, Any]:
     """Rates with intervals over the test inputs (one model, so seeds are not in them)."""
     stream, (x, y) = torch_generator(seed, "tamper"), kept.test
     if isinstance(touched, tampering.CircuitTrojan):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustq.contracts.classifiers import Classifier
-from robustq.threats import Access
+from robustq.threats import Access, Box
 
 
 class Threat(Protocol):
@@ -18,6 +18,11 @@ class Threat(Protocol):
     @property
     def eps(self) -> float:
         """The budget, in the units of the input."""
+        ...
+
+    @property
+    def box(self) -> Box | None:
+        """What inputs must stay in besides, ``(low, high)``; None if nothing else bounds them."""
         ...
 
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:

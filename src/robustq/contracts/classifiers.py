@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from robustq.circuits import Circuit, Observable
 from robustq.errors import ModelError
+from robustq.noise import Noise
 from robustq.trigonometric import Trigonometric
 
 
@@ -29,7 +31,7 @@ class QuantumClassifier(Protocol):
         """Map ``(batch, features)`` to logits ``(batch, classes)``."""
         ...
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The same function of ``x`` with everything that does not depend on ``x`` done once.
 
         ``uses`` is how many inputs it will be asked about, where that is known and small: preparing
@@ -38,23 +40,44 @@ class QuantumClassifier(Protocol):
         ...
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The model as a noisy device with finite shots would run it."""
         ...
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GateAngles:
+    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
+
+    Attributes:
+        constant: ``(angles,)``.
+        linear: ``(angles, features)``.
+        quadratic: ``(angles, features, features)``.
+        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
+            ``exp(-i angle G)``, ``(angles,)``.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+    spread: Tensor
+
+
 @runtime_checkable
-class TamperableClassifier(Protocol):
-    """A quantum classifier whose circuit, angles and read-out can be run otherwise than trained."""
+class CircuitClassifier(QuantumClassifier, Protocol):
+    """A quantum classifier that is one circuit: angles and read-out can be run otherwise than trained.
+
+    A layer and a sigmoid may stand in front of the circuit, and what is read may be mixed behind it.
+    """
 
     @property
-    def circuit(self) -> Any:
-        """The circuit, a :class:`robustq.circuits.Circuit`."""
+    def circuit(self) -> Circuit:
+        """The circuit, as it is before any device."""
         ...
 
     @property
-    def observables(self) -> tuple[Any, ...]:
+    def observables(self) -> tuple[Observable, ...]:
         """What is read."""
         ...
 
@@ -63,18 +86,36 @@ class TamperableClassifier(Protocol):
         """The trained angles ``(circuit.parameters,)``."""
         ...
 
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias in front of a sigmoid, float64, differentiable; None if there is none."""
+        ...
+
     def encoder_inputs(self, x: Tensor) -> Tensor:
         """What reaches the encoder, ``(batch, circuit.inputs)``."""
         ...
 
     def measured(
-        self, features: Tensor, angles: Tensor, *, circuit: Any = None, observables: tuple[Any, ...] | None = None
+        self,
+        features: Tensor,
+        angles: Tensor,
+        *,
+        circuit: Circuit | None = None,
+        observables: tuple[Observable, ...] | None = None,
     ) -> Tensor:
         """Expectations ``(batch, observables)``, differentiable in features and angles."""
         ...
 
     def read(self, values: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` from expectations."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64, differentiable."""
+        ...
+
+    def logit_ranges(self) -> Tensor:
+        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
         ...
 
 
@@ -99,6 +140,31 @@ class StateClassifier(Protocol):
 
 
 @runtime_checkable
+class FrozenClassifier(StateClassifier, Protocol):
+    """What freezing a circuit gives: besides its states, how its features turn gates.
+
+    Methods raise ModelError where a circuit does not have what they are asked for.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
+        ...
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """``W (circuit's inputs, features)`` and ``b`` of ``sigmoid(W x + b)``, float64; None without."""
+        ...
+
+    def gate_angles(self) -> GateAngles:
+        """Every angle that depends on what reaches the circuit, float64."""
+        ...
+
+    def trigonometric(self) -> Trigonometric:
+        """The logits as trigonometric polynomials of what reaches the circuit."""
+        ...
+
+
+@runtime_checkable
 class AmplitudeClassifier(Protocol):
     """A classifier that may be a quadratic form of its features."""
 
@@ -108,86 +174,6 @@ class AmplitudeClassifier(Protocol):
 
     def forms(self, dtype: torch.dtype) -> Tensor:
         """``Re M_k``, ``(classes, features, features)``; ModelError if it is not."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GateAngles:
-    """How inputs turn gates: angles ``constant + linear x + x^T quadratic x``, in radians.
-
-    Attributes:
-        constant: ``(angles,)``.
-        linear: ``(angles, features)``.
-        quadratic: ``(angles, features, features)``.
-        spread: largest minus smallest eigenvalue of each gate's generator ``G``, where the gate is
-            ``exp(-i angle G)``, ``(angles,)``.
-    """
-
-    constant: Tensor
-    linear: Tensor
-    quadratic: Tensor
-    spread: Tensor
-
-
-@runtime_checkable
-class AngleClassifier(Protocol):
-    """A frozen classifier whose features turn gates."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    def gate_angles(self) -> GateAngles:
-        """Every angle that depends on the input, float64."""
-        ...
-
-    def state_forms(self) -> Tensor:
-        """The read-out behind the last of those gates; see :class:`StateClassifier`."""
-        ...
-
-    def trigonometric(self) -> Trigonometric:
-        """The logits as trigonometric polynomials; ModelError where they are none, or too large."""
-        ...
-
-
-@runtime_checkable
-class SquashedClassifier(Protocol):
-    """A frozen classifier behind ``sigmoid(W x + b)``."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor]:
-        """``W (inner features, features)`` and ``b (inner features,)``, float64."""
-        ...
-
-    @property
-    def inner(self) -> AngleClassifier:
-        """From the sigmoid's values in (0, 1) to the logits of the whole."""
-        ...
-
-
-@runtime_checkable
-class TurnableClassifier(Protocol):
-    """A model in training that says how far its inputs can move its logits, differentiably."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """Map ``(batch, features)`` to logits ``(batch, classes)``."""
-        ...
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias in front of a sigmoid, float64; None if there is none."""
-        ...
-
-    def gate_angles(self) -> GateAngles:
-        """Every angle that depends on what reaches the circuit, float64."""
-        ...
-
-    def logit_ranges(self) -> Tensor:
-        """Largest minus smallest value of each difference of two logits, ``(classes, classes)``."""
         ...
 
 
@@ -261,6 +247,20 @@ class RandomisedClassifier(Protocol):
     def restart(self) -> None:
         """Begin its randomness anew, so that what is asked next is answered as after loading it."""
         ...
+
+
+def frozen(model: Classifier, noise: Noise | None = None, uses: int | None = None) -> Classifier:
+    """The model frozen, where it can be; itself otherwise.
+
+    Args:
+        model: any classifier.
+        noise: what it runs under, besides its own.
+        uses: see :meth:`QuantumClassifier.freeze`.
+
+    >>> frozen(torch.nn.Linear(2, 2))
+    Linear(in_features=2, out_features=2, bias=True)
+    """
+    return model.freeze(noise, uses=uses) if isinstance(model, QuantumClassifier) else model
 
 
 def check_logits(logits: Tensor, batch: int) -> Tensor:

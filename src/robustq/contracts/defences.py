@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class Step:
         generator: the defence's randomness.
         rows: which training rows these are, ``(batch,)``; None outside a training.
         progress: share of the training that is done; 1 where held-back rows are judged.
-        memory: what the defence remembers during one training, its own keys only.
+        memory: what the defence remembers during one training, its own keys only; a checkpoint holds it too.
 
     >>> Step(x=torch.zeros(2, 3), y=torch.tensor([0, 1]), generator=torch.Generator()).progress
     1.0
@@ -31,14 +31,14 @@ class Step:
     generator: torch.Generator
     rows: Tensor | None = None
     progress: float = 1.0
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Tensor] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Defence(Protocol):
     """Turns one training step into a safer one."""
 
-    def losses(self, model: Any, step: Step) -> Tensor:
+    def losses(self, model: torch.nn.Module, step: Step) -> Tensor:
         """The loss of each input, ``(batch,)``; their mean is minimised."""
         ...
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Classifier, QuantumClassifier, TwinnedClassifier
+from robustq.contracts import Classifier, QuantumClassifier, TwinnedClassifier, frozen
+from robustq.models.composed import Composed
 from robustq.models.files import describe
+from robustq.noise import Noise
 
 
 class Fronted(nn.Module):
@@ -38,16 +39,16 @@ class Fronted(nn.Module):
         logits: Tensor = self.model(self.front(x))
         return logits
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Behind:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Composed:
         """The same with the model behind it frozen, where it can be."""
-        return Behind(self.front, frozen(self.model, noise, uses))
+        return Composed(frozen(self.model, noise, uses), self.front)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
-    ) -> Behind:
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
+    ) -> Composed:
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)
-        return Behind(self.front, self.model.under(noise, shots=shots, generator=generator))
+        return Composed(self.model.under(noise, shots=shots, generator=generator), self.front)
 
     def twins(self) -> tuple[Classifier, ...]:
         """The model without its front, and its own twins."""
@@ -63,18 +64,6 @@ class Fronted(nn.Module):
         return cls(rebuild(config["front"]), rebuild(config["model"]))
 
 
-@dataclass(frozen=True, eq=False)
-class Behind:
-    """A frozen model behind a front."""
-
-    front: nn.Module
-    model: Classifier
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)``."""
-        return self.model(self.front(x))
-
-
 def beneath(model: nn.Module) -> tuple[Classifier, ...]:
     """A guarded model's twins once its outermost guard is gone: the model within, and the twins of that.
 
@@ -84,12 +73,13 @@ def beneath(model: nn.Module) -> tuple[Classifier, ...]:
     return (model, *(model.twins() if isinstance(model, TwinnedClassifier) else ()))
 
 
-def frozen(model: nn.Module, noise: Any = None, uses: int | None = None) -> Classifier:
-    """The model frozen, where it can be; itself otherwise.
+def unfronted(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
+    """The model behind all its fronts, and what reaches it; ``x`` may be None.
 
-    >>> frozen(nn.Linear(2, 2))
-    Linear(in_features=2, out_features=2, bias=True)
+    >>> unfronted(Fronted(nn.Identity(), nn.Linear(2, 2)), None)
+    (Linear(in_features=2, out_features=2, bias=True), None)
     """
-    if not isinstance(model, QuantumClassifier):
-        return model
-    return model.freeze(uses=uses) if noise is None else model.freeze(noise, uses=uses)
+    while isinstance(model, Fronted):
+        x = None if x is None else model.front(x)
+        model = model.model
+    return model, x

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.circuits import Circuit, Observable
-from robustq.defences.fronted import Fronted
+from robustq.defences.fronted import unfronted
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.statevector import unitary
 from robustq.errors import ModelError
 from robustq.models import HybridNet, QuantumNet
-from robustq.noise import Device, Mapped, NoiseModel
+from robustq.noise import NoiseModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +50,12 @@ class PulledBack:
         >>> PulledBack.of(model, torch.zeros(3, 2)).states.shape
         torch.Size([3, 4])
         """
-        if isinstance(model, Fronted):
-            return PulledBack.of(model.model, model.front(x))
+        model, x = unfronted(model, x)
         core = model.core if isinstance(model, HybridNet) else model
         if not isinstance(core, QuantumNet):
             raise ModelError(f"expected a quantum or hybrid model, got {type(model).__name__}")
-        circuit, observables, noise = _run_as(core)
+        circuit, observables, rules = core.run_as(core.noise)
+        noise = rules or NoiseModel()
         if not noisy.is_pure(circuit, noise):
             raise ModelError(
                 "expected a pure state before the read-out is pulled back, got noise between the encoding gates"
@@ -96,11 +95,3 @@ class PulledBack:
 
     def _of_rows(self, rows: Tensor) -> Tensor:
         return self.read(m.combine(rows, self.plan))
-
-
-def _run_as(core: QuantumNet) -> tuple[Circuit, tuple[Observable, ...], NoiseModel]:
-    """What is simulated: the circuit under its own rules, or its fit to its own device."""
-    noise = core.fitted(core.noise) if isinstance(core.noise, Device) else core.noise
-    if isinstance(noise, Mapped):
-        return noise.circuit, noise.observables, noise.noise
-    return core.circuit, core.observables, noise or NoiseModel()

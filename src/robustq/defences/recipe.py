@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Defence, Guard, RandomisedClassifier, Step
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import ModelError, SpecError
-from robustq.models import History, Training, fit
+from robustq.models import Checkpoint, History, Training, fit
 from robustq.models.training import Callback
 
 
@@ -97,6 +97,7 @@ class Recipe:
         generator: torch.Generator,
         training: Training | None = None,
         callbacks: Sequence[Callback] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> tuple[nn.Module, History]:
         """Guard, train, guard: the defended model and the history of its training.
 
@@ -107,9 +108,19 @@ class Recipe:
             generator: all of the randomness.
             training: how long and how fast.
             callbacks: called after every epoch.
+            checkpoint: see :func:`robustq.models.fit`.
         """
         model = self.guarded(model, x, y, generator, trained=False)
-        history = fit(model, x, y, generator=generator, training=training, defence=self.training, callbacks=callbacks)
+        history = fit(
+            model,
+            x,
+            y,
+            generator=generator,
+            training=training,
+            defence=self.training,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+        )
         return self.guarded(model.eval(), x, y, generator, trained=True), history
 
 

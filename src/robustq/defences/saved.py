@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,41 +29,47 @@ from robustq.models.files import Rebuild
 from robustq.uncertainty.members import Members
 from robustq.uncertainty.scaling import Scaled
 
-
-def rebuild(described: Mapping[str, Any]) -> nn.Module:
-    """A model or a part of one from its kind and configuration, its weights still to be loaded."""
-    kind = described["kind"]
-    if kind not in KINDS:
-        raise ModelFileError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}")
-    return KINDS[kind](described["config"])
-
-
-def _nested(make: Callable[..., nn.Module]) -> Rebuild:
-    """For what holds parts that are described themselves."""
-    return partial(make, rebuild=rebuild)
-
-
-KINDS: Mapping[str, Rebuild] = {
+# What holds parts that are described themselves.
+NESTED: Mapping[str, Callable[..., nn.Module]] = {
+    "fronted": Fronted.from_config,
+    "rejecting": Rejecting.from_config,
+    "keyed": Keyed.from_config,
+    "members": Members.from_config,
+    "noisy": Noisy.from_config,
+    "normalised": Normalised.from_config,
+    "randomly-fronted": RandomlyFronted.from_config,
+    "redrawn": Redrawn.from_config,
+    "scaled": Scaled.from_config,
+}
+PLAIN: Mapping[str, Rebuild] = {
     **files.KINDS,
-    "fronted": _nested(Fronted.from_config),
     "quantise": Quantise.from_config,
     "approximate-encoder": ApproximateEncoder.from_config,
     "clip": Clip.from_config,
     "project": Project.from_config,
     "smooth": Smooth.from_config,
-    "rejecting": _nested(Rejecting.from_config),
     **{detector.kind: detector.from_config for detector in DETECTORS},
     "affine-front": Affine.from_config,
     "gaussian-noise": GaussianNoise.from_config,
-    "keyed": _nested(Keyed.from_config),
-    "members": _nested(Members.from_config),
-    "noisy": _nested(Noisy.from_config),
-    "normalised": _nested(Normalised.from_config),
-    "randomly-fronted": _nested(RandomlyFronted.from_config),
     "smooth-step": SmoothStep.from_config,
-    "redrawn": _nested(Redrawn.from_config),
-    "scaled": _nested(Scaled.from_config),
 }
+
+
+def kinds_with(outsiders: Mapping[str, Rebuild]) -> Mapping[str, Rebuild]:
+    """Every kind of model, and of part of one, with those from outside the library."""
+
+    def rebuild(described: Mapping[str, Any]) -> nn.Module:
+        kind = described["kind"]
+        if kind not in kinds:
+            raise ModelFileError(f"expected a kind of {', '.join(kinds)}, got {kind!r}")
+        return kinds[kind](described["config"])
+
+    nested = {kind: partial(make, rebuild=rebuild) for kind, make in NESTED.items()}
+    kinds: Mapping[str, Rebuild] = {**outsiders, **PLAIN, **nested}
+    return kinds
+
+
+KINDS = kinds_with({})
 
 
 def save(model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | None = None) -> None:
@@ -71,9 +77,9 @@ def save(model: nn.Module, folder: Path | str, *, metadata: Mapping[str, Any] | 
     files.save(model, folder, metadata=metadata, kinds=KINDS)
 
 
-def load(folder: Path | str) -> nn.Module:
+def load(folder: Path | str, *, allow: Collection[str] = ()) -> nn.Module:
     """The model saved in ``folder``, guards included; see :func:`robustq.models.files.load`."""
-    return files.load(folder, kinds=KINDS)
+    return files.load(folder, kinds=kinds_with(files.outsiders(folder, allow)), allow=allow)
 
 
 def metadata(folder: Path | str) -> dict[str, Any]:

@@ -106,6 +106,11 @@ class FrozenModel:
         """
         return self._model.form(self.dtype).tensor
 
+    @property
+    def front(self) -> None:
+        """No sigmoid stands in front of the circuit."""
+        return None
+
     def states(self, x: Tensor) -> Tensor:
         """The state after the last gate that depends on the input, complex ``(batch, 2**qubits)``.
 

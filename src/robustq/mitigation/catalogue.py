@@ -1,18 +1,17 @@
 """The techniques of mitigation that a specification can name: one line each.
 
-Names joined by ``+`` are stacked: ``readout+zne`` inverts read-out error, then extrapolates. ``needs`` says what a
-technique must know or have: *calibration* (the noise's numbers), *durations*, *training* (circuits run to learn),
-*copies*.
+Names joined by ``+`` are stacked: ``readout+zne`` inverts read-out error, then extrapolates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from robustq.catalogue import Entry, resolve
+from robustq.catalogue import UNSTATED, Entry, resolve
 from robustq.errors import SpecError
 from robustq.mitigation.cdr import CDR
 from robustq.mitigation.correction.technique import PartialCorrection
@@ -26,88 +25,111 @@ from robustq.mitigation.symmetry import SymmetryVerification
 from robustq.mitigation.waiting import Decoupling, Idle
 from robustq.mitigation.zne import ZNE
 
-MITIGATIONS: Mapping[str, Entry] = {
-    "none": Entry(Unmitigated, "what the device gives", "-", {"needs": "-"}, null=True),
-    "readout": Entry(
+
+@dataclass(frozen=True)
+class MitigationEntry(Entry[Technique]):
+    """One technique, and what it must know or have.
+
+    *Calibration* is the noise's numbers, *training* circuits run to learn.
+    """
+
+    requires: Literal[
+        "nothing",
+        "read-out calibration",
+        "full calibration",
+        "durations",
+        "training",
+        "copies",
+        "a symmetry",
+        "a logical rate, patches",
+        "not stated",
+    ] = field(default=UNSTATED, kw_only=True)
+
+    outside: ClassVar[tuple[Any, ...]] = (Technique,)
+
+
+MITIGATIONS: Mapping[str, MitigationEntry] = {
+    "none": MitigationEntry(Unmitigated, "what the device gives", "-", requires="nothing", null=True),
+    "readout": MitigationEntry(
         ReadoutInversion,
         "observables whose read-out error cancels",
         "Bravyi et al., PRA 103, 042605 (2021)",
-        {"needs": "read-out calibration"},
+        requires="read-out calibration",
     ),
-    "readout-m3": Entry(
+    "readout-m3": MitigationEntry(
         partial(ReadoutHistogram, "m3"),
         "histograms inverted within what was seen",
         "Nation et al., PRX Quantum 2, 040326 (2021)",
-        {"needs": "read-out calibration"},
+        requires="read-out calibration",
     ),
-    "readout-least-squares": Entry(
+    "readout-least-squares": MitigationEntry(
         partial(ReadoutHistogram, "least-squares"),
         "the nearest distribution",
         "Maciejewski et al., Quantum 4, 257 (2020)",
-        {"needs": "read-out calibration"},
+        requires="read-out calibration",
     ),
-    "zne": Entry(
-        ZNE, "longer circuits, extrapolated to no noise", "Giurgica-Tiron et al., IEEE QCE 2020", {"needs": "-"}
+    "zne": MitigationEntry(
+        ZNE, "longer circuits, extrapolated to no noise", "Giurgica-Tiron et al., IEEE QCE 2020", requires="nothing"
     ),
-    "zne-exponential": Entry(
+    "zne-exponential": MitigationEntry(
         partial(ZNE, (1.0, 2.0, 3.0), fit="exponential"),
         "the same along an exponential",
         "Endo, Benjamin & Li, PRX 8, 031027 (2018)",
-        {"needs": "-"},
+        requires="nothing",
     ),
-    "pec": Entry(
+    "pec": MitigationEntry(
         PEC,
         "inverse channels, drawn with signs",
         "Temme, Bravyi & Gambetta, PRL 119, 180509 (2017)",
-        {"needs": "full calibration"},
+        requires="full calibration",
     ),
-    "cdr": Entry(
-        CDR, "a line fitted on near-Clifford circuits", "Czarnik et al., Quantum 5, 592 (2021)", {"needs": "training"}
+    "cdr": MitigationEntry(
+        CDR, "a line fitted on near-Clifford circuits", "Czarnik et al., Quantum 5, 592 (2021)", requires="training"
     ),
-    "virtual-distillation": Entry(
+    "virtual-distillation": MitigationEntry(
         VirtualDistillation,
         "two copies, read as the state's square",
         "Huggins et al., PRX 11, 041036 (2021)",
-        {"needs": "copies"},
+        requires="copies",
     ),
-    "forest": Entry(
+    "forest": MitigationEntry(
         partial(Learned, "forest"),
         "errors predicted by a random forest",
         "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
-        {"needs": "training"},
+        requires="training",
     ),
-    "mlp": Entry(
+    "mlp": MitigationEntry(
         partial(Learned, "mlp"),
         "errors predicted by a perceptron",
         "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
-        {"needs": "training"},
+        requires="training",
     ),
-    "regression": Entry(
+    "regression": MitigationEntry(
         partial(Learned, "linear"),
         "errors predicted by least squares",
         "Liao et al., Nat. Mach. Intell. 6, 1478 (2024)",
-        {"needs": "training"},
+        requires="training",
     ),
-    "symmetry": Entry(
+    "symmetry": MitigationEntry(
         SymmetryVerification,
         "what left the symmetry's sector is taken out",
         "Bonet-Monroig et al., PRA 98, 062339 (2018)",
-        {"needs": "a symmetry"},
+        requires="a symmetry",
     ),
-    "idle": Entry(
-        Idle, "waits modelled, nothing done in them: what decoupling is compared with", "-", {"needs": "durations"}
+    "idle": MitigationEntry(
+        Idle, "waits modelled, nothing done in them: what decoupling is compared with", "-", requires="durations"
     ),
-    "decoupling": Entry(
+    "decoupling": MitigationEntry(
         Decoupling,
         "pulses in modelled waits; compare with idle, not with none",
         "Viola, Knill & Lloyd, PRL 82, 2417 (1999)",
-        {"needs": "durations"},
+        requires="durations",
     ),
-    "partial-correction": Entry(
+    "partial-correction": MitigationEntry(
         PartialCorrection,
         "two-qubit Clifford gates error-corrected, at a rate given",
         "Kang et al., arXiv:2507.18954",
-        {"needs": "a logical rate, patches"},
+        requires="a logical rate, patches",
     ),
 }
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustq.errors import DataError
-from robustq.mitigation.near_clifford import Training, training
+from robustq.mitigation.near_clifford import TrainingCircuits, training_circuits
 from robustq.mitigation.plan import Plan, Problem
 
 LEAST_SPREAD = 1e-6  # of what was read, below which there is nothing to fit a slope to
@@ -41,7 +41,7 @@ class CDR:
 
     def plan(self, problem: Problem) -> Plan:
         """One run, and a line for each observable."""
-        slope, start = line(training(problem, self.circuits, self.kept))
+        slope, start = line(training_circuits(problem, self.circuits, self.kept))
 
         def combine(parts: Sequence[Tensor]) -> Tensor:
             return slope.to(parts[0]) * parts[0] + start.to(parts[0])
@@ -49,13 +49,13 @@ class CDR:
         return Plan((problem.run,), combine, training=self.circuits * problem.run.circuits)
 
 
-def line(found: Training) -> tuple[Tensor, Tensor]:
+def line(found: TrainingCircuits) -> tuple[Tensor, Tensor]:
     """Slope and constant of each observable by least squares, ``(observables,)``.
 
     Where the noisy values do not differ the slope is 1 and only the mean is corrected.
 
     >>> noisy = torch.tensor([[0.4], [-0.4], [0.0]])
-    >>> [round(float(v), 6) for v in line(Training(noisy, noisy, 2 * noisy))]
+    >>> [round(float(v), 6) for v in line(TrainingCircuits(noisy, noisy, 2 * noisy))]
     [2.0, 0.0]
     """
     centre, target = found.noisy.mean(0), found.ideal.mean(0)

@@ -21,7 +21,7 @@ from torch import Tensor
 from robustq.circuits import Circuit
 from robustq.circuits.gates import GATES
 from robustq.errors import DataError, unknown_name
-from robustq.mitigation.near_clifford import angles, training
+from robustq.mitigation.near_clifford import angles, training_circuits
 from robustq.mitigation.plan import Function, Plan, Problem, Run
 
 Array = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Learned:
 
     def plan(self, problem: Problem) -> Plan:
         """One run, and the regressor."""
-        found = training(problem, self.circuits, self.kept)
+        found = training_circuits(problem, self.circuits, self.kept)
         features = torch.cat([found.noisy, *turns(found.angles)], 1).double().cpu().numpy()
         seed = int(torch.randint(2**31, (1,), generator=problem.generator))
         model = fitted(self.regressor, features, (found.ideal - found.noisy).double().cpu().numpy(), seed)

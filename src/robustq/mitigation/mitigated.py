@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import TamperableClassifier
+from robustq.contracts import CircuitClassifier
 from robustq.errors import ModelError
 from robustq.mitigation.plan import Plan, Problem, Run, Technique
 from robustq.noise import Device, Mapped, NoiseModel, mapped
@@ -57,7 +57,7 @@ class MitigatedNet(nn.Module):
         device: Device | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(model, TamperableClassifier):
+        if not isinstance(model, CircuitClassifier):
             raise ModelError(f"mitigation: expected a quantum or hybrid model, got {type(model).__name__}")
         self.model: Any = model
         self.technique = technique
@@ -124,7 +124,7 @@ def _logits(model: Any, values: Callable[[Tensor], Tensor], x: Tensor) -> Tensor
     return logits
 
 
-def run_of(model: TamperableClassifier, noise: Device | Mapped | NoiseModel) -> Run:
+def run_of(model: CircuitClassifier, noise: Device | Mapped | NoiseModel) -> Run:
     """The model's circuit as the device runs it.
 
     >>> from robustq.circuits import encodings, per_qubit_z

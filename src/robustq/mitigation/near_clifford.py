@@ -26,7 +26,7 @@ STEPS: Mapping[str, float] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class TrainingCircuits:
     """Circuits that were run to learn from, with what a perfect device gives.
 
     Attributes:
@@ -40,7 +40,7 @@ class Training:
     ideal: Tensor
 
 
-def training(problem: Problem, circuits: int, kept: float) -> Training:
+def training_circuits(problem: Problem, circuits: int, kept: float) -> TrainingCircuits:
     """Run that many near-Clifford relatives of the circuit, at the problem's inputs.
 
     Args:
@@ -63,10 +63,10 @@ def training(problem: Problem, circuits: int, kept: float) -> Training:
         return _answers(replace(run, circuit=whole), slots, problem, rounded)
 
 
-def _answers(run: Run, slots: Tensor, problem: Problem, found: Tensor) -> Training:
+def _answers(run: Run, slots: Tensor, problem: Problem, found: Tensor) -> TrainingCircuits:
     blank = slots.new_zeros(0)
     noisy = run.values(slots, blank, shots=problem.shots, generator=problem.generator)
-    return Training(found, noisy, run.ideal(slots, blank))
+    return TrainingCircuits(found, noisy, run.ideal(slots, blank))
 
 
 def slotted(circuit: Circuit) -> Circuit:

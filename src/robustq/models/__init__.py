@@ -1,5 +1,6 @@
 """Quantum, hybrid and classical classifiers, one training loop, files without pickle."""
 
+from robustq.models.checkpoint import Checkpoint
 from robustq.models.classical import Perceptron
 from robustq.models.convolutional import ConvNet
 from robustq.models.files import load, parameter_count, save
@@ -10,6 +11,7 @@ from robustq.models.training import Epoch, History, Training, fit
 
 __all__ = [
     "RBFSVM",
+    "Checkpoint",
     "ConvNet",
     "Epoch",
     "History",

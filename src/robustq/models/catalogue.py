@@ -5,10 +5,13 @@ A builder takes ``features``, ``classes`` and ``generator`` and its own options.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, get_type_hints
 
 import torch
+from torch import nn
 
 from robustq.catalogue import Entry, resolve
 from robustq.circuits import encodings
@@ -37,13 +40,11 @@ def qnn(
     4
     """
     circuit = resolve("encoding", encoding, ENCODINGS).make(features)
-    build = resolve("ansatz", ansatz, ANSAETZE).make
-    options: dict[str, Any] = {"layers": layers}
+    shape = resolve("ansatz", ansatz, ANSAETZE)
+    options = {"layers": layers} if shape.layered else {}
     if ansatz == "qcnn":
         options = {"keep": _read_qubits(classes, readout)}
-    elif ansatz == "tree-tensor":
-        options = {}
-    circuit = circuit.then(build(circuit.qubits, **options))
+    circuit = circuit.then(shape.make(circuit.qubits, **options))
     observables = resolve("read-out", readout, READOUTS).make(classes, circuit.qubits)
     return QuantumNet(circuit, observables, generator=generator)
 
@@ -124,19 +125,46 @@ def svm_rbf(features: int, classes: int, *, generator: torch.Generator) -> RBFSV
     return RBFSVM(features, classes)
 
 
-MODELS: Mapping[str, Entry] = {
-    "qnn": Entry(qnn, "encoding + ansatz + read-out", "Schuld et al., PRA 101 (2020)", {"family": "quantum"}),
-    "reuploading": Entry(
-        reuploading,
-        "features re-encoded in every layer",
-        "Perez-Salinas et al., Quantum 4 (2020)",
-        {"family": "quantum"},
+Family = Literal["quantum", "hybrid", "classical"]
+
+
+@dataclass(frozen=True)
+class ModelEntry(Entry[nn.Module]):
+    """One builder, called with ``features``, ``classes`` and a ``generator``, and the family of what it builds."""
+
+    family: Family = field(kw_only=True)
+    needs: tuple[str, ...] = field(default=("features", "classes", "generator"), kw_only=True)
+
+    offers: ClassVar[tuple[str, ...]] = ("features", "classes", "generator")
+    outside: ClassVar[tuple[Any, ...]] = (nn.Module,)
+
+    @classmethod
+    def of_outsider(cls, make: Callable[..., Any], summary: str, reference: str) -> Self:
+        """The type of what is built says of which family it is."""
+        return cls(make, summary, reference, family=_family(summary, inspect.unwrap(make)))
+
+
+def _family(summary: str, make: Callable[..., Any]) -> Family:
+    built = make if isinstance(make, type) else get_type_hints(make).get("return")
+    if not isinstance(built, type):
+        raise SpecError(
+            f"model {summary}: expected a return type, such as `-> QuantumNet`, or a ModelEntry; got none"
+        )
+    if issubclass(built, HybridNet):
+        return "hybrid"
+    return "quantum" if hasattr(built, "freeze") else "classical"
+
+
+MODELS: Mapping[str, ModelEntry] = {
+    "qnn": ModelEntry(qnn, "encoding + ansatz + read-out", "Schuld et al., PRA 101 (2020)", family="quantum"),
+    "reuploading": ModelEntry(
+        reuploading, "features re-encoded in every layer", "Perez-Salinas et al., Quantum 4 (2020)", family="quantum"
     ),
-    "hybrid": Entry(hybrid, "linear, circuit, linear", "Mari et al., Quantum 4 (2020)", {"family": "hybrid"}),
-    "logistic": Entry(logistic, "multinomial logistic regression", "Cox 1958", {"family": "classical"}),
-    "mlp": Entry(mlp, "one hidden layer, parameters can be matched", "Rosenblatt 1962", {"family": "classical"}),
-    "cnn": Entry(
-        cnn, "two convolutions, on square images", "LeCun et al., Proc. IEEE 86 (1998)", {"family": "classical"}
+    "hybrid": ModelEntry(hybrid, "linear, circuit, linear", "Mari et al., Quantum 4 (2020)", family="hybrid"),
+    "logistic": ModelEntry(logistic, "multinomial logistic regression", "Cox 1958", family="classical"),
+    "mlp": ModelEntry(mlp, "one hidden layer, parameters can be matched", "Rosenblatt 1962", family="classical"),
+    "cnn": ModelEntry(
+        cnn, "two convolutions, on square images", "LeCun et al., Proc. IEEE 86 (1998)", family="classical"
     ),
-    "svm-rbf": Entry(svm_rbf, "support vectors, Gaussian kernel", "Cortes & Vapnik 1995", {"family": "classical"}),
+    "svm-rbf": ModelEntry(svm_rbf, "support vectors, Gaussian kernel", "Cortes & Vapnik 1995", family="classical"),
 }

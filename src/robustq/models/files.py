@@ -2,13 +2,16 @@
 
 Nothing is ever unpickled. The JSON carries the SHA-256 of the weights and of itself, so a damaged
 or altered file is refused; this detects accidents and careless edits, it is not a signature.
+
+A module that is not the library's is kept under the name of its class, ``"package.module:Class"``, and needs
+``config()`` and ``from_config()`` as ours have them. To load it is to run its code, so ``load`` has to be told to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from robustq.models.convolutional import ConvNet
 from robustq.models.hybrid import HybridNet
 from robustq.models.quantum import QuantumNet
 from robustq.models.svm import RBFSVM
+from robustq.outsiders import imported, is_allowed, is_outside, package_of
 
 FORMAT = "robustq-model-1"
 Rebuild = Callable[[Mapping[str, Any]], nn.Module]  # from a configuration, weights still to be loaded
@@ -46,13 +50,13 @@ def save(
     """Write ``model`` into ``folder`` (created if needed), each file atomically.
 
     Args:
-        model: one of the library's models.
+        model: one of the library's models, or one with ``config()`` and ``from_config()``.
         folder: where ``model.json`` and ``weights.safetensors`` go.
         metadata: anything JSON-able to keep beside it (data record, training, scores).
         kinds: the kinds of model that can be rebuilt.
     """
     described = describe(model)
-    if described["kind"] not in kinds:
+    if described["kind"] not in kinds and not is_outside(described["kind"]):
         raise ModelFileError(f"expected one of the models {', '.join(kinds)}, got {described['kind']}")
     weights = save_tensors({k: v.contiguous() for k, v in model.state_dict().items()})
     content = {
@@ -78,18 +82,63 @@ def describe(model: nn.Module) -> dict[str, Any]:
     >>> describe(Perceptron(2, [], 2, generator=torch.Generator()))["kind"]
     'perceptron'
     """
-    kind = getattr(model, "kind", None)
+    own = type(model).__module__.startswith("robustq.")
+    kind = getattr(model, "kind", None) if own else _outside_kind(type(model))
     if not isinstance(kind, str):
-        raise ModelFileError(f"expected one of the models of the library, got {type(model).__name__}")
+        raise ModelFileError(
+            "expected one of the models of the library, or one that a module defines with config() and "
+            f"from_config(), got {type(model).__name__}"
+        )
     return {"kind": kind, "config": model.config()}  # type: ignore[operator]
 
 
-def load(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> nn.Module:
-    """The model saved in ``folder``, in evaluation mode.
+def _outside_kind(made: type) -> str | None:
+    """The name that an outsider's class can be imported by, if it can be rebuilt at all."""
+    name = f"{made.__module__}:{made.__qualname__}"
+    able = hasattr(made, "config") and hasattr(made, "from_config") and is_outside(name)
+    return name if able and made.__module__ != "__main__" else None
+
+
+def outsiders(folder: Path | str, allow: Collection[str]) -> Mapping[str, Rebuild]:
+    """What a saved model is made of that is not the library's, imported.
 
     Raises:
-        ModelFileError: if a file is missing, damaged, altered, or of another format.
+        ModelFileError: if that is not in one of the modules or packages of ``allow``.
     """
+    content = _checked(folder)
+    found = dict.fromkeys(_outside_kinds({"kind": content["kind"], "config": content["config"]}))
+    for kind in found:
+        if not is_allowed(kind, allow):
+            raise ModelFileError(
+                f"{folder}: expected parts of the library only, got {kind}, whose code would be run: "
+                f"if you trust it, load it with allow=[{package_of(kind)!r}]"
+            )
+    return {kind: imported("model", kind).from_config for kind in found}
+
+
+def _outside_kinds(described: Any) -> Iterator[str]:
+    """Of a description and all its parts."""
+    if isinstance(described, Mapping):
+        if is_outside(described.get("kind")):
+            yield described["kind"]
+        described = list(described.values())
+    for part in described if isinstance(described, list) else ():
+        yield from _outside_kinds(part)
+
+
+def load(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS, allow: Collection[str] = ()) -> nn.Module:
+    """The model saved in ``folder``, in evaluation mode.
+
+    Args:
+        folder: what :func:`save` wrote.
+        kinds: the kinds of model that can be rebuilt.
+        allow: modules or packages outside the library whose code may be run for it.
+
+    Raises:
+        ModelFileError: if a file is missing, damaged, altered, of another format, or asks for code that is not
+            allowed.
+    """
+    kinds = {**outsiders(folder, allow), **kinds}
     content = read_json(folder, kinds=kinds)
     weights = _read(Path(folder) / "weights.safetensors")
     if hashlib.sha256(weights).hexdigest() != content["weights_sha256"]:
@@ -113,6 +162,13 @@ def load(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> nn.Modu
 
 def read_json(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> dict[str, Any]:
     """The checked content of ``model.json``, metadata included."""
+    content = _checked(folder)
+    if content["kind"] not in kinds and not is_outside(content["kind"]):
+        raise ModelFileError(f"{folder}: expected a kind of {', '.join(kinds)}, got {content['kind']}")
+    return content
+
+
+def _checked(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / "model.json"
     text = _read(path)
     try:
@@ -124,8 +180,6 @@ def read_json(folder: Path | str, *, kinds: Mapping[str, Rebuild] = KINDS) -> di
     claimed = content.pop("sha256", None)
     if claimed != _digest(content):
         raise ModelFileError(f"{path}: the file was altered (its SHA-256 differs)")
-    if content["kind"] not in kinds:
-        raise ModelFileError(f"{path}: expected a kind of {', '.join(kinds)}, got {content['kind']}")
     return content
 
 

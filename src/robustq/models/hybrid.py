@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from robustq.circuits import Circuit, Observable
 from robustq.contracts import GateAngles
 from robustq.engine import FrozenModel
+from robustq.models.composed import Composed, ComposedShots
 from robustq.models.linear import linear, new_linear, weights
-from robustq.models.quantum import Noise, QuantumNet, Sampled
-from robustq.noise import Device, Mapped, uncertainty
+from robustq.models.quantum import QuantumNet, Sampled
+from robustq.noise import Device, Mapped, Noise, uncertainty
 from robustq.trigonometric import UNIT, Trigonometric
 
 
@@ -47,14 +48,14 @@ class HybridNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, features)``."""
-        return self._dress(x, self.core)
+        return self._mixed(self.core(self.encoder_inputs(x)))
 
     def encoder_inputs(self, x: Tensor) -> Tensor:
         """What reaches the encoder, ``(batch, circuit.inputs)``, in [0, 1]."""
         return torch.sigmoid(linear(self.before, x))
 
-    def _dress(self, x: Tensor, core: Callable[[Tensor], Tensor]) -> Tensor:
-        return linear(self.after, core(self.encoder_inputs(x)))
+    def _mixed(self, values: Tensor) -> Tensor:
+        return linear(self.after, values)
 
     @property
     def circuit(self) -> Circuit:
@@ -84,7 +85,7 @@ class HybridNet(nn.Module):
 
     def read(self, values: Tensor) -> Tensor:
         """Logits from expectations."""
-        return linear(self.after, self.core.read(values))
+        return self._mixed(self.core.read(values))
 
     @property
     def front(self) -> tuple[Tensor, Tensor]:
@@ -97,7 +98,7 @@ class HybridNet(nn.Module):
         return self.core.gate_angles()
 
     def logit_ranges(self) -> Tensor:
-        """See :class:`robustq.contracts.TurnableClassifier`."""
+        """See :class:`robustq.contracts.CircuitClassifier`."""
         assert isinstance(self.after, nn.Linear)
         return self.core.mixed_ranges(self.after.weight.double())
 
@@ -111,18 +112,18 @@ class HybridNet(nn.Module):
         weight, _ = weights(self.after)
         return float(self.core.scale.detach()) * found.slack(weight.numpy())
 
-    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Dressed:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> FrozenHybrid:
         """The same function of ``x`` with the circuit frozen."""
-        return Dressed(self, self.core.freeze(noise, uses=uses))
+        return FrozenHybrid(self.core.freeze(noise, uses=uses), self.after, self.before)
 
     def under(
         self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
-    ) -> Callable[[Tensor], Tensor]:
+    ) -> Composed:
         """The model with its circuit run as a device with this noise and these shots would."""
         core = self.core.under(noise, shots=shots, generator=generator)
         if isinstance(core, Sampled):
-            return DressedSampled(self, core)
-        return lambda x: self._dress(x, core)
+            return ComposedShots(core, self.encoder_inputs, self._mixed)
+        return Composed(core, self.encoder_inputs, self._mixed)
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""
@@ -135,20 +136,37 @@ class HybridNet(nn.Module):
         return cls(int(config["features"]), int(config["classes"]), core, generator=torch.Generator())
 
 
-@dataclass(frozen=True)
-class ReadOut:
-    """A frozen circuit and the linear layer behind it, as one classifier of the circuit's features."""
+@dataclass(frozen=True, eq=False)
+class FrozenHybrid:
+    """A frozen circuit between a layer with a sigmoid, if there is one, and a linear layer.
+
+    Implements :class:`robustq.contracts.FrozenClassifier`.
+
+    Attributes:
+        core: the circuit, with its scale.
+        after: from its logits to the classes.
+        before: in front of the sigmoid; None where inputs reach the circuit as they are.
+    """
 
     core: FrozenModel
     after: nn.Module
+    before: nn.Module | None = None
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Logits ``(batch, classes)`` of what reaches the encoder."""
-        return linear(self.after, self.core(features))
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, classes)``."""
+        return linear(self.after, self.core(self._reaching(x)))
 
-    def states(self, features: Tensor) -> Tensor:
+    def _reaching(self, x: Tensor) -> Tensor:
+        return x if self.before is None else torch.sigmoid(linear(self.before, x))
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias of the layer in front of the sigmoid, float64."""
+        return None if self.before is None else weights(self.before)
+
+    def states(self, x: Tensor) -> Tensor:
         """The encoded state; see :meth:`robustq.engine.FrozenModel.states`."""
-        return self.core.states(features)
+        return self.core.states(self._reaching(x))
 
     def of_states(self, states: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` of states in the place of :meth:`states`."""
@@ -162,11 +180,11 @@ class ReadOut:
         return mixed + bias.to(forms)[:, None, None] * torch.eye(forms.shape[1], dtype=forms.dtype)
 
     def gate_angles(self) -> GateAngles:
-        """Every angle that depends on the features, float64."""
+        """Every angle that depends on what reaches the circuit, float64."""
         return self.core.gate_angles()
 
     def trigonometric(self) -> Trigonometric:
-        """The logits as trigonometric polynomials of the features; ModelError where they are none."""
+        """The logits as polynomials of what reaches the circuit; ModelError where they are none."""
         form = self.core.trigonometric()
         weight, bias = weights(self.after)
         mixed = torch.tensordot(weight, form.coefficients, dims=1)
@@ -174,59 +192,3 @@ class ReadOut:
         largest = float(weight.abs().sum(1).max())
         rounding = 8 * len(weight) * UNIT * float(mixed.abs().amax())
         return Trigonometric(mixed, form.frequencies, largest * form.error + rounding)
-
-
-@dataclass(frozen=True)
-class Dressed:
-    """A hybrid whose circuit is frozen."""
-
-    model: HybridNet
-    core: FrozenModel
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)``."""
-        return self.inner(self.model.encoder_inputs(x))
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the layer in front of the sigmoid, float64."""
-        return weights(self.model.before)
-
-    @property
-    def inner(self) -> ReadOut:
-        """From the sigmoid's values to the logits."""
-        return ReadOut(self.core, self.model.after)
-
-    def states(self, x: Tensor) -> Tensor:
-        """The encoded state; see :meth:`robustq.engine.FrozenModel.states`."""
-        return self.core.states(self.model.encoder_inputs(x))
-
-    def of_states(self, states: Tensor) -> Tensor:
-        """Logits ``(batch, classes)`` of states in the place of :meth:`states`."""
-        return self.inner.of_states(states)
-
-    def state_forms(self) -> Tensor:
-        """See :meth:`ReadOut.state_forms`."""
-        return self.inner.state_forms()
-
-
-@dataclass(frozen=True)
-class DressedSampled:
-    """A hybrid whose circuit is run with finite shots."""
-
-    model: HybridNet
-    core: Sampled
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)``, different at every call."""
-        return self.model._dress(x, self.core)
-
-    @property
-    def shots_per_answer(self) -> int:
-        """Of the circuit."""
-        return self.core.shots_per_answer
-
-    @property
-    def shots_per_gradient(self) -> int:
-        """Of the circuit."""
-        return self.core.shots_per_gradient

@@ -19,11 +19,8 @@ from robustq.contracts import GateAngles
 from robustq.engine.gate_angles import gate_angles
 from robustq.errors import ModelError
 from robustq.models.ranges import ranges
-from robustq.noise import Device, Mapped, NoiseModel, mapped, uncertainty
+from robustq.noise import Device, Mapped, Noise, NoiseModel, mapped, uncertainty
 from robustq.noise.serial import noise_from_data, noise_to_data
-
-# What a model can run under: rules, a calibrated device (the circuit is fitted to it first), or a fit.
-Noise = NoiseModel | Device | Mapped
 
 
 @lru_cache(maxsize=32)
@@ -138,7 +135,7 @@ class QuantumNet(nn.Module):
 
         Under the model's own noise; a circuit for a calibrated device is fitted to it.
         """
-        run, read, rules = self._run_as(self.noise, circuit, observables)
+        run, read, rules = self.run_as(self.noise, circuit, observables)
         return engine.expectations(run, read, inputs=features, parameters=angles.to(features.dtype), noise=rules)
 
     def read(self, values: Tensor) -> Tensor:
@@ -161,10 +158,10 @@ class QuantumNet(nn.Module):
         >>> model.gate_angles().spread.tolist()
         [1.0, 1.0]
         """
-        return gate_angles(self._run_as(self.noise)[0], self.theta.double())
+        return gate_angles(self.run_as(self.noise)[0], self.theta.double())
 
     def logit_ranges(self) -> Tensor:
-        """See :class:`robustq.contracts.TurnableClassifier`."""
+        """See :class:`robustq.contracts.CircuitClassifier`."""
         return self.mixed_ranges(torch.eye(len(self.observables), dtype=torch.float64))
 
     def mixed_ranges(self, mix: Tensor) -> Tensor:
@@ -174,7 +171,7 @@ class QuantumNet(nn.Module):
     def _logits(
         self, x: Tensor, noise: Noise | None, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        circuit, observables, rules = self._run_as(noise)
+        circuit, observables, rules = self.run_as(noise)
         values = engine.expectations(
             circuit,
             observables,
@@ -198,11 +195,11 @@ class QuantumNet(nn.Module):
         >>> model.freeze(Device.bundled("manila"))(torch.zeros(3, 2)).shape
         torch.Size([3, 2])
         """
-        circuit, observables, rules = self._run_as(noise or self.noise)
+        circuit, observables, rules = self.run_as(noise or self.noise)
         scale = float(self.scale.detach())
         return engine.FrozenModel(circuit, observables, self.theta, scale=scale, noise=rules, uses=uses)
 
-    def _run_as(
+    def run_as(
         self, noise: Noise | None, circuit: Circuit | None = None, observables: tuple[Observable, ...] | None = None
     ) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
         """What is simulated: the circuit itself under rules, or its fit to a device."""
@@ -276,7 +273,7 @@ class Sampled:
 
     @cached_property
     def _run(self) -> tuple[Circuit, tuple[Observable, ...], NoiseModel | None]:
-        return self.model._run_as(self.noise)
+        return self.model.run_as(self.noise)
 
     def _machine(self, dtype: torch.dtype) -> engine.ShotModel:
         angles = self.model.theta.detach().to(dtype)

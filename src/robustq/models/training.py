@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from robustq.contracts import Defence, Step
 from robustq.errors import DataError, ModelError, SpecError
+from robustq.models.checkpoint import Checkpoint, Keeper, Parts, name_of, streams_of
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def fit(
     training: Training | None = None,
     defence: Defence | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train ``model`` in place by Adam and return the history.
 
@@ -95,7 +97,10 @@ def fit(
         generator: order of the batches, the validation split, and the defence's randomness.
         training: how long and how fast.
         defence: what replaces the plain cross-entropy of a step; it also judges the validation rows.
-        callbacks: called after every epoch.
+        callbacks: called after every epoch; not for those that a checkpoint holds.
+        checkpoint: where the training is kept while it lasts. Called again with the same arguments after an
+            interruption, it goes on from there to the same bytes; a file that is damaged or belongs to another
+            training is not used. What is drawn from torch's global generator is not kept.
 
     Raises:
         DataError: on labels that do not fit ``x``, or values that are not finite.
@@ -110,26 +115,96 @@ def fit(
     _check(x, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
-    run = _Run(model, x, y, defence, generator, plan.epochs)
+    keeper = checkpoint and Keeper(checkpoint, name_of(model, x, y, generator, plan, defence))
     train, held = hold_back(y, plan.validation, generator)
-    per_epoch = -(-len(train) // plan.batch_size)
-    optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
-    schedule = plan.decay(optimiser, plan.epochs * per_epoch)
-    epochs: list[Epoch] = []
-    best, best_loss, best_state = 0, float("inf"), copy.deepcopy(model.state_dict())
-    for number in range(1, plan.epochs + 1):
-        loss = run.one_epoch(number, train, plan.batch_size, optimiser, schedule)
+    state = _State.new(model, generator, plan, len(train))
+    run = _Run(model, x, y, defence, generator, plan.epochs, state.memory)
+    if keeper:
+        state.restore(keeper)
+    for number in range(len(state.epochs) + 1, plan.epochs + 1):
+        loss = run.one_epoch(number, train, plan.batch_size, state.optimiser, state.schedule)
         epoch = run.judge(number, loss, held)
-        epochs.append(epoch)
         for callback in callbacks:
             callback(epoch)
-        score = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
-        if score < best_loss:
-            best, best_loss, best_state = number, score, copy.deepcopy(model.state_dict())
-        elif plan.patience and number - best >= plan.patience:
+        state.record(epoch)
+        if plan.patience and number - state.best >= plan.patience:
             break
-    model.load_state_dict(best_state)
-    return History(tuple(epochs), best, len(epochs) < plan.epochs, len(train))
+        if keeper and keeper.is_due:
+            state.keep(keeper)
+    model.load_state_dict(state.best_weights)
+    return History(tuple(state.epochs), state.best, len(state.epochs) < plan.epochs, len(train))
+
+
+@dataclass(eq=False)
+class _State:
+    """What a training changes: all that is needed to go on after an epoch."""
+
+    model: nn.Module
+    generator: torch.Generator
+    optimiser: torch.optim.Optimizer
+    schedule: Any
+    best_weights: dict[str, Any]
+    best: int = 0
+    best_loss: float = math.inf
+    epochs: list[Epoch] = field(default_factory=list)
+    memory: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, model: nn.Module, generator: torch.Generator, plan: Training, rows: int) -> _State:
+        """Before the first epoch."""
+        optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
+        schedule = plan.decay(optimiser, plan.epochs * -(-rows // plan.batch_size))
+        return cls(model, generator, optimiser, schedule, copy.deepcopy(model.state_dict()))
+
+    def record(self, epoch: Epoch) -> None:
+        """One more epoch, whose weights are kept if they are the best so far."""
+        self.epochs.append(epoch)
+        score = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
+        if score < self.best_loss:
+            self.best, self.best_loss = epoch.number, score
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+
+    def keep(self, keeper: Keeper) -> None:
+        """Write all of it."""
+        optimiser = self.optimiser.state_dict()
+        moments = {f"{k}.{name}": tensor for k, held in optimiser["state"].items() for name, tensor in held.items()}
+        streams = {name: stream.get_state() for name, stream in streams_of(self.model, self.generator)}
+        parts: Parts = {
+            "model": self.model.state_dict(),
+            "best": self.best_weights,
+            "optimiser": moments,
+            "stream": streams,
+            "memory": self.memory,
+        }
+        numbers = {
+            "epochs": [astuple(epoch) for epoch in self.epochs],
+            "best": self.best,
+            "best_loss": self.best_loss,
+            "groups": optimiser["param_groups"],
+            "schedule": self.schedule.state_dict(),
+        }
+        keeper.write(parts, numbers)
+
+    def restore(self, keeper: Keeper) -> None:
+        """Go on from what was written; from the start if there is nothing of this training."""
+        found = keeper.read()
+        if found is None:
+            return
+        parts, numbers = found
+        self.model.load_state_dict(parts.get("model", {}))
+        self.best_weights = parts.get("best", {})
+        self.best, self.best_loss = numbers["best"], numbers["best_loss"]
+        self.epochs += [Epoch(*epoch) for epoch in numbers["epochs"]]
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in parts.get("optimiser", {}).items():
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = tensor
+        self.optimiser.load_state_dict({"state": moments, "param_groups": numbers["groups"]})
+        self.schedule.load_state_dict(numbers["schedule"])
+        for name, stream in streams_of(self.model, self.generator):
+            stream.set_state(parts["stream"][name])
+        device = next(self.model.parameters()).device
+        self.memory |= {name: tensor.to(device) for name, tensor in parts.get("memory", {}).items()}
 
 
 def _check(x: Tensor, y: Tensor) -> None:
@@ -167,7 +242,7 @@ class _Run:
     defence: Defence | None
     generator: torch.Generator
     epochs: int
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Tensor]
 
     def loss(self, rows: Tensor, progress: float) -> Tensor:
         """The mean loss of some rows."""

@@ -4,7 +4,7 @@ from robustq.noise.calibration import Coupling, Qubit
 from robustq.noise.channels import CHANNELS, Channel
 from robustq.noise.device import Device
 from robustq.noise.model import NoiseModel, Readout, Rule
-from robustq.noise.routing import Mapped, mapped
+from robustq.noise.routing import Mapped, Noise, mapped
 from robustq.noise.uncertainty import Uncertainty, uncertainty
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Coupling",
     "Device",
     "Mapped",
+    "Noise",
     "NoiseModel",
     "Qubit",
     "Readout",

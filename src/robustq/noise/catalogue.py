@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from robustq.catalogue import Entry
@@ -15,41 +16,96 @@ __all__ = ["CHANNEL_LIST", "DEVICES", "DRIFTS"]
 _RUNTIME = "qiskit-ibm-runtime (Apache-2.0)"
 
 
-def _device(name: str, summary: str, facts: tuple[str, str, str, str, str]) -> Entry:
-    keys = ("qubits", "two-qubit error", "read-out error", "t1", "date")
-    return Entry(partial(Device.bundled, name), summary, _RUNTIME, dict(zip(keys, facts, strict=True)))
+@dataclass(frozen=True, kw_only=True)
+class DeviceEntry(Entry[Device]):
+    """One snapshot: its qubits and the medians of its numbers, T1 in microseconds."""
+
+    qubits: int
+    two_qubit_error: float
+    readout_error: float
+    t1_us: int
+    date: str
 
 
-# The facts are medians; a test compares them with the snapshots.
-DEVICES: Mapping[str, Entry] = {
-    "manila": _device(
-        "manila", "IBM Falcon, five qubits in a row", ("5", "1.0e-02", "2.2e-02", "145 us", "2024-05-27")
+@dataclass(frozen=True, kw_only=True)
+class ChannelEntry(Entry[Channel]):
+    """One channel: the qubits it may act on, and its parameters."""
+
+    qubits: tuple[int, ...]
+    parameters: tuple[str, ...]
+
+
+# A test compares the numbers with the snapshots.
+DEVICES: Mapping[str, DeviceEntry] = {
+    "manila": DeviceEntry(
+        partial(Device.bundled, "manila"),
+        "IBM Falcon, five qubits in a row",
+        _RUNTIME,
+        qubits=5,
+        two_qubit_error=1.0e-02,
+        readout_error=2.2e-02,
+        t1_us=145,
+        date="2024-05-27",
     ),
-    "melbourne": _device(
-        "melbourne",
+    "melbourne": DeviceEntry(
+        partial(Device.bundled, "melbourne"),
         "IBM Canary, a ladder; poor gates and read-out",
-        ("15", "2.9e-02", "4.8e-02", "53 us", "2021-03-15"),
+        _RUNTIME,
+        qubits=15,
+        two_qubit_error=2.9e-02,
+        readout_error=4.8e-02,
+        t1_us=53,
+        date="2021-03-15",
     ),
-    "guadalupe": _device(
-        "guadalupe", "IBM Falcon, a ring with tails", ("16", "1.0e-02", "1.6e-02", "72 us", "2021-04-20")
+    "guadalupe": DeviceEntry(
+        partial(Device.bundled, "guadalupe"),
+        "IBM Falcon, a ring with tails",
+        _RUNTIME,
+        qubits=16,
+        two_qubit_error=1.0e-02,
+        readout_error=1.6e-02,
+        t1_us=72,
+        date="2021-04-20",
     ),
-    "kolkata": _device("kolkata", "IBM Falcon, heavy hexagons", ("27", "7.5e-03", "9.6e-03", "111 us", "2021-12-09")),
-    "sherbrooke": _device(
-        "sherbrooke",
+    "kolkata": DeviceEntry(
+        partial(Device.bundled, "kolkata"),
+        "IBM Falcon, heavy hexagons",
+        _RUNTIME,
+        qubits=27,
+        two_qubit_error=7.5e-03,
+        readout_error=9.6e-03,
+        t1_us=111,
+        date="2021-12-09",
+    ),
+    "sherbrooke": DeviceEntry(
+        partial(Device.bundled, "sherbrooke"),
         "20 good qubits of the 127 of an IBM Eagle",
-        ("20", "6.2e-03", "1.1e-02", "269 us", "2025-02-26"),
+        _RUNTIME,
+        qubits=20,
+        two_qubit_error=6.2e-03,
+        readout_error=1.1e-02,
+        t1_us=269,
+        date="2025-02-26",
     ),
-    "boston": _device(
-        "boston", "20 good qubits of the 156 of an IBM Heron", ("20", "1.0e-03", "3.7e-03", "288 us", "2026-04-17")
+    "boston": DeviceEntry(
+        partial(Device.bundled, "boston"),
+        "20 good qubits of the 156 of an IBM Heron",
+        _RUNTIME,
+        qubits=20,
+        two_qubit_error=1.0e-03,
+        readout_error=3.7e-03,
+        t1_us=288,
+        date="2026-04-17",
     ),
 }
 
-CHANNEL_LIST: Mapping[str, Entry] = {
-    name: Entry(
+CHANNEL_LIST: Mapping[str, ChannelEntry] = {
+    name: ChannelEntry(
         partial(Channel, name),
         row.summary,
         row.reference,
-        {"qubits": str(row.qubits or "1 or 2"), "parameters": ", ".join(row.parameters) or "matrices"},
+        qubits=(row.qubits,) if row.qubits else (1, 2),
+        parameters=tuple(row.parameters) or ("matrices",),
     )
     for name, row in CHANNELS.items()
 }

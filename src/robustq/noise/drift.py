@@ -7,7 +7,8 @@ gets faster, gate errors rise by what the coherence limit rises, because they ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -164,23 +165,39 @@ def _check(holds: bool, name: str, expected: str, value: object) -> None:
         raise CircuitError(f"{name}: expected {expected}, got {value}")
 
 
-SCENARIOS: Mapping[str, Entry] = {
-    "none": Entry(none, "nothing changes", "-", null=True),
-    "t1-drop": Entry(t1_drop, "every T1 falls by a fraction", "Carroll et al., npj QI 8, 132 (2022)"),
-    "gate-error-doubling": Entry(
+@dataclass(frozen=True)
+class DriftEntry(Entry[Calibration]):
+    """One scenario; it is given what drifts, and a generator if it needs chance."""
+
+    needs: tuple[str, ...] = field(default=("qubits", "couplings"), kw_only=True)
+
+    offers: ClassVar[tuple[str, ...]] = ("qubits", "couplings", "generator")
+
+
+SCENARIOS: Mapping[str, DriftEntry] = {
+    "none": DriftEntry(none, "nothing changes", "-", null=True),
+    "t1-drop": DriftEntry(t1_drop, "every T1 falls by a fraction", "Carroll et al., npj QI 8, 132 (2022)"),
+    "gate-error-doubling": DriftEntry(
         gate_error_doubling, "every gate error is multiplied", "Proctor et al., Nat. Commun. 11, 5396 (2020)"
     ),
-    "readout-shift": Entry(readout_shift, "every read-out error rises", "Bravyi et al., PRA 103, 042605 (2021)"),
-    "crosstalk": Entry(crosstalk, "every ZZ shift grows", "Mundada et al., PR Applied 12, 054023 (2019)"),
-    "tls-defect": Entry(
-        tls_defect, "one qubit loses its T1 to a two-level defect", "Klimov et al., PRL 121, 090502 (2018)"
+    "readout-shift": DriftEntry(readout_shift, "every read-out error rises", "Bravyi et al., PRA 103, 042605 (2021)"),
+    "crosstalk": DriftEntry(crosstalk, "every ZZ shift grows", "Mundada et al., PR Applied 12, 054023 (2019)"),
+    "tls-defect": DriftEntry(
+        tls_defect,
+        "one qubit loses its T1 to a two-level defect",
+        "Klimov et al., PRL 121, 090502 (2018)",
+        needs=("qubits", "couplings", "generator"),
     ),
-    "random-walk": Entry(
-        random_walk, "every number walks on a logarithmic scale", "Proctor et al., Nat. Commun. 11, 5396 (2020)"
+    "random-walk": DriftEntry(
+        random_walk,
+        "every number walks on a logarithmic scale",
+        "Proctor et al., Nat. Commun. 11, 5396 (2020)",
+        needs=("qubits", "couplings", "generator"),
     ),
-    "interval": Entry(
+    "interval": DriftEntry(
         interval,
         "every number is drawn anew from an interval around it",
         "Proctor et al., Nat. Commun. 11, 5396 (2020)",
+        needs=("qubits", "couplings", "generator"),
     ),
 }

@@ -65,6 +65,9 @@ class Mapped:
         return replace(self, noise=device.noise(self.layout))
 
 
+Noise = NoiseModel | Device | Mapped  # what a circuit can run under; to a device it is fitted first
+
+
 def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) -> Mapped:
     """Fit ``circuit`` to ``device`` so that expected errors are low; without randomness.
 

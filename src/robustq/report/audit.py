@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustq.audit import AUDITS, Evidence, judge, measured
-from robustq.bench.results import Results
+from robustq.bench import Results
 
 PASSED, FLAGGED, SKIPPED = "passed", "flag", "not measured"
 
 
 @dataclass(frozen=True)
-class Told:
+class SharedFlag:
     """One flag with everyone it was raised about in the same words.
 
-    >>> Told("below-majority", "red", "5 of 10", ("QNN",)).subjects
+    >>> SharedFlag("below-majority", "red", "5 of 10", ("QNN",)).subjects
     ('QNN',)
     """
 
@@ -24,12 +24,12 @@ class Told:
     subjects: tuple[str, ...]
 
 
-def told(results: Results) -> list[Told]:
-    """The flags, red first; one that many share is told once."""
+def group_flags(results: Results) -> list[SharedFlag]:
+    """The flags, red first, one that many share once."""
     subjects: dict[tuple[str, str, str], list[str]] = {}
     for flag in sorted(results.flags, key=lambda flag: flag.level != "red"):
         subjects.setdefault((flag.id, flag.level, flag.message), []).append(flag.subject)
-    return [Told(*key, tuple(names)) for key, names in subjects.items()]
+    return [SharedFlag(*key, tuple(names)) for key, names in subjects.items()]
 
 
 def states(evidence: Evidence) -> dict[str, str]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robustq.atomic import write_atomically
 from robustq.bench.certificates import Level, Sandwich
-from robustq.bench.estimates import Estimate
-from robustq.report.canvas import empty
-from robustq.report.words import interval, percent, script_safe
+from robustq.report.canvas import COLOURS, draw_axes, draw_curve, draw_floor
+from robustq.report.renderer import render_page
+from robustq.report.terminal import make_lines, make_table
+from robustq.report.words import duration, share
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.console import RenderableType
 
-SURE, OPEN, ATTACK = "#009E73", "#E69F00", "#D55E00"  # Okabe & Ito
+SURE, OPEN, ATTACK = COLOURS[2], COLOURS[4], COLOURS[1]
 
 
 def write_certificates(sandwich: Sandwich, path: Path) -> None:
@@ -25,104 +26,58 @@ def write_certificates(sandwich: Sandwich, path: Path) -> None:
 
 
 def render_certificates(sandwich: Sandwich) -> str:
-    """The page as text: no network, no time stamp."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, interval=interval, span=in_units)
-    drawn = {"sandwich": curves(sandwich), **({"tightness": histogram(sandwich)} if sandwich.tightness else {})}
-    figures = {name: script_safe(figure.to_json()) for name, figure in drawn.items()}
-    return environment.get_template("certificates.html.j2").render(s=sandwich, figures=figures, plotly=get_plotlyjs())
-
-
-def in_units(seconds: float) -> str:
-    """A duration with three digits.
-
-    >>> in_units(0.00123)
-    '1.23 ms'
-    """
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
+    """The page as text."""
+    figures = {"sandwich": curves(sandwich)} | ({"tightness": histogram(sandwich)} if sandwich.tightness else {})
+    return render_page("certificates", "certificates", sandwich, figures, place=place(sandwich))
 
 
 def curves(sandwich: Sandwich) -> go.Figure:
     """Clean, certified, exact and attacked accuracy over eps."""
-    figure = empty("Perturbation budget eps", "Accuracy")
-    eps = [0.0, *(level.eps for level in sandwich.levels)]
-    clean = sandwich.clean.value
-    rows = [
-        ("certified", [p.certified for p in sandwich.levels], SURE, "tozeroy", "solid"),
-        ("exact at most", [p.possible for p in sandwich.levels], OPEN, "tonexty", "dot"),
-    ]
-    for name, estimates, colour, fill, dash in rows:
-        figure.add_scatter(
-            x=eps,
-            y=[clean, *(e.value for e in estimates)],
-            name=name,
-            mode="lines+markers",
-            fill=fill,
-            line={"color": colour, "width": 2, "dash": dash},
-            marker={"size": 5},
-            hovertemplate=f"%{{y:.3f}} {name} at %{{x:.4g}}<extra></extra>",
-        )
+    figure = draw_axes("Perturbation budget eps", "Accuracy")
+    eps, clean = [0.0, *(level.eps for level in sandwich.levels)], sandwich.clean.value
+    certified = [clean, *(level.certified.value for level in sandwich.levels)]
+    possible = [clean, *(level.possible.value for level in sandwich.levels)]
+    for name, values, colour, fill, dash in (
+        ("certified", certified, SURE, "tozeroy", "solid"),
+        ("exact at most", possible, OPEN, "tonexty", "dot"),
+    ):
+        dots: dict[str, Any] = {"mode": "lines+markers", "marker": {"size": 5}}
+        hover = f"%{{y:.3f}} {name} at %{{x:.4g}}<extra></extra>"
+        draw_curve(figure, eps, values, name, colour, dash=dash, fill=fill, hovertemplate=hover, **dots)
     if sandwich.attack is not None:
-        left = [p.attacked for p in sandwich.levels if p.attacked is not None]
-        figure.add_scatter(
-            x=eps,
-            y=[clean, *(e.value for e in left)],
-            name=f"attacked, {sandwich.attack}",
-            mode="lines+markers",
-            line={"color": ATTACK, "width": 1.5, "dash": "dash"},
-            marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ATTACK}},
-            hovertemplate="%{y:.3f} survive at %{x:.4g}<extra></extra>",
-        )
-    figure.add_hline(
-        y=clean,
-        line={"color": "#64748b", "width": 1, "dash": "dash"},
-        annotation_text="clean",
-        annotation_font_size=11,
-    )
+        left = [clean, *(level.attacked.value for level in sandwich.levels if level.attacked is not None)]
+        crosses = {"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ATTACK}}
+        looks: dict[str, Any] = {"dash": "dash", "width": 1.5, "mode": "lines+markers", "marker": crosses}
+        hover = "%{y:.3f} survive at %{x:.4g}<extra></extra>"
+        draw_curve(figure, eps, left, f"attacked, {sandwich.attack}", ATTACK, hovertemplate=hover, **looks)
+    draw_floor(figure, clean, "clean")
     return figure
 
 
 def histogram(sandwich: Sandwich) -> go.Figure:
     """How tight the radii are: certified over the distance of the nearest known witness."""
-    figure = empty("Certified radius over nearest witness", "Correct inputs")
+    figure = draw_axes("Certified radius over nearest witness", "Correct inputs", unit="amount")
     figure.add_histogram(
         x=sandwich.tightness,
         xbins={"start": 0, "end": 1.025, "size": 0.025},
         marker={"color": SURE, "line": {"color": "#ffffff", "width": 1}},
         hovertemplate="%{y} inputs at %{x}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 1.05])
-    figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
-    return figure
+    return figure.update_xaxes(range=[0, 1.05])
 
 
 def certificate_table(sandwich: Sandwich) -> RenderableType:
     """Accuracies for the terminal, and what other methods prove."""
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
     title = f"{sandwich.title}: {sandwich.threat}, {sandwich.method}{place(sandwich)}"
-    table = Table(title=title, title_justify="left")
-    for name in ("eps", "certified", "exact", "attacked"):
-        table.add_column(name, justify="right")
-    table.add_row("0", _cell(sandwich.clean), "", "clean")
-    for level in sandwich.levels:
-        attacked = _cell(level.attacked) if level.attacked is not None else "–"
-        table.add_row(f"{level.eps:.4g}", _cell(level.certified), _between(level), attacked)
-    return Group(table, Text(told(sandwich), style="dim"), *_others(sandwich))
+    rows = [
+        (f"{level.eps:.4g}", share(level.certified), _between(level), share(level.attacked))
+        for level in sandwich.levels
+    ]
+    clean = ("0", share(sandwich.clean), "", "clean")
+    table = make_table(title, ("eps", "certified", "exact", "attacked"), [clean, *rows], names=0)
+    return Group(table, *make_lines([describe(sandwich)], "dim"), *_others(sandwich))
 
 
 def place(sandwich: Sandwich) -> str:
@@ -130,7 +85,7 @@ def place(sandwich: Sandwich) -> str:
     return f", on {sandwich.device}" if sandwich.device else ""
 
 
-def told(sandwich: Sandwich) -> str:
+def describe(sandwich: Sandwich) -> str:
     """What the certificate says, in one sentence or two."""
     sure = "proved" if sandwich.confidence == 1 else f"each claim sure to {100 * sandwich.confidence:g} %"
     radius = sandwich.median_radius
@@ -139,41 +94,30 @@ def told(sandwich: Sandwich) -> str:
     gone = f", {sandwich.abstained} abstained" if sandwich.abstained else ""
     return (
         f"{sandwich.correct} of {sandwich.inputs} inputs right{gone}; {middle}, known to a hundredth for "
-        f"{sandwich.exact}; {sure}{whose}; {in_units(sandwich.seconds)} an input, {in_units(sandwich.preparation)} "
+        f"{sandwich.exact}; {sure}{whose}; {duration(sandwich.seconds)} an input, {duration(sandwich.preparation)} "
         "once"
     )
 
 
 def _others(sandwich: Sandwich) -> list[RenderableType]:
-    from rich.table import Table
-    from rich.text import Text
-
-    if not sandwich.compared:
-        return []
-    if all(row.refused for row in sandwich.compared):
-        return [Text("No other method applies.", style="dim")]
+    applied = [row for row in sandwich.compared if not row.refused]
+    if not applied:
+        return [*make_lines(["No other method applies."], "dim")] if sandwich.compared else []
     half = sandwich.levels[-1].eps / 2
-    table = Table(title=f"Other methods: their radius over that of {sandwich.method}", title_justify="left")
-    for name in ("method", "median", "quartiles", f"certified at {half:.4g}", "time an input"):
-        table.add_column(name, justify="left" if name == "method" else "right")
-    for row in sandwich.compared:
-        if not row.refused:
-            low, high = row.quartiles
-            table.add_row(
-                row.method,
-                f"{row.median:.3f}",
-                f"{low:.3f} to {high:.3f}",
-                f"{100 * row.certified:.1f}",
-                in_units(row.seconds),
-            )
-    return [table]
+    rows = [
+        (
+            row.method,
+            f"{row.median:.3f}",
+            f"{row.quartiles[0]:.3f} to {row.quartiles[1]:.3f}",
+            f"{100 * row.certified:.1f}",
+            duration(row.seconds),
+        )
+        for row in applied
+    ]
+    title = f"Other methods: their radius over that of {sandwich.method}"
+    return [make_table(title, ("method", "median", "quartiles", f"certified at {half:.4g}", "time an input"), rows)]
 
 
 def _between(level: Level) -> str:
     low, high = 100 * level.certified.value, 100 * level.possible.value
     return f"{low:.1f}" if high - low < 0.05 else f"{low:.1f} to {high:.1f}"
-
-
-def _cell(estimate: Estimate) -> str:
-
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustq.atomic import write_atomically
+from robustq.bench import Front
 from robustq.bench.estimates import Estimate
-from robustq.bench.pareto import Finalist, Front, Goal, Trial
-from robustq.report.canvas import COLOURS, empty
-from robustq.report.words import script_safe
+from robustq.bench.pareto import Finalist, Goal, Trial
+from robustq.report.canvas import COLOURS, INK, draw_axes, error_bars, layout
+from robustq.report.renderer import render_page
+from robustq.report.terminal import make_lines, make_table
+from robustq.report.words import bounds, gain, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -26,28 +28,17 @@ def write_codesign(front: Front, path: Path) -> None:
 
 
 def render_codesign(front: Front) -> str:
-    """The page as text: no network, no time stamp; the same front gives the same page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    figures = {"front": scatter(front), "test": on_test_rows(front), "parallel": parallel(front)}
-    return environment.get_template("codesign.html.j2").render(
-        f=front,
+    """The page as text."""
+    return render_page(
+        "codesign",
+        "co-design",
+        front,
+        {"front": scatter(front), "test": on_test_rows(front), "parallel": parallel(front)},
         score=score,
-        span=span,
+        is_count=is_count,
         gap=gap,
         distinct=distinct(front),
         axes=axes(front),
-        figures={name: script_safe(figure.to_json()) for name, figure in figures.items()},
-        plotly=get_plotlyjs(),
-        spec=json.dumps(front.spec, indent=1),
     )
 
 
@@ -67,12 +58,7 @@ def score(goal: Goal, estimate: Estimate) -> str:
     >>> score(goal, Estimate(value=0.953, low=0.9, high=0.98, inputs=99, seeds=2)).split()
     ['95.3', '%']
     """
-    return f"{estimate.value:.0f}" if is_count(goal) else f"{100 * estimate.value:.1f}\u00a0%"
-
-
-def span(goal: Goal, estimate: Estimate) -> str:
-    """Its interval in percent; nothing for a count."""
-    return "" if is_count(goal) else f"{100 * estimate.low:.1f}, {100 * estimate.high:.1f}"
+    return f"{estimate.value:.0f}" if is_count(goal) else percent(estimate.value)
 
 
 def gap(goal: Goal, estimate: Estimate) -> str:
@@ -80,8 +66,7 @@ def gap(goal: Goal, estimate: Estimate) -> str:
     if is_count(goal):
         fewer = round(estimate.value)
         return f"{abs(fewer)} {'fewer' if fewer >= 0 else 'more'}" if fewer else "as many"
-    low, value, high = (100 * v for v in (estimate.low, estimate.value, estimate.high))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return gain(estimate)
 
 
 def distinct(front: Front) -> list[Trial]:
@@ -107,7 +92,7 @@ def scatter(front: Front) -> go.Figure:
         "outside the constraints": [t for t in trained if t.infeasible],
     }
     looks: dict[str, dict[str, Any]] = {
-        "on the front": {"size": 15, "line": {"width": 1.5, "color": "#0f172a"}},
+        "on the front": {"size": 15, "line": {"width": 1.5, "color": INK}},
         "dominated": {"size": 9, "opacity": 0.6},
         "outside the constraints": {"size": 8, "symbol": "x-thin", "line": {"width": 1.5}},
     }
@@ -151,8 +136,8 @@ def on_test_rows(front: Front) -> go.Figure:
                 marker={"color": colour, "size": 11},
                 text=[str(f.number) for f in members],
                 textposition="top right",
-                error_x=_bars([f.scores[x.name] for f in members], colour),
-                error_y=_bars([f.scores[y.name] for f in members], colour),
+                error_x=error_bars([f.scores[x.name] for f in members], colour),
+                error_y=error_bars([f.scores[y.name] for f in members], colour),
                 customdata=[f.label for f in members],
                 hovertemplate="trial %{text}: %{customdata}<br>%{x:.3f}, %{y:.3f}<extra></extra>",
             )
@@ -170,12 +155,7 @@ def parallel(front: Front) -> go.Figure:
         | ({} if is_count(goal) else {"tickformat": ".0%"})
         for goal in front.chosen
     ]
-    for label, key in (
-        ("Encoding", "encoding"),
-        ("Ansatz", "ansatz"),
-        ("Read-out", "readout"),
-        ("Defence", "defence"),
-    ):
+    for label, key in CHOICES:
         names = sorted({str(getattr(t.parameters, key)) for t in inside})
         dimensions.append(
             {
@@ -198,33 +178,15 @@ def parallel(front: Front) -> go.Figure:
             labelside="top",
         )
     )
-    figure.update_layout(
-        template="plotly_white",
-        height=440,
-        margin={"l": 90, "r": 140, "t": 90, "b": 24},
-        font={"family": "system-ui, sans-serif", "size": 12, "color": "#0f172a"},
-    )
-    return figure
+    return figure.update_layout(layout(height=440, margin={"l": 90, "r": 140, "t": 90, "b": 24}, font_size=12))
 
 
 def _axes_of(x: Goal, y: Goal) -> go.Figure:
-    figure = empty(x.label, y.label)
+    figure = draw_axes(x.label, y.label)
     figure.update_layout(height=460)
     figure.update_xaxes(tickformat="d" if is_count(x) else ".0%")
     figure.update_yaxes(range=None, autorange=True, tickformat="d" if is_count(y) else ".0%")
     return figure
-
-
-def _bars(estimates: list[Estimate], colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 1,
-        "width": 3,
-        "color": colour,
-        "array": [e.high - e.value for e in estimates],
-        "arrayminus": [e.value - e.low for e in estimates],
-    }
 
 
 def _star(figure: go.Figure, scores: dict[str, Estimate], x: Goal, y: Goal, name: str) -> None:
@@ -233,7 +195,7 @@ def _star(figure: go.Figure, scores: dict[str, Estimate], x: Goal, y: Goal, name
         y=[scores[y.name].value],
         mode="markers",
         name=name,
-        marker={"symbol": "star", "size": 17, "color": COLOURS[1], "line": {"width": 1, "color": "#0f172a"}},
+        marker={"symbol": "star", "size": 17, "color": COLOURS[1], "line": {"width": 1, "color": INK}},
         hovertemplate=name + "<br>%{x:.3f}, %{y:.3f}<extra></extra>",
     )
 
@@ -241,35 +203,26 @@ def _star(figure: go.Figure, scores: dict[str, Estimate], x: Goal, y: Goal, name
 def codesign_table(front: Front) -> RenderableType:
     """The finalists on the test rows for the terminal, and what they are worth."""
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
-    tried = len({trial.number for trial in front.trials if trial.same_as is None})
     title = (
-        f"{front.title}: {tried} architectures tried, {len(front.members)} on the front; test rows, "
+        f"{front.title}: {len(distinct(front))} architectures tried, {len(front.members)} on the front; test rows, "
         f"{front.threat}, {front.seeds['final']} seeds; in percent"
     )
-    table = Table(title=title, title_justify="left")
-    table.add_column("trial", justify="right")
-    table.add_column("architecture", min_width=34)
-    for goal in front.goals:
-        table.add_column(goal.label + ("" if goal.chosen else " *"), justify="right")
-    for row in (front.reference, *front.finalists):
-        table.add_row(*_cells(row, front))
-    told = [front.statement]
+    goals = [goal.label + ("" if goal.chosen else " *") for goal in front.goals]
+    rows = [_cells(row, front) for row in (front.reference, *front.finalists)]
+    table = make_table(title, ("trial", "architecture", *goals), rows, names=0)
+    table.columns[1].justify, table.columns[1].min_width = "left", 34
+    lines = [front.statement]
     if not all(goal.chosen for goal in front.goals):
-        told.append("* measured at the end only; the search was not for it")
+        lines.append("* measured at the end only; the search was not for it")
     if front.contradictions:
-        told.append(f"{front.contradictions} certified inputs were flipped: a certificate is wrong")
-    return Group(table, *(Text("  " + line) for line in told))
+        lines.append(f"{front.contradictions} certified inputs were flipped: a certificate is wrong")
+    return Group(table, *make_lines(lines, indent="  "))
 
 
 def _cells(row: Finalist, front: Front) -> list[str]:
     own = row is front.reference
     mark = " (the specification's own)" if own else " (dominates it)" if row.dominates else ""
-    cells = [str(row.number), row.label + mark]
-    for goal in front.goals:
-        estimate = row.scores[goal.name]
-        told = score(goal, estimate).split()[0]
-        cells.append(told if is_count(goal) else f"{told}\n\\[{span(goal, estimate)}]")
-    return cells
+    scores = [(goal, row.scores[goal.name]) for goal in front.goals]
+    cells = [score(goal, e) if is_count(goal) else f"{100 * e.value:.1f}\n[{bounds(e)}]" for goal, e in scores]
+    return [str(row.number), row.label + mark, *cells]

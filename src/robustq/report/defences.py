@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
-from robustq.bench.defence_table import DefenceTable, DefendedRow, Timing
+from robustq.bench import DefenceTable
+from robustq.bench.defence_table import DefendedRow, Timing
 from robustq.bench.estimates import Estimate
-from robustq.report.canvas import COLOURS, empty
-from robustq.report.words import interval, percent, script_safe
+from robustq.report.canvas import COLOURS, INK, draw_axes, draw_curve, draw_mark, error_bars
+from robustq.report.renderer import render_page
+from robustq.report.terminal import make_lines, make_notes, make_table
+from robustq.report.words import points, share
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.console import RenderableType
 
 MARKS = {"usual": "circle-open", "transfer": "diamond-open", "adaptive": "x-thin-open"}
-SAID = {
+KNOWLEDGE = {
     "usual": "under the usual attack",
     "transfer": "transferred from the undefended model",
     "adaptive": "under the attack that knows the defence",
@@ -31,38 +33,9 @@ def write_defences(table: DefenceTable, timing: Timing, path: Path) -> None:
 
 
 def render_defences(table: DefenceTable, timing: Timing) -> str:
-    """The page as text: no network, no time stamp; the same table and timing give the same page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "interval": interval, "points": points}
+    """The page as text."""
     figures = {"bars": bars(table), "curves": curves(table), "plane": plane(table)}
-    return environment.get_template("defences.html.j2").render(
-        t=table,
-        times=times(table, timing),
-        eps=table.reference_eps,
-        word=word,
-        figures={name: script_safe(figure.to_json()) for name, figure in figures.items()},
-        height=140 + 46 * len(table.rows),
-        plotly=get_plotlyjs(),
-        spec=json.dumps(table.spec, indent=1),
-    )
-
-
-def points(estimate: Estimate) -> str:
-    """A difference in percentage points.
-
-    >>> points(Estimate(value=0.1, low=0.05, high=0.15, inputs=1, seeds=1))
-    '+10.0'
-    """
-    return f"{100 * estimate.value:+.1f}"
+    return render_page("defences", "defence table", table, figures, times=times(table, timing), word=word)
 
 
 def word(row: DefendedRow) -> str:
@@ -88,7 +61,7 @@ def times(table: DefenceTable, timing: Timing) -> dict[str, tuple[str, str]]:
 
 def bars(table: DefenceTable) -> go.Figure:
     """For every row what each attack leaves, at the reference eps; the bar is what none of them flips."""
-    figure = empty(f"Accuracy at eps = {table.reference_eps:g}", "")
+    figure = draw_axes(f"Accuracy at eps = {table.reference_eps:g}", "", unit="names")
     names = [row.label for row in table.rows]
     found = [row.at(table.reference_eps) for row in table.rows]
     robust = [p.robust for p in found]
@@ -98,14 +71,7 @@ def bars(table: DefenceTable) -> go.Figure:
         orientation="h",
         name="right, and flipped by no attack",
         marker={"color": [_colour(row) for row in table.rows], "opacity": 0.75},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "thickness": 1.2,
-            "color": "#334155",
-            "array": [e.high - e.value for e in robust],
-            "arrayminus": [e.value - e.low for e in robust],
-        },
+        error_x=error_bars(robust, "#334155"),
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
     for kind, symbol in MARKS.items():
@@ -113,9 +79,9 @@ def bars(table: DefenceTable) -> go.Figure:
             y=names,
             x=[getattr(p, kind).value for p in found],
             mode="markers",
-            name=SAID[kind],
-            marker={"symbol": symbol, "size": 9, "color": "#0f172a", "line": {"width": 1.5}},
-            hovertemplate="%{y}: %{x:.3f} " + SAID[kind] + "<extra></extra>",
+            name=KNOWLEDGE[kind],
+            marker={"symbol": symbol, "size": 9, "color": INK, "line": {"width": 1.5}},
+            hovertemplate="%{y}: %{x:.3f} " + KNOWLEDGE[kind] + "<extra></extra>",
         )
     figure.add_scatter(
         y=names,
@@ -131,19 +97,12 @@ def bars(table: DefenceTable) -> go.Figure:
         x=[_certified(row, table) for row in known],
         mode="markers",
         name="certified",
-        marker={"symbol": "star", "size": 9, "color": "#E69F00"},
+        marker={"symbol": "star", "size": 9, "color": COLOURS[4]},
         hovertemplate="%{y}: %{x:.3f} certified<extra></extra>",
     )
-    figure.add_vline(
-        x=table.majority,
-        line={"color": "#94a3b8", "width": 1, "dash": "dot"},
-        annotation_text="commonest class",
-        annotation_font_size=11,
-    )
+    draw_mark(figure, table.majority, annotation_text="commonest class", annotation_font_size=11)
     figure.update_layout(height=140 + 46 * len(names), barmode="overlay")
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
-    figure.update_yaxes(range=None, tickformat=None, autorange="reversed", automargin=True)
-    return figure
+    return figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
 
 
 def _certified(row: DefendedRow, table: DefenceTable) -> float:
@@ -162,18 +121,20 @@ def _colour(row: DefendedRow) -> str:
 
 def curves(table: DefenceTable) -> go.Figure:
     """Robust accuracy over the budgets."""
-    figure = empty("Perturbation budget eps", "Robust accuracy")
+    figure = draw_axes("Perturbation budget eps", "Robust accuracy")
     for place, row in enumerate(table.rows):
         estimates = [row.accuracy, *(p.robust for p in row.points)]
-        figure.add_scatter(
-            x=[0.0, *(p.eps for p in row.points)],
-            y=[e.value for e in estimates],
-            name=row.label,
+        draw_curve(
+            figure,
+            [0.0, *(p.eps for p in row.points)],
+            [e.value for e in estimates],
+            row.label,
+            COLOURS[place % len(COLOURS)],
+            dash=_dash(row, place),
             mode="lines+markers",
-            line={"color": COLOURS[place % len(COLOURS)], "width": 2, "dash": _dash(row, place)},
             hovertemplate="%{y:.3f} at %{x}",
         )
-    figure.add_vline(x=table.reference_eps, line={"color": "#94a3b8", "width": 1, "dash": "dot"})
+    draw_mark(figure, table.reference_eps)
     # the legend is long: room for it below
     figure.update_layout(height=400 + 22 * len(table.rows), legend={"y": -0.3})
     return figure
@@ -187,7 +148,7 @@ def _dash(row: DefendedRow, place: int) -> str:
 
 def plane(table: DefenceTable) -> go.Figure:
     """Clean against robust accuracy, with both intervals: up and to the right is better."""
-    figure = empty("Clean accuracy", f"Robust accuracy at eps = {table.reference_eps:g}")
+    figure = draw_axes("Clean accuracy", f"Robust accuracy at eps = {table.reference_eps:g}")
     for row in table.rows:
         robust = row.at(table.reference_eps).robust
         figure.add_scatter(
@@ -196,8 +157,8 @@ def plane(table: DefenceTable) -> go.Figure:
             mode="markers",
             name=row.label,
             marker={"size": 11, "color": _colour(row)},
-            error_x=_bar(row.accuracy),
-            error_y=_bar(robust),
+            error_x=error_bars([row.accuracy]),
+            error_y=error_bars([robust]),
             hovertemplate=f"{row.label}: %{{x:.3f}} clean, %{{y:.3f}} robust<extra></extra>",
         )
     figure.update_layout(showlegend=False)
@@ -206,28 +167,14 @@ def plane(table: DefenceTable) -> go.Figure:
     return figure
 
 
-def _bar(estimate: Estimate) -> dict[str, object]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 1,
-        "array": [estimate.high - estimate.value],
-        "arrayminus": [estimate.value - estimate.low],
-    }
-
-
 def defence_table(table: DefenceTable, timing: Timing) -> RenderableType:
     """The table for the terminal: what it says first, then the rows."""
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
-    eps = f"{table.reference_eps:g}"
-    shown = Table(title=f"{table.title}: {table.threat}, {table.seeds} seeds", title_justify="left")
-    for name in (
+    columns = (
         "defence",
         "clean",
-        f"robust at {eps}",
+        f"robust at {table.reference_eps:g}",
         "usual",
         "transfer",
         "adaptive",
@@ -238,22 +185,20 @@ def defence_table(table: DefenceTable, timing: Timing) -> RenderableType:
         "2q gates",
         "training",
         "gain",
-    ):
-        shown.add_column(name, justify="left" if name == "defence" else "right")
+    )
     taken = times(table, timing)
-    for row in table.rows:
-        shown.add_row(*_cells(row, table, taken[row.key][0]))
-    told = [Text(f"  {sentence}") for sentence in table.sentences]
-    return Group(*told, shown, *(Text(f"  note: {note}", style="dim") for note in remarks(table)))
+    rows = [_cells(row, table, taken[row.key][0]) for row in table.rows]
+    shown = make_table(f"{table.title}: {table.threat}, {table.seeds} seeds", columns, rows)
+    return Group(*make_lines(table.sentences, indent="  "), shown, *make_notes(remarks(table)))
 
 
 def _cells(row: DefendedRow, table: DefenceTable, training: str) -> list[str]:
     point = row.at(table.reference_eps)
-    gain = "–" if row.gain is None else points(row.gain.robust) + ("*" if row.gain.survives else "")
+    gain = "–" if row.gain is None else points(row.gain.robust.value) + ("*" if row.gain.survives else "")
     return [
         row.label,
-        _cell(row.accuracy),
-        _cell(point.robust),
+        share(row.accuracy),
+        share(point.robust),
         _short(point.usual),
         _short(point.transfer),
         _short(point.adaptive),
@@ -265,10 +210,6 @@ def _cells(row: DefendedRow, table: DefenceTable, training: str) -> list[str]:
         training,
         gain,
     ]
-
-
-def _cell(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def _short(estimate: Estimate) -> str:

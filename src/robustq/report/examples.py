@@ -8,6 +8,8 @@ from typing import Any
 
 from robustq.atomic import write_atomically
 from robustq.report.pictures import difference_png, grey_png
+from robustq.report.renderer import render_page
+from robustq.report.words import percent
 
 MOST_BARS = 8
 
@@ -27,15 +29,11 @@ def shown(
         "row": example["row"],
         "label": classes[example["label"]],
         "predicted": classes[example["predicted"]],
-        "before": _percent(example["confidence_before"]),
-        "after": _percent(example["confidence_after"]),
+        "before": percent(example["confidence_before"]),
+        "after": percent(example["confidence_after"]),
         "pictures": _pictures(example, image_shape) if image_shape else [],
         "bars": [] if image_shape else _bars(example, features),
     }
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%"
 
 
 def _pictures(example: Mapping[str, Any], shape: Sequence[int]) -> list[tuple[str, str]]:
@@ -67,14 +65,5 @@ def write_examples(
     path: Path, examples: Sequence[Mapping[str, Any]], *, title: str, facts: Mapping[str, str]
 ) -> None:
     """Write a page of examples, made by :func:`shown`, atomically; it needs no network."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("examples.html.j2").render(title=title, facts=facts, examples=examples)
-    write_atomically(path, page.encode())
+    record = {"title": title, "facts": facts, "examples": examples}
+    write_atomically(path, render_page("examples", "adversarial examples", record).encode())

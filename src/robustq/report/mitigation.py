@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from robustq.atomic import write_atomically
 from robustq.bench.mitigation_table import MitigationRow, Mitigations
-from robustq.report.canvas import COLOURS, empty
-from robustq.report.words import gain, interval, percent, script_safe
+from robustq.report.canvas import COLOURS, draw_axes, error_bars
+from robustq.report.renderer import render_page
+from robustq.report.terminal import make_lines, make_table
+from robustq.report.words import gain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,65 +23,40 @@ def write_mitigation(found: Mitigations, path: Path) -> None:
 
 
 def render_mitigation(found: Mitigations) -> str:
-    """The page as text: no network, no time stamp."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("robustq.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, interval=interval)
-    return environment.get_template("mitigation.html.j2").render(
-        m=found, figure=script_safe(errors(found.rows).to_json()), plotly=get_plotlyjs()
-    )
+    """The page as text."""
+    return render_page("mitigation", "error mitigation", found, {"errors": errors(found.rows)})
 
 
 def errors(rows: list[MitigationRow]) -> go.Figure:
     """Bias, scatter and whole error of every technique that applies, side by side."""
-    figure = empty("", "Distance from the ideal expectation")
-    shown = [row for row in rows if not row.refused]
+    figure = draw_axes("", "Distance from the ideal expectation", unit="amount")
+    applied = [row for row in rows if not row.refused]
     for key, name, colour in (
         ("bias", "bias, exact values", COLOURS[0]),
         ("spread", "scatter of the shots", COLOURS[4]),
         ("error", "whole error", COLOURS[1]),
     ):
-        estimates = [getattr(row, key) for row in shown]
+        estimates = [getattr(row, key) for row in applied]
         figure.add_bar(
-            x=[row.name for row in shown],
+            x=[row.name for row in applied],
             y=[e.value for e in estimates],
             name=name,
             marker={"color": colour},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [e.high - e.value for e in estimates],
-                "arrayminus": [e.value - e.low for e in estimates],
-            },
+            error_y=error_bars(estimates),
             hovertemplate="%{y:.4f} " + name + "<extra>%{x}</extra>",
         )
-    figure.update_layout(barmode="group")
-    figure.update_yaxes(range=None, tickformat=None, rangemode="tozero")
-    return figure
+    return figure.update_layout(barmode="group")
 
 
 def mitigation_table(found: Mitigations) -> RenderableType:
     """The techniques for the terminal."""
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
     title = f"{found.title} on {found.device}, {found.shots} shots an answer; {found.threat}, {found.attack}"
-    table = Table(title=title, title_justify="left")
-    for name in ("technique", "bias", "error", "variance", "circuits", "clean", "change", "robust", "change"):
-        table.add_column(name, justify="left" if name == "technique" else "right")
-    for row in found.rows:
-        table.add_row(row.name, *(["–"] * 8 if row.refused else _cells(row)))
-    refused = [Text(f"{r.name} does not apply: {r.refused}", style="dim") for r in found.rows if r.refused]
-    return Group(table, Text(told(found.rows), style="dim"), *refused)
+    columns = ("technique", "bias", "error", "variance", "circuits", "clean", "change", "robust", "change")
+    rows = [(row.name, *(["–"] * 8 if row.refused else _cells(row))) for row in found.rows]
+    refused = [f"{row.name} does not apply: {row.refused}" for row in found.rows if row.refused]
+    return Group(make_table(title, columns, rows), *make_lines([describe_changes(found.rows), *refused], "dim"))
 
 
 def _cells(row: MitigationRow) -> list[str]:
@@ -102,7 +79,7 @@ def _cells(row: MitigationRow) -> list[str]:
     ]
 
 
-def told(rows: list[MitigationRow]) -> str:
+def describe_changes(rows: list[MitigationRow]) -> str:
     """Whether anything changed accuracy, in a sentence."""
     tried = [row for row in rows[1:] if not row.refused]
     clean = [row.name for row in tried if row.significant[0]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from robustq.errors import ThreatError, unknown_name
 
-KNOWLEDGE = ("white-box", "scores", "labels")
+Knowledge = Literal["white-box", "scores", "labels"]  # each sees more than the next
+KNOWLEDGE: tuple[str, ...] = get_args(Knowledge)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class Access:
             limit = getattr(self, name)
             if limit is not None and limit < 1:
                 raise ThreatError(f"access: expected {name} >= 1 or None, got {limit}")
+
+    def shows(self, needed: Knowledge | None) -> bool:
+        """Whether this adversary sees what a search needs at least; None is satisfied with anything.
+
+        >>> Access("scores").shows("labels"), Access("scores").shows("white-box")
+        (True, False)
+        """
+        return needed is None or KNOWLEDGE.index(self.knowledge) <= KNOWLEDGE.index(needed)
 
     def __str__(self) -> str:
         only = {"white-box": "white-box", "scores": "scores only", "labels": "labels only"}

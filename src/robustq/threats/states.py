@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class Fidelity:
     """
 
     eps: float
+    box: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         _check_share(self.eps)
@@ -71,6 +73,7 @@ class TraceDistance:
     """
 
     eps: float
+    box: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         _check_share(self.eps)
@@ -109,6 +112,7 @@ class Sphere:
     """
 
     eps: float
+    box: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.eps <= 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ class Switches:
     """
 
     at_most: int = 1
+    box: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.at_most, int) or self.at_most < 1:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robustq.contracts import Classifier, QuantumClassifier
+from robustq.contracts import Classifier, QuantumClassifier, frozen
 from robustq.errors import DataError, ModelError, SpecError
+from robustq.models.composed import Composed
 from robustq.models.files import describe
 from robustq.models.training import hold_back
 from robustq.uncertainty.point import Point
@@ -100,7 +101,7 @@ class Scaled(nn.Module):
             if noise is not None:
                 raise ModelError(f"expected a quantum model, got {type(self.model).__name__}")
             return self
-        return Answering(self.model.freeze(noise, uses=uses), self)
+        return Composed(self.model.freeze(noise, uses=uses), head=self.answer)
 
     def under(
         self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
@@ -108,7 +109,7 @@ class Scaled(nn.Module):
         """The same with the model behind it run on a noisy device."""
         if not isinstance(self.model, QuantumClassifier):
             raise ModelError(f"expected a quantum model, got {type(self.model).__name__}")
-        return Answering(self.model.under(noise, shots=shots, generator=generator), self)
+        return Composed(self.model.under(noise, shots=shots, generator=generator), head=self.answer)
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to rebuild it, JSON-able."""
@@ -121,27 +122,14 @@ class Scaled(nn.Module):
         return cls(rebuild(config["model"]), empty, empty.clone())
 
 
-@dataclass(frozen=True, eq=False)
-class Answering:
-    """A frozen or noisy model whose logits are scaled."""
-
-    model: Classifier
-    scaled: Scaled
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)``."""
-        return self.scaled.answer(self.model(x))
-
-
 def scaled(model: nn.Module, x: Tensor, y: Tensor, kind: Literal["temperature", "vector"] = "temperature") -> Scaled:
     """A trained model scaled to fit inputs that it was not trained on.
 
     Raises:
         DataError: if there are fewer rows than numbers to fit.
     """
-    target: Any = model.freeze(uses=len(x)) if isinstance(model, QuantumClassifier) else model
     with torch.no_grad():
-        logits = target(x).double().numpy()
+        logits = frozen(model, uses=len(x))(x).double().numpy()
     labels = y.numpy()
     if kind == "temperature":
         factor = 1 / temperature(logits, labels)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, fisher_exact
 
+from cases import few
 from robustq import engine
 from robustq.circuits import Circuit, ansaetze, op, z
 from robustq.errors import CircuitError, DataError
@@ -84,7 +85,7 @@ def _likeliest(model):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("basis", ["x", "z"])
+@pytest.mark.parametrize("basis", few(["x", "z"]))
 def test_larger_codes_are_better_below_the_threshold_and_worse_above(basis):
     for p, better in ((0.003, True), (0.03, False)):
         small, large = (measure(d, p, basis=basis, seed=1, shots=50_000) for d in (3, 7))

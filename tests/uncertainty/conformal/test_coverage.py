@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import few
 from robustq.attacks import PGD, run_attack
 from robustq.certify import Complete
 from robustq.noise import Device
@@ -30,8 +31,6 @@ from robustq.uncertainty.conformal import (
     robust_sets,
 )
 from trained_models import trained
-
-pytestmark = pytest.mark.xdist_group("coverage")
 
 ALPHA, SHOTS, REPETITIONS = 0.1, 100, 500
 NEVER = 1e-4  # chance of a false alarm of one test
@@ -158,8 +157,10 @@ def proved(name, tau):
     return robust_sets(made, ball, moved)
 
 
-@pytest.mark.parametrize("name", ["breast-cancer", "iris"])
-@pytest.mark.parametrize("groups", ["none", "class"])
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    few([("iris", "none"), ("iris", "class"), ("breast-cancer", "none"), ("breast-cancer", "class")]),
+)
 def test_attacked_inputs_are_covered_by_proof_only(name, groups, rng):
     """Whether a robust set holds a label depends on the label's own threshold, of which there are few."""
     ball, x, moved, y = battle(name)

@@ -5,13 +5,7 @@ import torch
 
 from certify.quadratic_models import random_net
 from robustq.certify import Auto, Complete
-from robustq.contracts import (
-    AmplitudeClassifier,
-    AngleClassifier,
-    QuantumClassifier,
-    SquashedClassifier,
-    StateClassifier,
-)
+from robustq.contracts import AmplitudeClassifier, FrozenClassifier, QuantumClassifier
 from robustq.errors import CertificateError, ModelError
 from robustq.noise import Device
 from robustq.states import StateView
@@ -38,8 +32,9 @@ def test_logits_polynomials_and_read_outs_agree(iris, first, second, tau):
     form = view.trigonometric()
     assert bool(((form(x) - expected).abs() <= form.error).all())
     assert form.error >= base.trigonometric().error
-    assert isinstance(view, AngleClassifier)
-    assert not isinstance(view, SquashedClassifier | QuantumClassifier)
+    assert isinstance(view, FrozenClassifier)
+    assert view.front is None
+    assert not isinstance(view, QuantumClassifier)
     with pytest.raises(ModelError, match="amplitudes"):
         view.forms(torch.float64)
 
@@ -82,18 +77,16 @@ def test_hybrids_keep_their_front(tau):
     weight, bias = view.front
     inside = torch.sigmoid(x @ weight.T + bias)
     expected = torch.stack([logits[:, 1], logits[:, 0] - tau], 1)
-    assert isinstance(view, SquashedClassifier)
-    assert isinstance(view, StateClassifier)
+    assert isinstance(view, FrozenClassifier)
     assert not isinstance(view, AmplitudeClassifier)
     assert torch.allclose(view(x), expected)
-    assert torch.allclose(view.inner(inside), expected, atol=1e-10)
-    assert torch.allclose(view.inner.trigonometric()(inside), expected, atol=1e-9)
+    assert torch.allclose(view.trigonometric()(inside), expected, atol=1e-9)
     assert torch.allclose(view.of_states(view.states(x)), expected, atol=1e-10)
 
 
 def test_of_any_other_classifier_nothing_can_be_proved(generator):
     view = versus(torch.nn.Linear(2, 3).double(), 0, 1, 0.5)
-    with pytest.raises(CertificateError, match="AngleClassifier"):
+    with pytest.raises(CertificateError, match="FrozenClassifier"):
         Complete().prepare(view, Linf(0.1), generator)
     with pytest.raises(CertificateError, match="no certificate applies"):
         Auto().prepare(view, Linf(0.1), generator)

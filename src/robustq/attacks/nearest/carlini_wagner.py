@@ -10,8 +10,8 @@ from torch import Tensor
 
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
-from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Problem
+from robustq.options import check_counts, check_rates
 from robustq.threats import L2
 from robustq.threats.l2 import length_of
 
@@ -96,7 +96,7 @@ class _Chart:
 
     @classmethod
     def of(cls, moves: Moves) -> _Chart:
-        box = getattr(moves.problem.threat, "box", None)
+        box = moves.problem.threat.box
         bounded = box is not None and all(bool(torch.isfinite(torch.as_tensor(b)).all()) for b in box)
         if not bounded:
             return cls(torch.zeros_like(moves.low), torch.ones_like(moves.low), False)

@@ -10,8 +10,8 @@ from torch import Tensor
 from robustq.attacks.nearest.hyperplane import foot
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
-from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Problem
+from robustq.options import check_counts, check_rates
 from robustq.threats import L2, Linf
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
 from robustq.attacks.nearest.sparse import alone, prune
-from robustq.attacks.options import check_counts, check_rates
 from robustq.contracts import Problem
+from robustq.options import check_counts, check_rates
 from robustq.threats import L0, L1, L2, Linf
 from robustq.threats.ball import Ball
 from robustq.threats.l2 import direction_of, length_of

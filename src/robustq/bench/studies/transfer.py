@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from robustq import stats
 from robustq.attacks import run_attack
 from robustq.bench.device import Quantum, check_fits
-from robustq.bench.entrants import Entrant, try_out
+from robustq.bench.entrants import Entrant, key_of, try_out
 from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.matrix import Cell, Matrix, Player
+from robustq.bench.outside import packages
 from robustq.bench.records import heading
 from robustq.bench.spec import Spec, TransferSpecification, completed
 from robustq.bench.stages import Stage, of_every_seed, pack, table
@@ -189,7 +190,7 @@ def participants_of(spec: TransferSpecification) -> list[Participant]:
     everyone = []
     for name in spec.transfer.models or []:
         own = name == spec.model.name
-        entrant = Entrant("quantum" if own else name, name, matched=name == "mlp")
+        entrant = Entrant("quantum" if own else key_of(name), name, matched=name == "mlp")
         everyone.append(Participant(entrant))
         if own and spec.noise.calibrated() is not None:
             everyone.append(Participant(entrant, on_device=True))
@@ -235,7 +236,8 @@ def _answers(folders: Mapping[str, Path], spec: TransferSpecification, data: Dat
     clean: dict[str, str] = {}
     under: dict[str, dict[str, str]] = {source: {} for source in inputs}
     for participant, folder in everyone.items():
-        model = participant.classifier(load(folder).requires_grad_(False), spec)
+        kept = load(folder, allow=packages(spec))
+        model = participant.classifier(kept.requires_grad_(False), spec)
         clean[participant.key] = pack(right(model, x, y))
         for source, x_adv in inputs.items():
             under[source][participant.key] = pack(right(model, x_adv, y))

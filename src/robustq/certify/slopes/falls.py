@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.slopes.turns import Turning, dual_order, units_of
-from robustq.contracts import GateAngles, Threat, TurnableClassifier
+from robustq.contracts import CircuitClassifier, GateAngles, Threat
 from robustq.errors import CertificateError, ModelError
 
 
@@ -37,7 +37,7 @@ def largest_swing(angles: GateAngles, front: tuple[Tensor, Tensor] | None, x: Te
     return turn.swing(torch.full_like(x[:, :1], threat.eps))[:, 0]
 
 
-def largest_falls(model: TurnableClassifier, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
+def largest_falls(model: CircuitClassifier, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
     """By how much the logit of each class could gain on that of ``y``, ``(batch, classes)``.
 
     Raises:
@@ -51,7 +51,7 @@ def largest_falls(model: TurnableClassifier, x: Tensor, y: Tensor, threat: Threa
     >>> falls.div(torch.pi * model.scale).detach()
     tensor([[0.0000, 0.4000]])
     """
-    if not isinstance(model, TurnableClassifier):
+    if not isinstance(model, CircuitClassifier):
         raise CertificateError(f"lipschitz: expected a model whose features turn gates, got {type(model).__name__}")
     try:
         angles = model.gate_angles()

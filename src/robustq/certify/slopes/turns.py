@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from robustq.contracts import AngleClassifier, Classifier, GateAngles, SquashedClassifier, Threat
+from robustq.contracts import Classifier, FrozenClassifier, GateAngles, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats import L1, L2, Linf
 
@@ -217,12 +217,10 @@ def turning(model: Classifier, name: str) -> Turning:
     Raises:
         CertificateError: if its features do not turn gates, as they are or behind a sigmoid.
     """
-    front = model.front if isinstance(model, SquashedClassifier) else None
-    inner = model.inner if isinstance(model, SquashedClassifier) else model
-    if not isinstance(inner, AngleClassifier):
+    if not isinstance(model, FrozenClassifier):
         raise CertificateError(f"{name}: expected a model whose features turn gates, got {type(model).__name__}")
     try:
-        return Turning(inner.gate_angles(), front, inner.state_forms())
+        return Turning(model.gate_angles(), model.front, model.state_forms())
     except ModelError as failure:
         raise CertificateError(f"{name}: {failure}") from failure
 

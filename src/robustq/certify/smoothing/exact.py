@@ -11,7 +11,7 @@ from torch import Tensor
 from robustq.certify.euclidean import check_norm, in_norm
 from robustq.certify.smoothing.envelope import envelope, rounding
 from robustq.certify.spectrum import ranges
-from robustq.contracts import AngleClassifier, Bounds, Classifier, Threat
+from robustq.contracts import Bounds, Classifier, FrozenClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.trigonometric import UNIT, Trigonometric
 
@@ -68,7 +68,7 @@ class ExactSmoothing:
                 threat l2, l1 or l-infinity in one unit.
         """
         check_norm(threat, "exact-smoothing")
-        if not isinstance(model, AngleClassifier):
+        if not isinstance(model, FrozenClassifier) or model.front is not None:
             raise CertificateError(
                 f"exact-smoothing: expected a frozen model whose features turn gates, got {type(model).__name__}"
             )

@@ -13,7 +13,7 @@ from robustq.certify.verifier.radius import bracketed
 from robustq.certify.verifier.region import Norm, Region, check_norm
 from robustq.certify.verifier.search import Decision, Effort, decide
 from robustq.certify.verifier.squashed import SquashedProver
-from robustq.contracts import AngleClassifier, Bounds, Classifier, SquashedClassifier, Threat
+from robustq.contracts import Bounds, Classifier, FrozenClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats import Linf
 from robustq.trigonometric import Trigonometric
@@ -95,24 +95,24 @@ class Complete:
                 threat is an l-inf, l2 or l1 ball.
         """
         norm = check_norm("complete", threat)
-        if isinstance(model, SquashedClassifier):
-            form, eps = polynomials("complete", model.inner), self.largest(norm)
-            share = 1.0 if self.decide_only else self.tolerance
-            return SquashedProver(model, form, norm, eps, share, self.effort(norm, form), self.slack)
-        form = polynomials("complete", model)
-        return CompleteProver(self, model, form, norm)
+        frozen, form = polynomials("complete", model)
+        if frozen.front is None:
+            return CompleteProver(self, model, form, norm)
+        share = 1.0 if self.decide_only else self.tolerance
+        effort = self.effort(norm, form)
+        return SquashedProver(model, frozen.front, form, norm, self.largest(norm), share, effort, self.slack)
 
 
-def polynomials(name: str, model: object) -> Trigonometric:
-    """The logits of a model as trigonometric polynomials.
+def polynomials(name: str, model: Classifier) -> tuple[FrozenClassifier, Trigonometric]:
+    """A frozen model, and its logits as trigonometric polynomials of what reaches its circuit.
 
     Raises:
         CertificateError: where they are none.
     """
-    if not isinstance(model, AngleClassifier):
+    if not isinstance(model, FrozenClassifier):
         raise CertificateError(f"{name}: expected a model whose features turn gates, got {type(model).__name__}")
     try:
-        return model.trigonometric()
+        return model, model.trigonometric()
     except ModelError as failure:
         raise CertificateError(f"{name}: {failure}") from failure
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from robustq.certify.verifier.radius import bracketed
 from robustq.certify.verifier.region import Norm, Region
 from robustq.certify.verifier.search import Decision, Effort, decide
-from robustq.contracts import Bounds, SquashedClassifier
+from robustq.contracts import Bounds, Classifier
 from robustq.threats import L1, L2
 from robustq.threats.box import bounds
 from robustq.trigonometric import Trigonometric
@@ -23,7 +23,8 @@ ROUND = 2.0**-48  # outwards: what the model's own rounding may do to a sum and 
 class SquashedProver:
     """Sound, not complete: not every point of the box is reached, so that nothing is ever refuted."""
 
-    model: SquashedClassifier
+    model: Classifier
+    front: tuple[Tensor, Tensor]
     form: Trigonometric
     threat: Norm
     eps: float
@@ -36,7 +37,7 @@ class SquashedProver:
         label = self.model(x).argmax(1)
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
-            box = behind_sigmoid(self.threat, *self.model.front, x[rows], radii)
+            box = behind_sigmoid(self.threat, *self.front, x[rows], radii)
             found = decide(self.form, label[rows], box, self.effort, slack=self.slack)
             none = torch.zeros_like(found.refuted)
             claim = replace(found, refuted=none, witness=x[rows])

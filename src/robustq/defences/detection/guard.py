@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.detection.catalogue import makers
-from robustq.defences.detection.conformal import check_rate
 from robustq.defences.detection.detector import Clean, Maker
-from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.detection.rejecting import Rejecting, check_rate
 from robustq.defences.detection.rows import check_course, check_reference, check_rows
 from robustq.defences.detection.view import View
 from robustq.errors import DataError, SpecError

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, RejectingClassifier, ShotClassifier
-from robustq.defences.detection.conformal import check_rate, threshold
 from robustq.defences.detection.detector import Detector
 from robustq.defences.detection.view import View
 from robustq.defences.fronted import beneath
-from robustq.errors import ModelError, SpecError
+from robustq.errors import DataError, ModelError, SpecError
 from robustq.models.files import describe
+from robustq.uncertainty.conformal.split import place, rows_needed
 
 
 class Rejecting(nn.Module):
@@ -191,3 +191,32 @@ class WatchedShots(Watched):
         """The same for the gradient."""
         assert isinstance(self.view.answer, ShotClassifier)
         return self.watcher.passes * self.view.answer.shots_per_gradient
+
+
+def check_rate(rate: float) -> None:
+    """Refuse a false-alarm rate that is none."""
+    if not 0 < rate < 1:
+        raise SpecError(f"expected a false-alarm rate in (0, 1), got {rate}")
+
+
+def threshold(scores: Tensor, rate: float) -> Tensor:
+    """The ``ceil((n + 1)(1 - rate))``-th smallest of ``n`` clean scores, as split conformal prediction sets it.
+
+    A further clean score, exchangeable with these, exceeds it with probability ``rate`` at most (Bates et al.,
+    Ann. Statist. 51, 2023, for outlier detection), averaged over the draw of the ``n``.
+
+    Raises:
+        DataError: if there are too few scores, saying how many would do, or some are not finite.
+
+    >>> threshold(torch.arange(19.0), 0.05)
+    tensor(18.)
+    """
+    check_rate(rate)
+    needed = rows_needed(rate)
+    if len(scores) < needed:
+        raise DataError(
+            f"expected at least {needed} clean rows to calibrate a false-alarm rate of {rate:g}, got {len(scores)}"
+        )
+    if not bool(torch.isfinite(scores).all()):
+        raise DataError("expected finite scores of clean rows, got NaN or infinity")
+    return scores.sort().values[place(len(scores), rate) - 1]

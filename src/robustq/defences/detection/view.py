@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from robustq import engine
-from robustq.contracts import Classifier, QuantumClassifier, StateClassifier, TamperableClassifier
-from robustq.defences.fronted import Fronted, frozen
+from robustq.contracts import CircuitClassifier, Classifier, QuantumClassifier, StateClassifier, frozen
+from robustq.defences.fronted import unfronted
 from robustq.engine import measurement
 from robustq.engine.shot_gradients import row_observables
 from robustq.errors import ModelError
@@ -51,7 +51,7 @@ class View:
         Raises:
             ModelError: if there is no circuit to run under noise.
         """
-        _, core = unfronted(self.model, x)
+        core, _ = unfronted(self.model, x)
         model = self.model
         if not isinstance(core, QuantumClassifier) or not isinstance(model, QuantumClassifier):
             raise ModelError(f"expected a quantum model to run under noise, got {_name(core)}")
@@ -67,8 +67,8 @@ class View:
         Raises:
             ModelError: if the model's frozen form has none.
         """
-        inner, core = unfronted(self.model, x)
-        still = core.freeze(uses=1) if isinstance(core, QuantumClassifier) else core
+        core, inner = unfronted(self.model, x)
+        still = frozen(core, uses=1)
         if not isinstance(still, StateClassifier):
             raise ModelError(f"expected a model whose states can be read, got {_name(core)}")
         return still.states(inner)
@@ -82,8 +82,8 @@ class View:
         Raises:
             ModelError: unless the model reads a circuit and its logits are affine in what is read.
         """
-        inner, core = unfronted(self.model, x)
-        if not isinstance(core, TamperableClassifier):
+        core, inner = unfronted(self.model, x)
+        if not isinstance(core, CircuitClassifier):
             raise ModelError(f"expected a model that measures a circuit, got {_name(core)}")
         circuit, observables = core.circuit, core.observables
         exact = NoiseModel().readouts_of(circuit.qubits)
@@ -96,20 +96,13 @@ class View:
     @property
     def settings(self) -> int:
         """Circuits that a device runs for one answer; 1 where there are none."""
-        core = unfronted(self.model, None)[1]
-        if not isinstance(core, TamperableClassifier):
+        core = unfronted(self.model, None)[0]
+        if not isinstance(core, CircuitClassifier):
             return 1
         return engine.settings(core.circuit, core.observables)
 
 
-def unfronted(model: nn.Module, x: Any) -> tuple[Any, nn.Module]:
-    """What reaches the model behind all its fronts, and that model; ``x`` may be None."""
-    while isinstance(model, Fronted):
-        x, model = None if x is None else model.front(x), model.model
-    return x, model
-
-
-def _mixture(core: TamperableClassifier, observables: int, x: Tensor) -> Tensor:
+def _mixture(core: CircuitClassifier, observables: int, x: Tensor) -> Tensor:
     """How logits mix what is read, ``(observables, classes)``."""
     units = torch.eye(observables, dtype=x.dtype, device=x.device)
     base = core.read(torch.zeros_like(units[:1]))

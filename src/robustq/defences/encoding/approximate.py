@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.attacks.options import check_counts
 from robustq.defences.encoding.disentangler import THRESHOLDS, Prepared, prepared
 from robustq.defences.fronted import Fronted
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models import QuantumNet
+from robustq.options import check_counts
 
 TRIED = 128  # training rows on which the circuits' depth is chosen
 

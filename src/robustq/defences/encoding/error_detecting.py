@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from robustq.circuits import op
 from robustq.defences.noise.cores import MARKER, changed, check_unmarked, core_of, encoded, joined, rewired, spliced
 from robustq.defences.noise.noisy import Noisy
-from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.noise import Channel, NoiseModel, Rule
 from robustq.noise.codes import Detected, detected
+from robustq.options import check_shares
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class ErrorDetecting:
     trained_through = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise SpecError(f"error-detecting: expected p in [0, 1], got {self.p}")
+        check_shares("error-detecting", p=self.p)
 
     @property
     def _pair(self) -> Detected:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from robustq.circuits import Circuit, op, theta
-from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import beneath, frozen
+from robustq.contracts import Classifier, QuantumClassifier, frozen
+from robustq.defences.fronted import beneath
 from robustq.defences.noise.cores import changed, check_steady, core_of, encoded, spliced, viewed
 from robustq.errors import SpecError
 from robustq.models import QuantumNet

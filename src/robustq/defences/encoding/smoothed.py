@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.fronted import Fronted
-from robustq.errors import SpecError
+from robustq.options import check_shares
 
 
 class SmoothStep(nn.Module):
@@ -63,8 +63,7 @@ class SmoothedEncoding:
     trained_through = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise SpecError(f"smoothed-encoding: expected strength in [0, 1], got {self.strength}")
+        check_shares("smoothed-encoding", strength=self.strength)
 
     def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Fronted:
         """The model behind the step."""

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.defences.filters.through import straight_through
 from robustq.defences.fronted import Fronted
 from robustq.errors import SpecError
 
@@ -74,3 +73,16 @@ class Clipping:
         """The model behind the ranges of ``x``."""
         low, high = (torch.quantile(x.double(), q, dim=0) for q in (self.tails, 1 - self.tails))
         return Fronted(Clip(low, high), model)
+
+
+def straight_through(x: Tensor, filtered: Tensor) -> Tensor:
+    """The values of ``filtered`` with the gradient of ``x`` (BPDA: Athalye, Carlini & Wagner, ICML 2018).
+
+    >>> import torch
+    >>> x = torch.tensor([2.0], requires_grad=True)
+    >>> straight_through(x, x.detach().clamp(0, 1)).backward()
+    >>> x.grad
+    tensor([1.])
+    """
+    # a difference first would round: what is answered has to be the filter's value itself
+    return filtered.detach() + (x - x.detach()) if x.requires_grad else filtered

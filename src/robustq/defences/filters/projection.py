@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.defences.filters.through import straight_through
+from robustq.defences.filters.clipping import straight_through
 from robustq.defences.fronted import Fronted
 from robustq.errors import DataError, SpecError
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustq.contracts import Defence, Step
 from robustq.defences.noise.cores import changed, joined, seen_under, viewed
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.noise import Device

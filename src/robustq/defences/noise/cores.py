@@ -13,8 +13,7 @@ from robustq.circuits import Circuit, Operation
 from robustq.contracts import RandomisedClassifier
 from robustq.errors import ModelError
 from robustq.models import QuantumNet
-from robustq.models.quantum import Noise
-from robustq.noise import Device, Mapped, NoiseModel, Readout
+from robustq.noise import Device, Mapped, Noise, NoiseModel, Readout
 
 Change = Callable[[QuantumNet], QuantumNet]
 MARKER = "i"  # an identity gate marks where a defence's channel strikes; devices run it for free

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from robustq.circuits.gates import GATES
 from robustq.defences.noise.cores import MARKER, with_noise
 from robustq.defences.noise.noisy import Noisy
-from robustq.errors import SpecError
 from robustq.noise import Channel, NoiseModel, Rule
+from robustq.options import check_shares
 
 STRUCK = tuple(name for name in GATES if name != MARKER)
 
@@ -36,8 +36,7 @@ class Depolarising:
     trained_through = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise SpecError(f"depolarising: expected p in [0, 1], got {self.p}")
+        check_shares("depolarising", p=self.p)
 
     def around(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Noisy:
         """The model with a depolarising channel on every touched qubit after every gate.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from robustq.contracts import Defence, Step
 from robustq.defences.noise.cores import changed, joined, viewed
 from robustq.defences.noise.insertion import inserted, sampled
 from robustq.defences.noise.normalised import Levels, started
-from robustq.defences.plain import Plain
+from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.noise import Channel, Device, Mapped, NoiseModel
+from robustq.options import check_not_negative, check_shares
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,8 @@ class NoiseInjection:
     trained_through = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise SpecError(f"noise-injection: expected rate in [0, 1], got {self.rate}")
-        for name, value in (("spread", self.spread), ("penalty", self.penalty)):
-            if not 0 <= value < math.inf:
-                raise SpecError(f"noise-injection: expected {name} >= 0, got {value}")
+        check_shares("noise-injection", rate=self.rate)
+        check_not_negative("noise-injection", spread=self.spread, penalty=self.penalty)
         if not isinstance(self.levels, int) or self.levels < 0 or self.levels == 1:
             raise SpecError(f"noise-injection: expected levels 0 or >= 2, got {self.levels!r}")
         if self.levels and not self.normalise:

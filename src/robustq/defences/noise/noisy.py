@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import beneath, frozen
+from robustq.contracts import Classifier, QuantumClassifier, frozen
+from robustq.defences.fronted import beneath
 from robustq.defences.noise.cores import check_steady, core_of, joined, seen_under, viewed, without_noise
 from robustq.models.files import describe
-from robustq.models.quantum import Noise
-from robustq.noise import Device, Mapped
+from robustq.noise import Device, Mapped, Noise
 
 
 class Noisy(nn.Module):

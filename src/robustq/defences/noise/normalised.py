@@ -5,19 +5,19 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from robustq.contracts import Classifier, QuantumClassifier
-from robustq.defences.fronted import beneath, frozen
+from robustq.contracts import Classifier, QuantumClassifier, frozen
+from robustq.defences.fronted import beneath
 from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet
+from robustq.models.composed import Composed
 from robustq.models.files import describe
-from robustq.models.hybrid import ReadOut
+from robustq.models.hybrid import FrozenHybrid
 from robustq.noise import Device, Mapped
 
 MOMENTUM = 0.1  # how much of a batch's statistics enters the running ones
@@ -117,18 +117,20 @@ class Normalised(nn.Module):
         Without levels the result is a frozen quantum model like any other, with all its forms.
         """
         if self.levels.levels:
-            return Answering(frozen(self.model, noise, uses), self)
+            return Composed(frozen(self.model, noise, uses), head=self.answer)
         if isinstance(self.model, HybridNet):
             return self._folded(self.model).freeze(noise, uses=uses)
         core = frozen(self.model, noise, uses)
-        return ReadOut(core, self._layer()) if isinstance(core, FrozenModel) else Answering(core, self)
+        if isinstance(core, FrozenModel):
+            return FrozenHybrid(core, self._layer())
+        return Composed(core, head=self.answer)
 
     def under(
         self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
-    ) -> Answering:
+    ) -> Composed:
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)
-        return Answering(self.model.under(noise, shots=shots, generator=generator), self)
+        return Composed(self.model.under(noise, shots=shots, generator=generator), head=self.answer)
 
     def fitted(self, device: Device) -> Mapped:
         """The circuit as ``device`` would run it, keys included."""
@@ -167,18 +169,6 @@ class Normalised(nn.Module):
     def from_config(cls, config: Mapping[str, Any], rebuild: Callable[[Mapping[str, Any]], nn.Module]) -> Normalised:
         """The inverse of :meth:`config`; ``rebuild`` makes a part from its description."""
         return cls(rebuild(config["model"]), int(config["classes"]), int(config["levels"]))
-
-
-@dataclass(frozen=True, eq=False)
-class Answering:
-    """A frozen or noisy model whose outputs are normalised by running statistics."""
-
-    model: Classifier
-    normalised: Normalised
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, classes)``."""
-        return self.normalised.answer(self.model(x))
 
 
 def started(model: nn.Module, x: Tensor, levels: int) -> Normalised:

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Attack, Classifier, Defence, Step, Threat
-from robustq.defences.adversarial_training import AdversarialTraining
-from robustq.defences.detection.conformal import rows_needed
 from robustq.defences.detection.detector import Clean, Maker
 from robustq.defences.detection.rejecting import Rejecting
 from robustq.defences.detection.view import View
-from robustq.defences.inner import worst_inputs
 from robustq.defences.response.drift import DriftMonitor
 from robustq.defences.response.memory import ReplayMemory
 from robustq.defences.response.policy import Policy, Response, Rule
+from robustq.defences.training.adversarial import AdversarialTraining
+from robustq.defences.training.inner import worst_inputs
 from robustq.errors import DataError, SpecError
 from robustq.models import Training, fit
+from robustq.uncertainty.conformal import rows_needed
 
 
 @dataclass(frozen=True, kw_only=True)

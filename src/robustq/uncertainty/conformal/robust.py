@@ -71,7 +71,7 @@ class Certified:
         """
         if not len(x):
             raise DataError("expected at least one input, got none")
-        check_inside(x, getattr(self.threat, "box", None))
+        check_inside(x, self.threat.box)
         with torch.no_grad():
             parts = torch.split(x.detach().double(), CHUNK)
             return torch.cat([check_logits(self.model(part), len(part)) for part in parts])

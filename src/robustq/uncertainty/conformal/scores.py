@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -232,31 +232,35 @@ def _draws(score: Score, randomised: bool, count: int, generator: np.random.Gene
     return drawn
 
 
-SCORES: Mapping[str, Entry] = {
-    "lac": Entry(
+@dataclass(frozen=True, kw_only=True)
+class ScoreEntry(Entry[Score]):
+    """One score, and what it is computed from."""
+
+    of: Literal["probabilities", "logits", "frequencies of ordered outcomes"]
+
+
+SCORES: Mapping[str, ScoreEntry] = {
+    "lac": ScoreEntry(
         LeastAmbiguous,
         "one minus the probability of the label",
         "Sadinle, Lei & Wasserman, JASA 2019",
-        {"of": "probabilities"},
+        of="probabilities",
     ),
-    "aps": Entry(
-        Adaptive,
-        "the probability of the likelier labels",
-        "Romano, Sesia & Candes, NeurIPS 2020",
-        {"of": "probabilities"},
+    "aps": ScoreEntry(
+        Adaptive, "the probability of the likelier labels", "Romano, Sesia & Candes, NeurIPS 2020", of="probabilities"
     ),
-    "raps": Entry(
+    "raps": ScoreEntry(
         RegularisedAdaptive,
         "the same and a penalty on large sets",
         "Angelopoulos et al., ICLR 2021",
-        {"of": "probabilities"},
+        of="probabilities",
     ),
-    "margin": Entry(Margin, "the best other probability minus that of the label", "-", {"of": "probabilities"}),
-    "logit-margin": Entry(LogitMargin, "the same of logits; the one for certified sets", "-", {"of": "logits"}),
-    "nearest": Entry(
+    "margin": ScoreEntry(Margin, "the best other probability minus that of the label", "-", of="probabilities"),
+    "logit-margin": ScoreEntry(LogitMargin, "the same of logits; the one for certified sets", "-", of="logits"),
+    "nearest": ScoreEntry(
         Nearest,
         "distance to the k-th nearest measured outcome",
         "Park & Simeone, IEEE Trans. Quantum Eng. 2024",
-        {"of": "frequencies of ordered outcomes"},
+        of="frequencies of ordered outcomes",
     ),
 }

@@ -12,14 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.contracts import (
-    AmplitudeClassifier,
-    AngleClassifier,
-    Classifier,
-    GateAngles,
-    SquashedClassifier,
-    StateClassifier,
-)
+from robustq.contracts import AmplitudeClassifier, Classifier, FrozenClassifier, GateAngles, StateClassifier
 from robustq.errors import ModelError
 from robustq.states import StateView
 from robustq.trigonometric import UNIT, Trigonometric
@@ -41,14 +34,16 @@ def versus(model: Classifier, first: int, second: int, tau: float) -> Classifier
     if isinstance(model, StateView):
         frozen: Any = versus(model.frozen, first, second, tau)  # type: ignore[arg-type]
         return replace(model, frozen=frozen)
-    if isinstance(model, SquashedClassifier):
-        return SquashedVersus(model, first, second, tau)
-    return Versus(model, first, second, tau)
+    squashed = isinstance(model, FrozenClassifier) and model.front is not None
+    return (Pair if squashed else Versus)(model, first, second, tau)
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A model and the two of its classes that are looked at."""
+    """A model and the two of its classes that are looked at; see :func:`versus`.
+
+    Implements :class:`robustq.contracts.FrozenClassifier` as far as the model does; ModelError beyond.
+    """
 
     base: Any
     first: int
@@ -69,9 +64,24 @@ class Pair:
 
     def state_forms(self) -> Tensor:
         """``M_first`` and ``M_second - tau 1``."""
-        if not isinstance(self.base, AngleClassifier):
-            return self._lowered(self._asked(StateClassifier).state_forms())
-        return self._lowered(self.base.state_forms())
+        return self._lowered(self._asked(StateClassifier).state_forms())
+
+    @property
+    def front(self) -> tuple[Tensor, Tensor] | None:
+        """The model's own."""
+        return self.base.front if isinstance(self.base, FrozenClassifier) else None
+
+    def gate_angles(self) -> GateAngles:
+        """The model's own."""
+        return self._asked(FrozenClassifier).gate_angles()  # type: ignore[no-any-return]
+
+    def trigonometric(self) -> Trigonometric:
+        """The two polynomials, with the rounding of the subtraction in their error."""
+        form = self._asked(FrozenClassifier).trigonometric()
+        pair = form.coefficients[[self.first, self.second]].clone()
+        pair[(1, *[0] * len(form.degrees))] -= self.tau
+        largest = float(form.coefficients.abs().flatten(1).sum(1).max()) + abs(self.tau)
+        return Trigonometric(pair, form.frequencies, form.error + 4 * UNIT * largest)
 
     def _of(self, logits: Tensor) -> Tensor:
         return torch.stack([logits[:, self.first], logits[:, self.second] - self.tau], 1)
@@ -95,39 +105,8 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Versus(Pair):
-    """See :func:`versus`; of a model that reads its features directly.
-
-    Implements :class:`robustq.contracts.StateClassifier`, ``AngleClassifier`` and ``AmplitudeClassifier`` as far as
-    the model does; ModelError beyond.
-    """
+    """The same of a model that reads its features directly: an :class:`robustq.contracts.AmplitudeClassifier` too."""
 
     def forms(self, dtype: torch.dtype) -> Tensor:
         """``Re M_first`` and ``Re M_second - tau 1``; the logits are already over ``x^T x``."""
         return self._lowered(self._asked(AmplitudeClassifier).forms(dtype))
-
-    def gate_angles(self) -> GateAngles:
-        """The model's own."""
-        return self._asked(AngleClassifier).gate_angles()  # type: ignore[no-any-return]
-
-    def trigonometric(self) -> Trigonometric:
-        """The two polynomials, with the rounding of the subtraction in their error."""
-        form = self._asked(AngleClassifier).trigonometric()
-        pair = form.coefficients[[self.first, self.second]].clone()
-        pair[(1, *[0] * len(form.degrees))] -= self.tau
-        largest = float(form.coefficients.abs().flatten(1).sum(1).max()) + abs(self.tau)
-        return Trigonometric(pair, form.frequencies, form.error + 4 * UNIT * largest)
-
-
-@dataclass(frozen=True, eq=False)
-class SquashedVersus(Pair):
-    """See :func:`versus`; of a hybrid. Implements :class:`robustq.contracts.SquashedClassifier`."""
-
-    @property
-    def front(self) -> tuple[Tensor, Tensor]:
-        """The model's own."""
-        return self.base.front  # type: ignore[no-any-return]
-
-    @property
-    def inner(self) -> Versus:
-        """The same two classes of what stands behind the sigmoid."""
-        return Versus(self.base.inner, self.first, self.second, self.tau)

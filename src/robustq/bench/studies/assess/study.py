@@ -26,6 +26,7 @@ from robustq.bench.measurement import (
 )
 from robustq.bench.mitigation import mitigate
 from robustq.bench.mitigation_table import MitigationStage
+from robustq.bench.outside import packages
 from robustq.bench.proofs import ProofStage, prove
 from robustq.bench.results import Results
 from robustq.bench.spec import AssessmentSpecification, Spec, completed
@@ -108,7 +109,11 @@ class Assessment:
             if entrant.key in PUBLISHED:
                 source = run / entrant.folder(0)
                 content = json.loads((source / "model.json").read_bytes())
-                save(load(source), run / PUBLISHED[entrant.key], metadata=content["metadata"])
+                save(
+                    load(source, allow=packages(self.spec)),
+                    run / PUBLISHED[entrant.key],
+                    metadata=content["metadata"],
+                )
         path = run / "timing.json"  # kept out of the results, so that they can be compared byte for byte
         sessions = json.loads(path.read_bytes())["sessions"] if path.exists() else []
         sessions.append({"seconds": round(seconds, 2), "cpus": os.cpu_count(), "platform": sys.platform})

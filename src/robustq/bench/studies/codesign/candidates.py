@@ -23,12 +23,13 @@ from robustq.bench.studies.codesign.space import Candidate, candidate_of
 from robustq.bench.study import understood
 from robustq.bench.survivors import right
 from robustq.bench.training import trained
+from robustq.catalogue import resolve
 from robustq.circuits import Circuit
 from robustq.contracts import Attack, QuantumClassifier, TwinnedClassifier
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import DataError, ModelError, RobustQError
-from robustq.models.catalogue import MODELS, qnn
+from robustq.models.catalogue import qnn
 from robustq.models.training import hold_back
 from robustq.noise import NoiseModel
 from robustq.runs import Workspace
@@ -112,7 +113,7 @@ def model_options(candidate: Candidate) -> dict[str, Any]:
 def _built(candidate: Candidate, features: int, classes: int) -> int | str:
     """The two-qubit gates of an architecture; in words, why it cannot be built."""
     try:
-        model = MODELS["qnn"].make(features, classes, generator=torch.Generator(), **model_options(candidate))
+        model = qnn(features, classes, generator=torch.Generator(), **model_options(candidate))
     except RobustQError as failure:
         return str(failure)
     return two_qubit_gates(model.circuit)
@@ -211,7 +212,7 @@ def measure(workspace: Workspace, *, spec: dict[str, Any], candidate: dict[str, 
 
 
 def _measure(own: CodesignSpecification, data: Dataset, seed: int, folder: Path, final: bool) -> None:
-    entrant = Entrant("quantum", "qnn", defended=not DEFENCES[own.defence.name].null)
+    entrant = Entrant("quantum", "qnn", defended=not resolve("defence", own.defence.name, DEFENCES).null)
     model = trained(entrant, own, defence_of(entrant, own.defence, own), data, seed, folder)
     if not isinstance(model, QuantumClassifier):
         raise ModelError(f"expected a model that runs under noise, got {type(model).__name__}")

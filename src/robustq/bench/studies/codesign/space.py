@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -128,7 +127,7 @@ class Candidate:
         encoding: str, ansatz: str, layers: int | None, readout: str, defence: str, eps: float | None
     ) -> Candidate:
         """With what makes no difference left out."""
-        deep, trains = takes(ANSAETZE[ansatz].make, "layers"), is_trained_for(defence)
+        deep, trains = ANSAETZE[ansatz].layered, is_trained_for(defence)
         return Candidate(
             encoding,
             ansatz,
@@ -147,19 +146,14 @@ class Candidate:
     def __str__(self) -> str:
         deep = self.ansatz if self.layers is None else f"{self.ansatz} x {self.layers}"
         words = [self.encoding, deep, self.readout]
-        if not DEFENCES[self.defence].null:
+        if not resolve("defence", self.defence, DEFENCES).null:
             words.append(self.defence + ("" if self.eps is None else f" {self.eps:g}"))
         return ", ".join(words)
 
 
-def takes(make: Any, name: str) -> bool:
-    """Whether a builder has this parameter."""
-    return name in inspect.signature(make).parameters
-
-
 def is_trained_for(defence: str) -> bool:
     """Whether a defence is trained for a threat, so that its budget matters."""
-    return takes(DEFENCES[defence].make, "threat")
+    return "threat" in resolve("defence", defence, DEFENCES).needs
 
 
 def budget_matters(defences: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from robustq.atomic import write_atomically
 from robustq.bench.cost import quantum_core
 from robustq.bench.defence_table import DefenceTable
-from robustq.bench.entrants import Entrant, defence_of, try_out
+from robustq.bench.entrants import Entrant, defence_of, key_of, try_out
 from robustq.bench.inputs import load_inputs, save_inputs
 from robustq.bench.measurement import CleanStage, NoiseStage, noise_sweep
 from robustq.bench.proofs import ProofStage, prove
@@ -29,6 +29,7 @@ from robustq.bench.studies.defend import attacks
 from robustq.bench.studies.defend.summary import summarise
 from robustq.bench.study import perform, plain, understood
 from robustq.bench.training import TrainingStage, trained
+from robustq.catalogue import resolve
 from robustq.contracts import QuantumClassifier, RandomisedClassifier, Step, check_logits
 from robustq.data import Dataset
 from robustq.defences import Recipe
@@ -163,8 +164,8 @@ def rows_of(spec: DefenceSpecification) -> list[Entrant]:
             raise SpecError(f"recipes: expected different recipes, got {recipe.title!r} twice")
         rows.append(Entrant(key, spec.model.name, recipe=place))
     for name in spec.baselines.names:
-        rows.append(Entrant(name, name, matched=name == "mlp"))
-        able = spec.defence.name != "none" and "model" not in DEFENCES[spec.defence.name].facts
+        rows.append(Entrant(key_of(name), name, matched=name == "mlp"))
+        able = spec.defence.name != "none" and resolve("defence", spec.defence.name, DEFENCES).model is None
         if name == "mlp" and spec.baselines.defended and able:
             rows.append(Entrant("mlp-defended", name, defended=True, matched=True))
     return rows

@@ -21,6 +21,7 @@ from robustq.bench.spec import DefenceSpecification
 from robustq.bench.stages import Table, of_every_seed, table
 from robustq.bench.studies.defend.attacks import AttackStage
 from robustq.bench.training import TrainingStage
+from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
 from robustq.seeding import numpy_generator
@@ -98,7 +99,7 @@ def _row(
         label=models.label,
         family=entrant.family,
         steps=steps,
-        layers=list(dict.fromkeys(DEFENCES[name].facts["layer"] for name in steps)),
+        layers=list(dict.fromkeys(resolve("defence", name, DEFENCES).layer for name in steps)),
         parameters=models.training[0].parameters,
         qubits=models.training[0].qubits,
         two_qubit_gates=models.training[0].two_qubit_gates,
