@@ -18,8 +18,6 @@ from robustq.bench.study import plain
 from robustq.models import load, training
 from robustq.runs import Workspace
 
-pytestmark = pytest.mark.xdist_group("evidence")
-
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["setosa", "versicolor"]},
     "seeds": 2,

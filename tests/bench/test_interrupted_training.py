@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from robustq import bench
-from robustq.bench import unit
-from robustq.bench.entrants import entrants
+from robustq.bench import training
+from robustq.bench.entrants import defence_of
 from robustq.models import Checkpoint
 from robustq.models.checkpoint import Keeper
 
@@ -26,11 +26,13 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("which", [0, 1], ids=["plain", "defended"])
 def test_a_unit_killed_in_training_ends_with_the_same_files(monkeypatch, tmp_path, which):
-    spec = bench.parse(SPEC)
-    data, entrant = spec.dataset(), entrants(spec)[which]
+    study = bench.Assessment.of(bench.parse(SPEC))
+    entrant = study.entrants[which]
+    recipe = defence_of(entrant, study.spec.defence, study.spec)
+    asked = (entrant, study.spec, recipe, study.data, 0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
-    unit.trained(spec, data, entrant, 0, whole)
+    training.trained(*asked, whole)
     written = []
 
     def write(self, *content, keep=Keeper.write):
@@ -39,13 +41,13 @@ def test_a_unit_killed_in_training_ends_with_the_same_files(monkeypatch, tmp_pat
         if len(written) == 3:
             raise Killed
 
-    monkeypatch.setattr(unit, "Checkpoint", partial(Checkpoint, seconds=0))
+    monkeypatch.setattr(training, "Checkpoint", partial(Checkpoint, seconds=0))
     monkeypatch.setattr(Keeper, "write", write)
     killed.mkdir()
     with pytest.raises(Killed):
-        unit.trained(spec, data, entrant, 0, killed)
+        training.trained(*asked, killed)
     assert [path.name for path in killed.iterdir()] == ["training.safetensors"]
-    unit.trained(spec, data, entrant, 0, killed)
+    training.trained(*asked, killed)
     assert len(written) == 5  # three epochs before, two after
     files = {path.name: path.read_bytes() for path in whole.iterdir()}
     assert {path.name: path.read_bytes() for path in killed.iterdir()} == files

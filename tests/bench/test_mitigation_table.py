@@ -21,8 +21,6 @@ from robustq.noise import Device
 from robustq.report import render
 from robustq.report.mitigation import describe_changes
 
-pytestmark = pytest.mark.xdist_group("mitigation")
-
 NAMES = ["readout", "readout+zne", "readout+pec", "symmetry"]
 SMALL = {
     "data": {"name": "iris", "features": 3, "classes": ["versicolor", "virginica"]},

@@ -19,8 +19,6 @@ from robustq.errors import CertificateError, RunError, SpecError
 from robustq.models.catalogue import qnn
 from robustq.threats import L2
 
-pytestmark = pytest.mark.xdist_group("proofs")
-
 AMPLITUDE = {
     "data": {"name": "breast-cancer", "reduction": "none", "train_size": 80, "test_size": 40},
     "seeds": 2,

@@ -9,8 +9,6 @@ from robustq.bench.stages import read_stage
 from robustq.bench.uncertainty_table import Answers, Settings, abstention_of, doubt_of, sets_of, uncertainty_of
 from robustq.errors import DataError, SpecError
 
-pytestmark = pytest.mark.xdist_group("uncertainty-table")
-
 SETTINGS = Settings(alpha=0.1, share=0.1, repeats=10, confidence=0.95, classes=("a", "b"))
 
 

@@ -23,7 +23,7 @@ from robustq.runs import Compute, Identity, Progress, Unit, canonical, execute
 
 SPECIFICATION = "spec.json"  # what a run folder was started with
 
-OUTSIDERS = (
+OUTSIDERS = "outsiders"  # in a unit's specification: the sources of what is not ours decide its result too
     "outsiders"  # in a unit's specification: the sources of what is not ours, since they decide its result too
 )
 

@@ -68,6 +68,7 @@ def trained(
     save(model, folder, metadata=metadata(entrant, spec, data, seed))
     (folder / TrainingStage.file).unlink(missing_ok=True)
     TrainingStage.once(folder, lambda: TrainingStage(**content))
+    kept.path.unlink(missing_ok=True)
     return model.eval().requires_grad_(False)
 
 
