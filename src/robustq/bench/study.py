@@ -24,8 +24,6 @@ from robustq.runs import Compute, Identity, Progress, Unit, canonical, execute
 SPECIFICATION = "spec.json"  # what a run folder was started with
 
 OUTSIDERS = "outsiders"  # in a unit's specification: the sources of what is not ours decide its result too
-    "outsiders"  # in a unit's specification: the sources of what is not ours, since they decide its result too
-)
 
 R = TypeVar("R", bound=Record)
 R_co = TypeVar("R_co", bound=Record, covariant=True)
