@@ -39,7 +39,11 @@ demo: $(VENV)/.installed ## assess a quantum model on real breast-cancer data
 test: $(VENV)/.tested ## run the tests, the long proofs left out
 	$(PYTEST)
 
-prove: $(VENV)/.tested ## run every test at full size, also without the native kernel
+$(VENV)/.proving: $(VENV)/.tested
+	$(PIP) -e '.[prove]'
+	@touch $@
+
+prove: $(VENV)/.proving ## run every test at full size, also without the native kernel
 	$(PYTEST) $(PROOF)
 	ROBUSTQ_NATIVE=0 $(PYTEST) $(PROOF) $(CORE_TESTS) tests/attacks/test_attacks.py
 
