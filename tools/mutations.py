@@ -60,7 +60,7 @@ MUTATIONS = (
         "uncertainty/conformal/split.py", "ceil((count + 1) *", "ceil(count *", "uncertainty/conformal/test_split.py"
     ),
     Mutation("models/training.py", "score < self.best_loss", "score > self.best_loss", "models"),
-    Mutation("data/prepare.py", ".clamp(0, 1)", "", "data/test_prepare.py"),
+    Mutation("data/prepare.py", "np.clip(scaled, 0, 1)", "scaled", "data/test_prepare.py"),
     Mutation("audit/checks.py", "(pair.second, pair.first) < ALPHA", "(pair.first, pair.second) < ALPHA", "audit"),
     Mutation("bench/cost.py", "own + (inner if attacked else 0)", "own", "bench/test_cost.py"),
 )
