@@ -38,7 +38,7 @@ MUTATIONS = (
     Mutation("engine/transfer.py", '"Y" if turns else "Z"', '"X" if turns else "Z"', "engine/test_transfer.py"),
     Mutation("attacks/pgd.py", "if run else problem.x", "if False else problem.x", "attacks/test_attacks.py"),
     Mutation("attacks/verdict.py", "correct & (strong | near)", "strong | near", "attacks/test_attacks.py"),
-    Mutation("attacks/apgd.py", "loss > self.best_loss", "loss < self.best_loss", "attacks/test_exact_radius.py"),
+    Mutation("attacks/apgd.py", "loss > self.best_loss", "loss < self.best_loss", "attacks/test_searching.py"),
     Mutation("attacks/square.py", "column(loss > best,", "column(loss < best,", "attacks/test_black_box.py"),
     Mutation("threats/l1.py", ".cumsum(1) - self.eps", ".cumsum(1) + self.eps", "threats"),
     Mutation("threats/linf.py", "return gradient.sign()", "return -gradient.sign()", "threats"),
