@@ -38,7 +38,7 @@ MUTATIONS = (
     Mutation("engine/transfer.py", '"Y" if turns else "Z"', '"X" if turns else "Z"', "engine/test_transfer.py"),
     Mutation("attacks/pgd.py", "if run else problem.x", "if False else problem.x", "attacks/test_attacks.py"),
     Mutation("attacks/verdict.py", "correct & (strong | near)", "strong | near", "attacks/test_attacks.py"),
-    Mutation("attacks/apgd.py", "loss > self.best_loss", "loss < self.best_loss", "attacks/test_exact_radius.py"),
+    Mutation("attacks/apgd.py", "loss > self.best_loss", "loss < self.best_loss", "attacks/test_searching.py"),
     Mutation("attacks/square.py", "column(loss > best,", "column(loss < best,", "attacks/test_black_box.py"),
     Mutation("threats/l1.py", ".cumsum(1) - self.eps", ".cumsum(1) + self.eps", "threats"),
     Mutation("threats/linf.py", "return gradient.sign()", "return -gradient.sign()", "threats"),
@@ -60,7 +60,7 @@ MUTATIONS = (
         "uncertainty/conformal/split.py", "ceil((count + 1) *", "ceil(count *", "uncertainty/conformal/test_split.py"
     ),
     Mutation("models/training.py", "score < self.best_loss", "score > self.best_loss", "models"),
-    Mutation("data/prepare.py", ".clamp(0, 1)", "", "data/test_prepare.py"),
+    Mutation("data/prepare.py", "np.clip(scaled, 0, 1)", "scaled", "data/test_prepare.py"),
     Mutation("audit/checks.py", "(pair.second, pair.first) < ALPHA", "(pair.first, pair.second) < ALPHA", "audit"),
     Mutation("bench/cost.py", "own + (inner if attacked else 0)", "own", "bench/test_cost.py"),
 )
