@@ -12,7 +12,7 @@ import torch
 from commands import robustq
 from in_place import in_place
 from robustq import bench
-from robustq.bench import summary
+from robustq.bench import records
 from robustq.bench.outside import outsiders
 from robustq.catalogue import resolve
 from robustq.data import load as load_data
@@ -243,10 +243,10 @@ def test_the_documented_specification(lab):
 
 def test_a_run_is_not_continued_with_another_source(lab, run):
     folder, _ = run
-    changed = mock.patch.object(summary, "provenance", return_value="1.3, sha256 0")
+    changed = mock.patch.object(records, "provenance", return_value="1.3, sha256 0")
     with (
         changed,
-        pytest.raises(RunError, match="expected the specification and the versions this folder was started"),
+        pytest.raises(RunError, match="and the versions this folder was started"),
     ):
         bench.assess(bench.parse(SMALL), folder, workers=1)
 
