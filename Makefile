@@ -11,11 +11,11 @@ CORE_TESTS := tests/circuits tests/engine tests/models
 # Attacks meet the kernel through the engine, whose agreement with it CORE_TESTS prove: a few of them will do.
 FEW_ATTACKS := $(addprefix tests/attacks/test_attacks.py::test_,wide_models_are_attacked_too pgd_beats_noise_and_identity \
   float64_inputs_on_a_float32_model callers_modes_do_not_matter)
-# A file goes to one worker, so that what its tests share is made once.
+# A file goes to one worker, so that what its tests share is made once (pytest 9 ignores the groups of loadgroup).
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 PROOF := -m "" --hypothesis-profile=prove
 
-.PHONY: help demo test prove fallback sanitize race install check format pages docs perf clean
+.PHONY: help demo test prove fallback mutations sanitize race install check format pages docs perf clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,12 +39,19 @@ demo: $(VENV)/.installed ## assess a quantum model on real breast-cancer data
 test: $(VENV)/.tested ## run the tests, the long proofs left out
 	$(PYTEST)
 
-prove: $(VENV)/.tested ## run every test at full size, also without the native kernel
+$(VENV)/.proving: $(VENV)/.tested
+	$(PIP) -e '.[prove]'
+	@touch $@
+
+prove: $(VENV)/.proving ## run every test at full size, also without the native kernel
 	$(PYTEST) $(PROOF)
 	ROBUSTQ_NATIVE=0 $(PYTEST) $(PROOF) $(CORE_TESTS) tests/attacks/test_attacks.py
 
 fallback: $(VENV)/.tested ## run the core tests without the native kernel
 	ROBUSTQ_NATIVE=0 $(PYTEST) $(CORE_TESTS) $(FEW_ATTACKS)
+
+mutations: $(VENV)/.tested ## make lines of the package wrong, one at a time: some test has to notice
+	$(BIN)/python tools/mutations.py
 
 # $(call kernel,folder,flags,options): the kernel once more, under build/, with a sanitizer's flags
 define kernel

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from robustq.attacks.tampering.catalogue import SEARCHES, TAMPERINGS
 
 import robustq
 from robustq.attacks.catalogue import ATTACKS
@@ -21,6 +20,7 @@ from robustq.certify.catalogue import CERTIFICATES
 from robustq.cli.certify import STATES
 from robustq.cli.listing import CATALOGUES, columns
 from robustq.errors import SpecError
+from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.threats.catalogue import THREATS, Distance, Norm
 
 ENTRIES = [(kind, name) for kind, entries in CATALOGUES.items() for name in entries]

@@ -2,6 +2,9 @@
 
 import hashlib
 import sys
+import tomllib
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -9,11 +12,13 @@ import torch
 from commands import robustq
 from in_place import in_place
 from robustq import bench
+from robustq.bench import summary
+from robustq.bench.outside import outsiders
 from robustq.catalogue import resolve
 from robustq.data import load as load_data
 from robustq.defences import Fronted
 from robustq.defences.saved import load, save
-from robustq.errors import ModelFileError, SpecError
+from robustq.errors import ModelFileError, RunError, SpecError
 from robustq.models import files
 from robustq.report import render
 from robustq.uncertainty.conformal import SCORES
@@ -228,6 +233,24 @@ def test_results_name_outsiders_with_version_and_source(lab, run):
     assert source in render(results)
 
 
+def test_the_documented_specification(lab):
+    page = Path(__file__).resolve().parents[1] / "docs" / "own.md"
+    text = page.read_text(encoding="utf-8").split("```toml")[1].split("```")[0]
+    spec = bench.parse(tomllib.loads(text))
+    assert len(outsiders(spec)) == 6
+    assert spec.dataset().x_train.shape == (80, 2)
+
+
+def test_a_run_is_not_continued_with_another_source(lab, run):
+    folder, _ = run
+    changed = mock.patch.object(summary, "provenance", return_value="1.3, sha256 0")
+    with (
+        changed,
+        pytest.raises(RunError, match="expected the specification and the versions this folder was started"),
+    ):
+        bench.assess(bench.parse(SMALL), folder, workers=1)
+
+
 def test_a_table_of_defences(lab, tmp_path):
     recipes = [{"name": "lab.defences:Jitter"}, {"name": "lab.defences:Squeezed"}]
     content = {key: SMALL[key] for key in ("seeds", "training", "threat")}
@@ -238,6 +261,15 @@ def test_a_table_of_defences(lab, tmp_path):
         table = bench.defend(bench.parse(content), tmp_path / "run")
     assert [row.steps for row in table.rows] == [[], ["lab.defences:Jitter"], ["lab.defences:Squeezed"]]
     assert {"lab.defences:Jitter", "lab.defences:Squeezed"} <= set(table.versions)
+
+
+def test_whose_adversarial_inputs_fool_whom(lab, tmp_path):
+    content = {key: SMALL[key] for key in ("data", "seeds", "model", "training", "threat", "attack")}
+    content["transfer"] = {"models": ["lab.models:ladder", "lab.models:Linear"]}
+    with in_place():
+        found = bench.transfer(bench.parse(content), tmp_path / "run")
+    assert [player.key for player in found.targets] == ["lab.models:ladder", "lab.models:Linear"]
+    assert "lab.models:Linear" in found.versions
 
 
 def test_a_saved_model_of_outsiders_is_loaded_where_that_is_allowed(lab, run, generator, tmp_path):

@@ -11,7 +11,7 @@ from robustq.attacks.exact import ExactState
 from robustq.circuits import Circuit, ansaetze, encodings, op, per_qubit_z, x, z
 from robustq.errors import CircuitError, ModelError
 from robustq.models import QuantumNet
-from robustq.models.classical import Perceptron
+from robustq.models.perceptron import Perceptron
 from robustq.noise import NoiseModel
 from robustq.quadric import Cones
 from robustq.states import StateView

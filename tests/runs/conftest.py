@@ -44,7 +44,7 @@ def _server(tmp_path_factory):
         [*user, control, "-D", str(folder / "data"), "-o", options, "-w", "-l", str(folder / "log"), "start"], **run
     )
     yield folder
-    subprocess.run([*user, control, "-D", str(folder / "data"), "-m", "immediate", "stop"], **run)
+    subprocess.run([*user, control, "-D", str(folder / "data"), "-m", "immediate", "-W", "stop"], **run)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from test_runs import files
 from robustq.runs import Compute, Identity, Store, Unit, environment, execute
 from robustq.runs.maintenance import check
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.prove]
+pytestmark = pytest.mark.prove
 HERE = Path(__file__).parent
 COUNT = int(os.environ.get("ROBUSTQ_UNITS", "300"))
 SECONDS = float(os.environ.get("ROBUSTQ_CHAOS_SECONDS", "60"))  # a bound; deaths stop when it is over

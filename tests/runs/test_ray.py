@@ -12,7 +12,7 @@ from robustq.errors import RunError
 from robustq.runs import Compute
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.prove]
+pytestmark = pytest.mark.prove
 HERE = Path(__file__).parent
 
 

@@ -82,6 +82,7 @@ def test_a_killed_worker_is_replaced_and_its_unit_goes_on_where_it_was(tmp_path)
     assert log.read_text().split() == ["0", "1", "2"]
 
 
+@pytest.mark.prove  # test_a_unit_whose_workers_die_again_and_again_fails is the quick one
 def test_a_unit_that_kills_its_workers_is_given_up(tmp_path):
     with pytest.raises(RunError, match="worker"):
         execute([[Unit("works:deadly", {}, "unit", "deadly")]], tmp_path, workers=1)
@@ -133,7 +134,7 @@ def test_the_id_covers_what_decides_the_bytes_and_nothing_else():
         unit_id(Unit("works:square", {"number": float("nan")}, "a", ""), "e")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def store(request, tmp_path):
     if request.param == "sqlite":
         return Store.open(str(tmp_path / "shared.sqlite"))
@@ -174,10 +175,10 @@ def test_many_workers_never_get_the_same_unit(store):
 
 def test_a_lease_that_runs_out_is_given_to_another_and_counts_no_attempt(store):
     entered(store, squares(1))
-    (task,) = store.lease("silent", environment(), seconds=0.05)
+    (task,) = store.lease("silent", environment(), seconds=1.5)
     store.start(task.id, "silent")
     assert store.lease("other", environment()) == []
-    time.sleep(0.1)
+    time.sleep(1.6)
     assert [t.id for t in store.lease("other", environment())] == [task.id]
     counted = store.database.transact(lambda c: c.execute(text("SELECT attempts, losses FROM units")).one())
     assert tuple(counted) == (0, 1)
@@ -185,9 +186,9 @@ def test_a_lease_that_runs_out_is_given_to_another_and_counts_no_attempt(store):
 
 def test_a_heartbeat_keeps_a_lease(store):
     entered(store, squares(1))
-    store.lease("alive", environment(), seconds=0.3)
+    store.lease("alive", environment(), seconds=1.5)
     store.renew("alive", 60)
-    time.sleep(0.35)
+    time.sleep(1.6)
     assert store.lease("other", environment()) == []
 
 
@@ -317,11 +318,9 @@ def test_bad_stores_are_one_sentence(tmp_path, monkeypatch):
 def test_an_unreachable_server_is_one_sentence():
     pytest.importorskip("psycopg")
     begun = time.monotonic()
-    with pytest.raises(RunError, match=r"store postgresql.*127\.0\.0\.1"):
+    with pytest.raises(RunError, match=r"store postgresql.*127\.0\.0\.1") as told:
         Store.open("postgresql://nobody:secret@127.0.0.1:1/none")
     assert time.monotonic() - begun < 60
-    with pytest.raises(RunError) as told:
-        Store.open("postgresql://nobody:secret@127.0.0.1:1/none")
     assert "secret" not in str(told.value)
 
 
@@ -400,4 +399,4 @@ def test_no_process_stays_when_a_run_ends(tmp_path):
 def test_a_shared_store_cannot_have_a_worker_call_anything(store):
     entered(store, squares(1))
     Worker(Assignment(store.database.url, allow=frozenset({"robustq"}))).work()
-    assert "expected a function of robustq, got 'works:square'" in store.failures("run")[0].error
+    assert "expected names of robustq only, got 'works:square'" in store.failures("run")[0].error

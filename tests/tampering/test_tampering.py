@@ -13,7 +13,7 @@ from robustq.attacks.catalogue import ATTACKS
 from robustq.circuits import Circuit, Projector, ansaetze, encodings, op, parity, pauli, per_qubit_z, theta, z
 from robustq.errors import CircuitError, DataError, ModelError, RobustQError, SpecError, ThreatError
 from robustq.models import HybridNet, QuantumNet
-from robustq.models.classical import Perceptron
+from robustq.models.perceptron import Perceptron
 from robustq.noise import NoiseModel
 from robustq.noise.model import Readout
 from robustq.tampering import (

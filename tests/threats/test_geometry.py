@@ -75,12 +75,13 @@ def test_steepest_is_the_best_step_of_unit_norm(kind, units, generator):
         assert ((slope * other).sum(1) <= (slope * step).sum(1) + 1e-9).all()
 
 
+@pytest.mark.parametrize("box", [(0.0, 1.0), None], ids=["box", "no box"])
 @pytest.mark.parametrize("kind", [L1, L2, Linf])
-def test_projection_is_the_nearest_point_within_the_box(kind, generator):
-    """Against a general optimiser, box binding."""
+def test_projection_is_the_nearest_point_within_the_box(kind, box, generator):
+    """Against a general optimiser, the box binding where there is one."""
     x, units = inputs(2)[:3], (1.0, 2.0, 0.5, 1.0, 3.0, 1.0)
-    for scale in (None,) if kind is L2 else (None, units):  # l2 is nearest in its own metric
-        threat = kind(0.5, (0.0, 1.0), scale=scale)
+    for scale in (None,) if kind is L2 or not box else (None, units):  # those are nearest in their own metric
+        threat = kind(0.5, box, scale=scale)
         wild = x + torch.randn(x.shape, generator=generator, dtype=torch.float64)
         found = threat.project(wild, x)
         for k in range(len(x)):
@@ -97,7 +98,7 @@ def test_projection_is_the_nearest_point_within_the_box(kind, generator):
                 lambda z, t=target: ((z - t) ** 2).sum(),
                 start,
                 method="SLSQP",
-                bounds=[(0, 1)] * 6,
+                bounds=[box or (None, None)] * 6,
                 constraints={"type": "ineq", "fun": size},
                 options={"maxiter": 500},
             )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from robustq import runs
 from robustq.bench.estimates import Record
 from robustq.bench.outside import outsiders
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
-from robustq.engine import native
 from robustq.errors import RunError
 from robustq.outsiders import is_outside, provenance
 
@@ -81,10 +79,4 @@ def heading(spec: Specification, data: Dataset, what: str) -> dict[str, Any]:
 
 def versions(*named: str) -> dict[str, str]:
     """What the numbers were computed with: the library, and what of ``named`` is from outside it."""
-    names = ("robustq", "torch", "numpy", "scipy", "scikit-learn")
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-        **{name: provenance(name) for name in named if is_outside(name)},
-        "engine": native.description(),
-    }
+    return {**runs.versions(), **{name: provenance(name) for name in named if is_outside(name)}}

@@ -311,13 +311,16 @@ def parse(content: Mapping[str, Any], *, folder: Path = Path()) -> Spec:
 
 
 def read(path: Path) -> Spec:
-    """A checked specification from a TOML file."""
+    """A checked specification from a TOML file, or from the ``spec.json`` of a run folder."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)["spec"] if path.suffix == ".json" else tomllib.loads(text)
     except OSError as failure:
         raise SpecError(f"expected a specification file, but {path} cannot be read") from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise SpecError(f"{path}: expected TOML: {failure}") from failure
+    except (ValueError, LookupError, TypeError) as failure:
+        raise SpecError(f"{path}: expected the spec.json of a run: {failure}") from failure
     return parse(content, folder=path.parent)
 
 

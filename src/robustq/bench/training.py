@@ -64,6 +64,7 @@ def trained(
     if history is not None:
         content["history"] = [(e.number, e.loss, e.validation_loss, e.validation_accuracy) for e in history.epochs]
         content |= {"best_epoch": history.best, "rows": len(history.epochs) * history.rows}
+    kept.path.unlink(missing_ok=True)
     save(model, folder, metadata=metadata(entrant, spec, data, seed))
     (folder / TrainingStage.file).unlink(missing_ok=True)
     TrainingStage.once(folder, lambda: TrainingStage(**content))

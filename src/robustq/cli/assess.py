@@ -9,8 +9,9 @@ import typer
 
 from robustq import bench
 from robustq.cli.specification import specification
-from robustq.cli.study import page_of, print_study, run_study
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.report import summary, write_report
+from robustq.runs import Compute
 
 
 def assess(
@@ -23,7 +24,11 @@ def assess(
         str | None, typer.Option(help="Also on this device: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train the quantum model, its defended twin and the classical baselines; report robustness.
@@ -31,6 +36,6 @@ def assess(
     Interrupted? Run the same command again: finished work is kept, and the results are the same.
     """
     study = bench.Assessment.of(specification(spec, data, classes, seeds, seed, device))
-    results, run = run_study(study, to, workers)
+    results, run = run_study(study, to, Compute(workers, executor, store, address, insecure))
     write_report(results, page_of(study, run))
     print_study(results, run, summary(results), "report", as_json=as_json)

@@ -9,8 +9,9 @@ import typer
 
 from robustq import bench
 from robustq.cli.specification import specification
-from robustq.cli.study import page_of, print_study, run_study
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.report import codesign_table, write_codesign
+from robustq.runs import Compute
 
 
 def codesign(
@@ -21,7 +22,11 @@ def codesign(
     seeds: Annotated[int | None, typer.Option(help="Seeds of the finalists.")] = None,
     seed: Annotated[int | None, typer.Option(help="Root of all randomness.")] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the front as JSON.")] = False,
 ) -> None:
     """Search encoding, ansatz, depth, read-out, defence and its eps; print the Pareto front.
@@ -33,6 +38,6 @@ def codesign(
         content = asked.model_dump()
         asked = bench.parse({**content, "codesign": {**content["codesign"], "trials": trials}})
     study = bench.Search.of(asked)
-    front, run = run_study(study, to, workers, "codesign")
+    front, run = run_study(study, to, Compute(workers, executor, store, address, insecure), "codesign")
     write_codesign(front, page_of(study, run))
     print_study(front, run, codesign_table(front), "front", as_json=as_json)

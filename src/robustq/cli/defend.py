@@ -10,8 +10,9 @@ import typer
 from robustq import bench
 from robustq.bench.recipes import RecipeSpec, StepSpec
 from robustq.cli.specification import specification
-from robustq.cli.study import page_of, print_study, run_study
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.report import defence_table, write_defences
+from robustq.runs import Compute
 
 
 def defend(
@@ -27,7 +28,11 @@ def defend(
         str | None, typer.Option(help="For recipes that need one: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Train the model under every defence and attack each with full knowledge of it.
@@ -38,7 +43,7 @@ def defend(
     if recipes is not None:
         asked = bench.parse({**asked.model_dump(), "recipes": [r.model_dump() for r in _named(recipes)]})
     study = bench.DefenceStudy.of(asked)
-    table, run = run_study(study, to, workers, "defences")
+    table, run = run_study(study, to, Compute(workers, executor, store, address, insecure), "defences")
     timing = bench.read_timing(run)
     write_defences(table, timing, page_of(study, run))
     print_study(table, run, defence_table(table, timing), "table", as_json=as_json)

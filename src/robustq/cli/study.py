@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -12,11 +12,20 @@ from robustq.bench.estimates import Record
 from robustq.bench.records import FILES, PAGES
 from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
+from robustq.runs import Compute, Store, embedded
 
 R = TypeVar("R", bound=Record)
 
 
-def run_study(study: bench.Study[R], to: Path | None, workers: int | None, word: str = "") -> tuple[R, Path]:
+# Options of every study: where its work is done. No choice changes a byte of the results.
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes; 0 works in this one.")]
+Executor = Annotated[str, typer.Option(help="processes, ray, or none: wait for `robustq worker`s.")]
+StoreURL = Annotated[str | None, typer.Option("--store", help="A store that others share: postgresql://...")]
+Address = Annotated[str | None, typer.Option(help="Of a running Ray cluster, HOST:PORT.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Join a Ray cluster that asks for no token.")]
+
+
+def run_study(study: bench.Study[R], to: Path | None, compute: Compute, word: str = "") -> tuple[R, Path]:
     """The record and the run folder: ``to``, or one named by the data, a ``word`` and the content id.
 
     Raises:
@@ -27,10 +36,18 @@ def run_study(study: bench.Study[R], to: Path | None, workers: int | None, word:
     check_writable(run)
     try:
         with progress_bar(1) as advance:
-            return bench.perform(study, run, workers, advance), run
+            record = bench.perform(study, run, progress=advance, compute=compute)
     except KeyboardInterrupt:
         notes().print("interrupted; run the same command again to continue", markup=False)
         raise typer.Exit(130) from None
+    _raise_flags(compute.store or embedded(run))
+    return record, run
+
+
+def _raise_flags(url: str) -> None:
+    """Say it where a unit gave two different results: such a number must not be trusted."""
+    for label, _ in Store.open(url).conflicts():
+        notes().print(f"red: {label}: two different results; see `robustq store check`", style="red", markup=False)
 
 
 def page_of(study: bench.Study[R], run: Path) -> Path:

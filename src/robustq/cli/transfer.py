@@ -9,9 +9,10 @@ import typer
 
 from robustq import bench
 from robustq.cli.specification import specification
-from robustq.cli.study import page_of, print_study, run_study
+from robustq.cli.study import Address, Executor, Insecure, StoreURL, Workers, page_of, print_study, run_study
 from robustq.errors import SpecError
 from robustq.report import transfer_table, write_transfer
+from robustq.runs import Compute
 
 
 def transfer(
@@ -25,7 +26,11 @@ def transfer(
         str | None, typer.Option(help="Add the model's noisy twin: `robustq list devices`, or a snapshot's .json.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    workers: Workers = None,
+    executor: Executor = "processes",
+    store: StoreURL = None,
+    address: Address = None,
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the matrix as JSON.")] = False,
 ) -> None:
     """Attack every model and try its adversarial inputs on every other one.
@@ -39,6 +44,6 @@ def transfer(
     study = bench.TransferStudy.of(asked)
     if device is not None and study.spec.model.name not in (study.spec.transfer.models or []):
         raise SpecError(f"--device: expected {study.spec.model.name} in --models, got {models!r}")
-    matrix, run = run_study(study, to, workers, "transfer")
+    matrix, run = run_study(study, to, Compute(workers, executor, store, address, insecure), "transfer")
     write_transfer(matrix, page_of(study, run))
     print_study(matrix, run, transfer_table(matrix), "matrix", as_json=as_json)

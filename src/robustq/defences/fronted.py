@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, TwinnedClassifier, frozen
-from robustq.models.composed import Composed
+from robustq.models.composition import Composed
 from robustq.models.files import describe
 from robustq.noise import Noise
 

@@ -13,6 +13,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from robustq.catalogue import resolve
 from robustq.contracts import Defence
 from robustq.models import Training, fit
 from robustq.models.catalogue import MODELS
@@ -118,7 +119,7 @@ class RobustQClassifier(ClassifierMixin, BaseEstimator):
         if self.model == "qnn" and "readout" not in options:
             width = features if options.get("encoding", "angle") == "angle" else 0
             options["readout"] = "per-qubit-z" if classes <= width else "basis-groups"
-        module: torch.nn.Module = MODELS[self.model].make(
+        module: torch.nn.Module = resolve("model", self.model, MODELS).make(
             features, classes, generator=torch_generator(seed, "init"), **options
         )
         return module

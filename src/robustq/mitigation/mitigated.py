@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustq.contracts import CircuitClassifier
 from robustq.errors import ModelError
 from robustq.mitigation.plan import Plan, Problem, Run, Technique
-from robustq.noise import Device, Mapped, NoiseModel, mapped
+from robustq.noise import Device, Mapped, Noise, NoiseModel, mapped
 
 
 class MitigatedNet(nn.Module):
@@ -82,7 +82,7 @@ class MitigatedNet(nn.Module):
         angles = self.model.angles.to(x.dtype)
         return _logits(self.model, lambda features: self.plan.values(features, angles), x)
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Callable[[Tensor], Tensor]:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Callable[[Tensor], Tensor]:
         """The same function of ``x`` with everything else done once.
 
         Raises:
@@ -95,7 +95,7 @@ class MitigatedNet(nn.Module):
         return lambda x: _logits(fixed, inner, x)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Callable[[Tensor], Tensor]:
         """The model from so many shots, shared among the circuits of one answer.
 
@@ -114,7 +114,7 @@ class MitigatedNet(nn.Module):
         """The model at today's parameters, none of which asks for a gradient."""
         return copy.deepcopy(self.model).requires_grad_(False)
 
-    def _refuse(self, noise: Any) -> None:
+    def _refuse(self, noise: Noise | None) -> None:
         if noise is not None:
             raise ModelError(f"mitigation: expected the noise that it was made for, got {type(noise).__name__}")
 

@@ -17,10 +17,10 @@ from robustq.catalogue import Entry, resolve
 from robustq.circuits import encodings
 from robustq.circuits.catalogue import ANSAETZE, ENCODINGS, READOUTS
 from robustq.errors import SpecError
-from robustq.models.classical import Perceptron, matched_hidden
-from robustq.models.convolutional import ConvNet
-from robustq.models.hybrid import HybridNet
-from robustq.models.quantum import QuantumNet
+from robustq.models.convnet import ConvNet
+from robustq.models.hybrid_net import HybridNet
+from robustq.models.perceptron import Perceptron, matched_hidden
+from robustq.models.quantum_net import QuantumNet
 from robustq.models.svm import RBFSVM
 
 

@@ -22,10 +22,10 @@ from torch import nn
 
 from robustq.atomic import write_atomically
 from robustq.errors import ModelFileError
-from robustq.models.classical import Perceptron
-from robustq.models.convolutional import ConvNet
-from robustq.models.hybrid import HybridNet
-from robustq.models.quantum import QuantumNet
+from robustq.models.convnet import ConvNet
+from robustq.models.hybrid_net import HybridNet
+from robustq.models.perceptron import Perceptron
+from robustq.models.quantum_net import QuantumNet
 from robustq.models.svm import RBFSVM
 from robustq.outsiders import imported, is_allowed, is_outside, package_of
 

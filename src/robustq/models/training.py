@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from robustq.contracts import Defence, Step
 from robustq.errors import DataError, ModelError, SpecError
@@ -47,11 +48,11 @@ class Training:
         if self.schedule not in ("cosine", "constant"):
             raise SpecError(f"expected schedule 'cosine' or 'constant', got {self.schedule!r}")
 
-    def decay(self, optimiser: torch.optim.Optimizer, steps: int) -> Any:
+    def decay(self, optimiser: torch.optim.Optimizer, steps: int) -> LRScheduler:
         """The schedule of the learning rate over so many steps."""
         if self.schedule == "constant":
-            return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0, 1)
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+            return ConstantLR(optimiser, 1.0, 1)
+        return CosineAnnealingLR(optimiser, steps)
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class _State:
     model: nn.Module
     generator: torch.Generator
     optimiser: torch.optim.Optimizer
-    schedule: Any
+    schedule: LRScheduler
     best_weights: dict[str, Any]
     best: int = 0
     best_loss: float = math.inf
@@ -259,7 +260,7 @@ class _Run:
         return losses.mean()
 
     def one_epoch(
-        self, number: int, rows: Tensor, batch_size: int, optimiser: torch.optim.Optimizer, schedule: Any
+        self, number: int, rows: Tensor, batch_size: int, optimiser: torch.optim.Optimizer, schedule: LRScheduler
     ) -> float:
         """One pass over ``rows`` in a random order; the mean loss."""
         self.model.train()

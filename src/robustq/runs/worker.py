@@ -9,13 +9,15 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from robustq.atomic import write_atomically
 from robustq.errors import RobustQError, RunError
+from robustq.outsiders import is_outside, package_of
 from robustq.runs.environment import environment
 from robustq.runs.store import Outcome, Store, Task
 from robustq.runs.unit import Workspace
@@ -174,9 +176,12 @@ class Worker:
         return None
 
     def _check_allowed(self, task: Task) -> None:
-        allowed, package = self.assignment.allow, task.function.partition(":")[0].partition(".")[0]
-        if allowed is not None and package not in allowed:
-            raise RunError(f"expected a function of {', '.join(sorted(allowed))}, got {task.function!r}; see --allow")
+        allowed = self.assignment.allow
+        if allowed is None:
+            return
+        for name in (task.function, *_outside(task.arguments)):
+            if package_of(name) not in allowed:
+                raise RunError(f"expected names of {', '.join(sorted(allowed))} only, got {name!r}; see --allow")
 
     @contextmanager
     def _workspace(self, task: Task) -> Iterator[Workspace]:
@@ -198,6 +203,17 @@ class Worker:
         for name, unit in task.inputs.items():
             self.store.write(unit, root / name)
         return {name: root / name for name in task.inputs}
+
+
+def _outside(content: Any) -> Iterator[str]:
+    """Every text in plain data that has the form of a name to import."""
+    if isinstance(content, Mapping):
+        content = [*content, *content.values()]
+    if isinstance(content, list):
+        for part in content:
+            yield from _outside(part)
+    elif is_outside(content):
+        yield content
 
 
 def _claim(place: Path, unit: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robustq.contracts import Classifier, Predictive, QuantumClassifier, ShotClassifier
 from robustq.errors import ModelError
 from robustq.models.files import describe
+from robustq.noise import Noise
 from robustq.uncertainty.panel import Panel, ShotPanel, Tangent, mixture
 from robustq.uncertainty.vectors import STEP, at, vector_of
 
@@ -73,7 +74,7 @@ class Members(nn.Module):
         """Logits of every member, ``(members, batch, classes)``."""
         return self._run(lambda model: model).members(x)
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Predictive:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Predictive:
         """The same with every member frozen, where it can be: exact, and much faster to ask often.
 
         Raises:
@@ -90,7 +91,7 @@ class Members(nn.Module):
         return self._run(frozen)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Predictive:
         """The same with every member run on a noisy device, each with these shots.
 

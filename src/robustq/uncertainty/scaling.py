@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, frozen
 from robustq.errors import DataError, ModelError, SpecError
-from robustq.models.composed import Composed
+from robustq.models.composition import Composed
 from robustq.models.files import describe
 from robustq.models.training import hold_back
+from robustq.noise import Noise
 from robustq.uncertainty.point import Point
 from robustq.uncertainty.trainer import Method, Trainer
 
@@ -95,7 +96,7 @@ class Scaled(nn.Module):
         """Scaled logits, shape of ``logits``."""
         return self.slope.to(logits) * logits + self.shift.to(logits)
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The same with the model behind it frozen, where it can be."""
         if not isinstance(self.model, QuantumClassifier):
             if noise is not None:
@@ -104,7 +105,7 @@ class Scaled(nn.Module):
         return Composed(self.model.freeze(noise, uses=uses), head=self.answer)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The same with the model behind it run on a noisy device."""
         if not isinstance(self.model, QuantumClassifier):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from robustq.contracts import QuantumClassifier, ShotClassifier
 from robustq.errors import ModelError
+from robustq.noise import Noise
 from robustq.uncertainty.panel import Panel, ShotPanel
 
 
 def drawn(
-    model: QuantumClassifier, draws: int, *, shots: int, noise: Any = None, generator: torch.Generator
+    model: QuantumClassifier, draws: int, *, shots: int, noise: Noise | None = None, generator: torch.Generator
 ) -> Panel:
     """``draws`` independent answers of one model on one device, with ``shots`` each.
 

@@ -18,13 +18,13 @@ Entropies of means over few members or draws are too low: so are epistemic and s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from robustq.contracts import Predictive
 from robustq.errors import DataError, ModelError
+from robustq.noise import Noise
 from robustq.uncertainty.members import Members
 from robustq.uncertainty.panel import mixture
 from robustq.uncertainty.scores import entropy_of
@@ -97,7 +97,7 @@ def decomposed(
     model: Members,
     x: Tensor,
     *,
-    noise: Any = None,
+    noise: Noise | None = None,
     shots: int | None = None,
     draws: int = 20,
     generator: torch.Generator | None = None,

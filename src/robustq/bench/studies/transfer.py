@@ -35,7 +35,7 @@ from robustq.defences import Recipe
 from robustq.defences.saved import load
 from robustq.errors import RunError, SpecError
 from robustq.models.catalogue import MODELS
-from robustq.runs import Progress, Unit, Workspace
+from robustq.runs import Compute, Progress, Unit, Workspace
 from robustq.seeding import torch_generator
 
 DEFAULTS = ("qnn", "reuploading", "hybrid", "mlp", "logistic")
@@ -84,7 +84,14 @@ class AnswerStage(Stage):
     under: dict[str, dict[str, str]]
 
 
-def transfer(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Matrix:
+def transfer(
+    spec: Spec,
+    run: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> Matrix:
     """Train every model over all seeds, attack each at the reference eps, ask every other.
 
     Args:
@@ -93,8 +100,9 @@ def transfer(spec: Spec, run: Path, *, workers: int | None = None, progress: Pro
         run: the run folder (see :func:`robustq.bench.study.perform`).
         workers: processes.
         progress: told after every unit.
+        compute: with what else than processes on this machine, and over which store.
     """
-    return perform(TransferStudy.of(spec), run, workers, progress)
+    return perform(TransferStudy.of(spec), run, workers, progress, compute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +244,7 @@ def _answers(folders: Mapping[str, Path], spec: TransferSpecification, data: Dat
     clean: dict[str, str] = {}
     under: dict[str, dict[str, str]] = {source: {} for source in inputs}
     for participant, folder in everyone.items():
-        kept = load(folder, allow=packages(spec))
-        model = participant.classifier(kept.requires_grad_(False), spec)
+        model = participant.classifier(load(folder, allow=packages(spec)).requires_grad_(False), spec)
         clean[participant.key] = pack(right(model, x, y))
         for source, x_adv in inputs.items():
             under[source][participant.key] = pack(right(model, x_adv, y))

@@ -11,7 +11,7 @@ from robustq.attacks import Adaptive, run_attack
 from robustq.contracts import Attack, Threat
 from robustq.defences.detection.rejecting import Rejecting
 from robustq.errors import DataError
-from robustq.stats import clopper_pearson
+from robustq.stats import auroc, clopper_pearson
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def detection_rates(
     return DetectionRates(
         false_alarms=alarms / len(x),
         interval=two_sided(alarms, len(x)),
-        auroc=auroc(clean.score, before.score[bare.success]),
-        auroc_adaptive=auroc(clean.score, after.score[flipped & bare.correct]),
+        auroc=_auroc(clean.score, before.score[bare.success]),
+        auroc_adaptive=_auroc(clean.score, after.score[flipped & bare.correct]),
         caught=_share(before.alarm[bare.success]),
         bare=float(bare.robust.double().mean()),
         static=float(static.double().mean()),
@@ -105,24 +105,14 @@ class _Seen:
         return _Seen(logits[:, :-1].argmax(1), alarm, model.suspicion(x))
 
 
+def _auroc(clean: Tensor, attacked: Tensor) -> float | None:
+    # an input without any likelihood scores infinity, which ranks above all others
+    low, high = (scores.nan_to_num(nan=torch.nan).numpy(force=True) for scores in (clean, attacked))
+    return auroc(low, high) if len(high) else None
+
+
 def _share(outcomes: Tensor) -> float | None:
     return float(outcomes.double().mean()) if len(outcomes) else None
-
-
-def auroc(negatives: Tensor, positives: Tensor) -> float | None:
-    """The chance that a positive scores above a negative, ties counting half; None without both.
-
-    The statistic of Mann and Whitney over the number of pairs (Hanley & McNeil, Radiology 143, 1982).
-
-    >>> auroc(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]))
-    0.875
-    """
-    if not len(negatives) or not len(positives):
-        return None
-    ordered = negatives.sort().values
-    below = torch.searchsorted(ordered, positives)
-    up_to = torch.searchsorted(ordered, positives, right=True)
-    return float((below + up_to).double().mean()) / (2 * len(ordered))
 
 
 def two_sided(successes: int, trials: int, alpha: float = 0.05) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from robustq.defences.detection.view import View
 from robustq.defences.fronted import beneath
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models.files import describe
+from robustq.noise import Noise
 from robustq.uncertainty.conformal.split import place, rows_needed
 
 
@@ -117,12 +118,12 @@ class Rejecting(nn.Module):
         self.false_alarms = rate
         return self
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Watched:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Watched:
         """The same with the model behind it frozen, where it can be."""
         return Watched(self, View.still(self.model, noise, uses))
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Watched:
         """The same with the model run on a noisy device; what its detectors fitted stays.
 

@@ -14,7 +14,7 @@ from robustq.defences.fronted import unfronted
 from robustq.engine import measurement
 from robustq.engine.shot_gradients import row_observables
 from robustq.errors import ModelError
-from robustq.noise import NoiseModel
+from robustq.noise import Noise, NoiseModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class View:
         return View(model, model)
 
     @staticmethod
-    def still(model: nn.Module, noise: Any = None, uses: int | None = None) -> View:
+    def still(model: nn.Module, noise: Noise | None = None, uses: int | None = None) -> View:
         """The model frozen at today's parameters."""
         return View(model, frozen(model, noise, uses), {})
 

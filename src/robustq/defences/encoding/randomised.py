@@ -18,7 +18,7 @@ from robustq.defences.noise.cores import changed, check_steady, core_of, encoded
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
 from robustq.models.files import describe
-from robustq.noise import Device, Mapped
+from robustq.noise import Device, Mapped, Noise
 from robustq.seeding import torch_generator
 
 ANSWERS = 25  # votes of one verdict
@@ -98,12 +98,12 @@ class Keyed(nn.Module):
         """The circuit as ``device`` would run it, the key included."""
         return core_of(self.wired()).fitted(device)
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The same function of ``x`` at today's weights, the key included."""
         return frozen(self.wired(), noise, uses)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Classifier:
         """The same run on a noisy device."""
         model = self.wired()

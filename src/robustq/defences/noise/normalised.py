@@ -15,10 +15,10 @@ from robustq.defences.fronted import beneath
 from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet
-from robustq.models.composed import Composed
+from robustq.models.composition import Composed
 from robustq.models.files import describe
-from robustq.models.hybrid import FrozenHybrid
-from robustq.noise import Device, Mapped
+from robustq.models.hybrid_net import FrozenHybrid
+from robustq.noise import Device, Mapped, Noise
 
 MOMENTUM = 0.1  # how much of a batch's statistics enters the running ones
 TINY = 1e-5  # variance of an output that is constant
@@ -99,7 +99,7 @@ class Normalised(nn.Module):
         rounded: Tensor = self.levels(z)
         return self.log_scale.exp().to(z.dtype) * rounded
 
-    def calibrated(self, x: Tensor, noise: Any = None) -> Normalised:
+    def calibrated(self, x: Tensor, noise: Noise | None = None) -> Normalised:
         """The same with the statistics of inputs ``(batch, features)``, measured under ``noise``.
 
         How a model is moved to another device: no weight changes. Under ``noise`` the result is to be run.
@@ -111,7 +111,7 @@ class Normalised(nn.Module):
         twin._buffers = {k: v.to(self.mean) for k, v in statistics.items()}
         return twin
 
-    def freeze(self, noise: Any = None, *, uses: int | None = None) -> Classifier:
+    def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> Classifier:
         """The model behind it frozen, the running statistics folded into its read-out.
 
         Without levels the result is a frozen quantum model like any other, with all its forms.
@@ -126,7 +126,7 @@ class Normalised(nn.Module):
         return Composed(core, head=self.answer)
 
     def under(
-        self, noise: Any = None, *, shots: int | None = None, generator: torch.Generator | None = None
+        self, noise: Noise | None = None, *, shots: int | None = None, generator: torch.Generator | None = None
     ) -> Composed:
         """The same with the model behind it run on a noisy device."""
         assert isinstance(self.model, QuantumClassifier)

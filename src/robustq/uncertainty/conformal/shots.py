@@ -8,7 +8,6 @@ Simeone, IEEE Trans. Quantum Eng. 2024). Calibrated on exact probabilities it do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from robustq.contracts import Classifier, QuantumClassifier, check_logits
 from robustq.errors import SpecError
+from robustq.noise import Noise
 from robustq.uncertainty.conformal.scores import Array
 
 RUNS = 1 << 16  # single shots that are worked on together
@@ -41,7 +41,7 @@ class ShotAnswers:
 
     model: QuantumClassifier
     shots: int | None
-    noise: Any = None
+    noise: Noise | None = None
 
     def __post_init__(self) -> None:
         if self.shots is not None and self.shots < 1:

@@ -36,12 +36,19 @@ from robustq.bench.training import trained
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
 from robustq.defences.saved import load, save
-from robustq.runs import Progress, Unit, Workspace
+from robustq.runs import Compute, Progress, Unit, Workspace
 
 PUBLISHED = {"quantum": "model", "quantum-defended": "model-defended"}  # entrants whose first seed's model is copied
 
 
-def assess(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Results:
+def assess(
+    spec: Spec,
+    run: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> Results:
     """Assess a model in the folder ``run`` and return the results (see :func:`robustq.bench.study.perform`).
 
     Args:
@@ -49,8 +56,9 @@ def assess(spec: Spec, run: Path, *, workers: int | None = None, progress: Progr
         run: the run folder.
         workers: processes.
         progress: told after every unit.
+        compute: with what else than processes on this machine, and over which store.
     """
-    return perform(Assessment.of(spec), run, workers, progress)
+    return perform(Assessment.of(spec), run, workers, progress, compute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +117,8 @@ class Assessment:
             if entrant.key in PUBLISHED:
                 source = run / entrant.folder(0)
                 content = json.loads((source / "model.json").read_bytes())
-                save(
-                    load(source, allow=packages(self.spec)),
-                    run / PUBLISHED[entrant.key],
-                    metadata=content["metadata"],
-                )
+                metadata = content["metadata"] | {"spec": self.spec.model_dump()}
+                save(load(source, allow=packages(self.spec)), run / PUBLISHED[entrant.key], metadata=metadata)
         path = run / "timing.json"  # kept out of the results, so that they can be compared byte for byte
         sessions = json.loads(path.read_bytes())["sessions"] if path.exists() else []
         sessions.append({"seconds": round(seconds, 2), "cpus": os.cpu_count(), "platform": sys.platform})

@@ -42,13 +42,20 @@ from robustq.bench.studies.codesign.space import Candidate, candidate_of
 from robustq.bench.study import perform, plain
 from robustq.data import Dataset
 from robustq.errors import RunError, SpecError
-from robustq.runs import Progress, Unit
+from robustq.runs import Compute, Progress, Unit
 
 WORST = 1e6  # more two-qubit gates than any architecture has
 LEAST = 1e-6  # of a violation: outside is outside
 
 
-def codesign(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> Front:
+def codesign(
+    spec: Spec,
+    run: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> Front:
     """Search the space of ``spec.codesign`` in the folder ``run`` and return its Pareto front.
 
     ``study.journal`` there is Optuna's own file of the study, for its dashboard.
@@ -58,12 +65,13 @@ def codesign(spec: Spec, run: Path, *, workers: int | None = None, progress: Pro
         run: the run folder (see :func:`robustq.bench.study.perform`).
         workers: processes.
         progress: told after every training.
+        compute: with what else than processes on this machine, and over which store.
 
     Raises:
         SpecError: if no architecture of the space can meet the constraints.
         RunError: if none of those tried does.
     """
-    return perform(Search.of(spec), run, workers, progress)
+    return perform(Search.of(spec), run, workers, progress, compute)
 
 
 @dataclass(eq=False)

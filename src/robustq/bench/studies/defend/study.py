@@ -36,7 +36,7 @@ from robustq.defences import Recipe
 from robustq.defences.catalogue import DEFENCES
 from robustq.errors import RobustQError, RunError, SpecError
 from robustq.models import RBFSVM, Training, fit
-from robustq.runs import Progress, Unit, Workspace
+from robustq.runs import Compute, Progress, Unit, Workspace
 from robustq.seeding import torch_generator
 
 # What is compared where a specification names no recipes, as far as it applies: some of every layer of the pipeline.
@@ -60,7 +60,14 @@ class TimingStage(Stage):
     answer: float
 
 
-def defend(spec: Spec, run: Path, *, workers: int | None = None, progress: Progress | None = None) -> DefenceTable:
+def defend(
+    spec: Spec,
+    run: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
+) -> DefenceTable:
     """Train and attack the model under every recipe of the specification, and the classical baselines.
 
     Args:
@@ -69,8 +76,9 @@ def defend(spec: Spec, run: Path, *, workers: int | None = None, progress: Progr
         run: the run folder (see :func:`robustq.bench.study.perform`).
         workers: processes.
         progress: told after every unit.
+        compute: with what else than processes on this machine, and over which store.
     """
-    return perform(DefenceStudy.of(spec), run, workers, progress)
+    return perform(DefenceStudy.of(spec), run, workers, progress, compute)
 
 
 @dataclass(frozen=True, eq=False)

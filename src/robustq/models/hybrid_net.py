@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from robustq.circuits import Circuit, Observable
 from robustq.contracts import GateAngles
 from robustq.engine import FrozenModel
-from robustq.models.composed import Composed, ComposedShots
-from robustq.models.linear import linear, new_linear, weights
-from robustq.models.quantum import QuantumNet, Sampled
+from robustq.models.composition import Composed, ComposedShots
+from robustq.models.layers import linear, new_linear, weights
+from robustq.models.quantum_net import QuantumNet, Sampled
 from robustq.noise import Device, Mapped, Noise, uncertainty
 from robustq.trigonometric import UNIT, Trigonometric
 

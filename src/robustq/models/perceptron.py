@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.models.linear import linear, new_linear
+from robustq.models.layers import linear, new_linear
 
 
 class Perceptron(nn.Module):

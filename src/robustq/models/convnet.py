@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.errors import ModelError
-from robustq.models.linear import linear, new_linear
+from robustq.models.layers import linear, new_linear
 
 
 class ConvNet(nn.Module):
