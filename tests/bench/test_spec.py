@@ -3,6 +3,12 @@
 import pytest
 
 from robustq.bench import completed, parse, read
+from robustq.bench.spec import (
+    AssessmentSpecification,
+    CodesignSpecification,
+    DefenceSpecification,
+    TransferSpecification,
+)
 from robustq.data import load
 from robustq.errors import RobustQError, SpecError
 from robustq.noise import Device
@@ -114,3 +120,19 @@ def test_defaults_follow_the_data():
 def test_unknown_classes_are_refused():
     with pytest.raises(SpecError, match="unknown class of iris 'rose'"):
         parse({"data": {"name": "iris", "classes": ["setosa", "rose"]}}).raw()
+
+
+@pytest.mark.parametrize(
+    ("study", "own", "foreign"),
+    [
+        (AssessmentSpecification, {"uncertainty": {"draws": 3}}, {"codesign": {"trials": 9}}),
+        (DefenceSpecification, {"recipes": [{"name": "trades"}]}, {"transfer": {"models": ["qnn", "mlp"]}}),
+        (TransferSpecification, {"transfer": {"models": ["qnn", "mlp"]}}, {"defence": {"steps": 9}}),
+        (CodesignSpecification, {"codesign": {"trials": 9}}, {"recipes": [{"name": "trades"}]}),
+    ],
+)
+def test_a_study_reads_its_own_tables_and_leaves_out_those_of_others(study, own, foreign):
+    plain, with_own, with_foreign = (parse(GOOD | more).of(study) for more in ({}, own, foreign))
+    assert plain == with_foreign
+    assert plain.content_id == with_foreign.content_id != with_own.content_id
+    assert parse(with_own.model_dump()).of(study) == with_own
