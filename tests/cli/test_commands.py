@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from sqlalchemy import select
 
 from commands import robustq
 from in_place import in_place
@@ -15,6 +17,9 @@ from robustq.bench.adversarial import AdversarialSet
 from robustq.bench.certificates import CertificateSet
 from robustq.cli.listing import CATALOGUES
 from robustq.noise import Device
+from robustq.runs import Store, embedded
+from robustq.runs.store import Outcome
+from robustq.runs.tables import units
 
 SPEC = """
 seeds = 1
@@ -443,3 +448,15 @@ def test_a_certificate_says_whom_it_is_about(folder):
     assert "about the smoothed model, not the model itself" in page
     assert "No witness is known" in page
     assert 'id="figure-tightness"' not in page
+
+
+def test_a_contradicted_result_is_a_red_flag_of_the_audit(tmp_path, folder):
+    """A second result with other bytes, as a computation that is not deterministic would give."""
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    store = Store.open(embedded(run))
+    unit = store.database.transact(lambda c: c.execute(select(units.c.id)).scalars().first())
+    store.finish("another", [Outcome(unit, {"clean.json": "0" * 64}, {}, 0.0)])
+    told = robustq("audit", str(run))
+    assert told.returncode == 1
+    assert "two different results of the same computation" in " ".join(told.stdout.split())
+    assert [row["check"] for row in json.loads(robustq("audit", str(run), "--json").stdout)][-1] == "determinism"

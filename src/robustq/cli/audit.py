@@ -10,7 +10,9 @@ import typer
 from robustq.audit import AUDITS
 from robustq.bench import Results, read_results
 from robustq.cli.console import out, print_json
+from robustq.cli.study import CONTRADICTED, contradicted
 from robustq.report.audit import FLAGGED, PASSED, group_flags, states, tally
+from robustq.runs import embedded
 
 STYLES = {PASSED: "green", "red": "bold red", "amber": "yellow"}
 
@@ -21,11 +23,14 @@ def audit(
 ) -> None:
     """Look for reasons to distrust a finished run; exit code 1 if a red flag is raised."""
     results = read_results(run).judged()
+    twice = contradicted(embedded(run)) if (run / "store").is_dir() else []
     if as_json:
-        print_json(_rows(results))
+        print_json(_rows(results) + [_contradiction(label) for label in twice])
     else:
         _print(results)
-    if any(flag.level == "red" for flag in results.flags):
+        for label in twice:
+            out().print(f"red: {label}: {CONTRADICTED}", style=STYLES["red"], markup=False)
+    if twice or any(flag.level == "red" for flag in results.flags):
         raise typer.Exit(1)
 
 
@@ -43,6 +48,10 @@ def _rows(results: Results) -> list[dict[str, Any]]:
         for subject, evidence in results.audited().items()
         for name, state in states(evidence).items()
     ]
+
+
+def _contradiction(label: str) -> dict[str, Any]:
+    return {"subject": label, "check": "determinism", "level": "red", "state": FLAGGED, "message": CONTRADICTED}
 
 
 def _print(results: Results) -> None:

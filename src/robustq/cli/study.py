@@ -14,6 +14,8 @@ from robustq.cli.console import notes, out, print_json, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.runs import Compute, Store, embedded
 
+CONTRADICTED = "two different results of the same computation; see `robustq store check`"
+
 R = TypeVar("R", bound=Record)
 
 
@@ -40,14 +42,14 @@ def run_study(study: bench.Study[R], to: Path | None, compute: Compute, word: st
     except KeyboardInterrupt:
         notes().print("interrupted; run the same command again to continue", markup=False)
         raise typer.Exit(130) from None
-    _raise_flags(compute.store or embedded(run))
+    for label in contradicted(compute.store or embedded(run)):
+        notes().print(f"red: {label}: {CONTRADICTED}", style="red", markup=False)
     return record, run
 
 
-def _raise_flags(url: str) -> None:
-    """Say it where a unit gave two different results: such a number must not be trusted."""
-    for label, _ in Store.open(url).conflicts():
-        notes().print(f"red: {label}: two different results; see `robustq store check`", style="red", markup=False)
+def contradicted(url: str) -> list[str]:
+    """The units of a store that gave two different results: a number that rests on them must not be trusted."""
+    return [label for label, _ in Store.open(url).conflicts()]
 
 
 def page_of(study: bench.Study[R], run: Path) -> Path:
