@@ -244,10 +244,7 @@ def test_the_documented_specification(lab):
 def test_a_run_is_not_continued_with_another_source(lab, run):
     folder, _ = run
     changed = mock.patch.object(records, "provenance", return_value="1.3, sha256 0")
-    with (
-        changed,
-        pytest.raises(RunError, match="and the versions this folder was started"),
-    ):
+    with changed, pytest.raises(RunError, match="and the versions this folder was started"):
         bench.assess(bench.parse(SMALL), folder, workers=1)
 
 
