@@ -122,8 +122,8 @@ def claimed(run: Path, spec: Specification, command: str) -> Iterator[None]:
     if path.is_file():
         if path.read_bytes() != mine and not _has_more_seeds(content, path):
             raise RunError(
-                f"{run}: expected the specification (but for more seeds) and the versions this folder was "
-                "started with (see its spec.json), got others; choose a new --out"
+                f"{run}: expected the specification and the versions this folder was started with (see its spec.json; "
+                "only the number of seeds may grow), got others; choose a new --out"
             )
     elif run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise RunError(f"{run}: expected a new folder or one of ours, got something else")
