@@ -122,7 +122,7 @@ def claimed(run: Path, spec: Specification, command: str) -> Iterator[None]:
     if path.is_file():
         if path.read_bytes() != mine and not _has_more_seeds(content, path):
             raise RunError(
-                f"{run}: expected the specification and the versions this folder was started with (see its spec.json; "
+                f"{run}: expected the specification and the versions this folder was started with (its spec.json; "
                 "only the number of seeds may grow), got others; choose a new --out"
             )
     elif run.exists() and (not run.is_dir() or any(run.iterdir())):
