@@ -69,8 +69,8 @@ class HopSkipJump:
 
     def search(self, problem: Problem) -> Tensor:
         """Beyond the boundary, at the rim of the threat set; the clean input where no start flipped."""
-        flip, found = self._start(problem)
-        if not bool(found.any()):
+        flip, flipped = self._start(problem)
+        if not bool(flipped.any()):
             return flip
         flip = self._to_boundary(problem, flip)
         for step in range(1, self.steps + 1):
@@ -87,16 +87,16 @@ class HopSkipJump:
 
     def _start(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """A flipped input for each row, and whether there is one."""
-        start, found = problem.x, torch.zeros_like(problem.y, dtype=torch.bool)
+        start, flipped = problem.x, torch.zeros_like(problem.y, dtype=torch.bool)
         for attempt in range(self.tries):
-            if bool(found.all()):
+            if bool(flipped.all()):
                 break
             drawn = problem.threat.sample(problem.x, problem.generator) - problem.x
             grown = problem.x + 2.0 ** ((GROWTH + 1) * attempt // self.tries) * drawn
-            new = self._flips(problem, grown) & ~found
+            new = self._flips(problem, grown) & ~flipped
             start = torch.where(column(new, start), grown, start)
-            found = found | new
-        return start, found
+            flipped = flipped | new
+        return start, flipped
 
     def _to_boundary(self, problem: Problem, flip: Tensor) -> Tensor:
         """The flipped end of a bisection between the clean input and ``flip``."""

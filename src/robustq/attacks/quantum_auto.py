@@ -112,9 +112,9 @@ class QuantumAutoAttack:
     def _applicable(self, problem: Problem, classes: int) -> Iterator[Member]:
         knowledge, threat = problem.access.knowledge, problem.threat
         for member in MEMBERS:
-            wanted = not member.norms or isinstance(threat, member.norms)
-            able = knowledge in member.seen and classes >= member.classes
-            if wanted and able and _has_forms(problem, member):
+            fits_norm = not member.norms or isinstance(threat, member.norms)
+            fits_access = knowledge in member.seen and classes >= member.classes
+            if fits_norm and fits_access and _has_forms(problem, member):
                 yield member
 
 

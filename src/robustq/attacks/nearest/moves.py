@@ -52,8 +52,8 @@ class Moves:
         """
         threat, x = problem.threat, problem.x
         if not isinstance(threat, norms):
-            wanted = " or ".join(ORDERS[norm][0] for norm in norms)
-            raise ThreatError(f"expected an {wanted} threat, got {threat}")
+            expected = " or ".join(ORDERS[norm][0] for norm in norms)
+            raise ThreatError(f"expected an {expected} threat, got {threat}")
         order = next(ORDERS[norm][1] for norm in norms if isinstance(threat, norm))
         units = threat.units(x)
         unit = torch.ones_like(x[0]).flatten() if units is None else units

@@ -93,14 +93,14 @@ def _round(moves: Moves, edge: Tensor) -> Tensor:
 
 def _flipped_blend(moves: Moves, edge: Tensor, target: Tensor) -> Tensor:
     """The boldest of a few points between ``edge`` and ``target`` that flips, else ``edge``."""
-    chosen, found = edge, torch.zeros_like(edge[:, 0], dtype=torch.bool)
+    chosen, flipped = edge, torch.zeros_like(edge[:, 0], dtype=torch.bool)
     length = moves.size(edge)
     for weight in BLENDS:
         blend = weight * edge + (1 - weight) * target
         longer = (length / moves.size(blend).clamp_min(torch.finfo(edge.dtype).tiny)).clamp(1, 2)
         blend = moves.clip(blend * longer[:, None])
-        flips = (moves.margin(blend) > 0) & ~found
-        chosen, found = torch.where(flips[:, None], blend, chosen), found | flips
-        if bool(found.all()):
+        flips = (moves.margin(blend) > 0) & ~flipped
+        chosen, flipped = torch.where(flips[:, None], blend, chosen), flipped | flips
+        if bool(flipped.all()):
             break
     return chosen
