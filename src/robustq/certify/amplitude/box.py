@@ -81,13 +81,13 @@ class BoxProver:
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``."""
         label = self.model(x).argmax(1)
-        found, settled = self._without_box(x, label)
+        nearest, settled = self._without_box(x, label)
         left = (~settled).nonzero()[:, 0]
         boxed = nearest_class(self.cones.forms, x[left], label[left], self.threat, self.slack, reached)
-        found.proved[left] = torch.maximum(found.proved[left], boxed.proved)
-        found.distance[left], found.point[left] = boxed.distance, boxed.point
-        witness = behind(self.model, x, found.point, label, box=self.threat.box)
-        return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
+        nearest.proved[left] = torch.maximum(nearest.proved[left], boxed.proved)
+        nearest.distance[left], nearest.point[left] = boxed.distance, boxed.point
+        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _without_box(self, x: Tensor, label: Tensor) -> tuple[NearestFlip, Tensor]:
         """The closed form, and where the box leaves it as it is, ``(batch,)`` of bool."""
@@ -95,8 +95,8 @@ class BoxProver:
             endless = torch.full_like(x[:, 0], torch.inf)
             nothing = torch.zeros_like(endless)
             return NearestFlip(x.clone(), endless, nothing), nothing > 0
-        found = self.cones.nearest(x, label, self.slack)
-        return found, inside(found.point, self.threat.box)
+        nearest = self.cones.nearest(x, label, self.slack)
+        return nearest, inside(nearest.point, self.threat.box)
 
 
 def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
@@ -165,20 +165,20 @@ class _Search:
         # by symmetry the descent may stand on a ridge
         aside = start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
         aside = torch.minimum(torch.maximum(aside, here.low), here.high)
-        found = _least(here, t, torch.where(beyond[:, None], aside, start))
-        self.last[rows] = found.point
-        self.squared[rows] = torch.maximum(self.squared[rows], found.bound)
-        value = here.at(found.point)
-        self._narrow(rows, value, found.point)
+        minimum = _least(here, t, torch.where(beyond[:, None], aside, start))
+        self.last[rows] = minimum.point
+        self.squared[rows] = torch.maximum(self.squared[rows], minimum.bound)
+        value = here.at(minimum.point)
+        self._narrow(rows, value, minimum.point)
         self._cross(rows)
         self._advance(rows)
 
     def _narrow(self, rows: Tensor, value: Tensor, point: Tensor) -> None:
         """Move one end of each bracket; halve the other's value if it stays twice (Illinois)."""
         over, under = rows[value <= 0], rows[value > 0]
-        for mine, kept, side in ((over, self.low_value, 1), (under, self.high_value, -1)):
+        for mine, other, side in ((over, self.low_value, 1), (under, self.high_value, -1)):
             again = mine[self.side[mine] == side]
-            kept[again] = kept[again] / 2
+            other[again] = other[again] / 2
             self.side[mine] = side
         self.high[over], self.high_value[over] = self.u[over], value[value <= 0]
         self.low[under], self.low_value[under] = self.u[under], value[value > 0]
@@ -215,14 +215,14 @@ class _Search:
         shift = least_shift(self.margin.form)
         convex = relaxed(self.margin.rows(rows), shift, low, high)
         below, above = torch.zeros_like(self.u[rows]), torch.full_like(self.u[rows], torch.inf)
-        tried, point = 0.1 / self.downward + below, torch.zeros_like(low)
+        multiplier, point = 0.1 / self.downward + below, torch.zeros_like(low)
         for _ in range(ROUNDS):
-            problem = _beyond(self.margin.rows(rows), convex, tried)
-            found = minimise(problem, point, STEPS, _settled)
-            self.squared[rows], point = torch.maximum(self.squared[rows], found.bound), found.point
+            problem = _beyond(self.margin.rows(rows), convex, multiplier)
+            minimum = minimise(problem, point, STEPS, _settled)
+            self.squared[rows], point = torch.maximum(self.squared[rows], minimum.bound), minimum.point
             rising = convex.value(point, convex.product(point)) > 0
-            below, above = torch.where(rising, tried, below), torch.where(rising, above, tried)
-            tried = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * tried)
+            below, above = torch.where(rising, multiplier, below), torch.where(rising, above, multiplier)
+            multiplier = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * multiplier)
 
 
 def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:

@@ -84,9 +84,9 @@ class LinfProver:
         """Radii of inputs ``(batch, features)``, up to the threat's budget."""
         label = self.model(x).argmax(1)
         slack = self.certifier.slack
-        found = nearest_class(self.forms, x, label, self.threat, slack, self._reached)
-        witness = behind(self.model, x, found.point, label, box=self.threat.box)
-        return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
+        nearest = nearest_class(self.forms, x, label, self.threat, slack, self._reached)
+        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _reached(self, pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
         """A change that takes one margin to zero, and the budget below which none does."""
@@ -133,9 +133,9 @@ class _Search:
             low, high = self.box(live, size)
             at = torch.minimum(torch.maximum(start[live], low), high)
             here = self.margin.rows(live)
-            found = minimise(itself(here, low, high), at, DESCENT, _never)
-            start[live] = found.point
-            live = live[self._kept(live, found.point, size)]
+            minimum = minimise(itself(here, low, high), at, DESCENT, _never)
+            start[live] = minimum.point
+            live = live[self._kept(live, minimum.point, size)]
 
     def _kept(self, rows: Tensor, point: Tensor, size: Tensor) -> Tensor:
         """Note the points that are witnesses; which of them are clearly nearer than ``size``."""
@@ -157,8 +157,8 @@ class _Search:
             low, high = self.box(live, size[live])
             at = torch.minimum(torch.maximum(last[live], low), high)
             problem = relaxed(self.margin.rows(live), self.shift, low, high)
-            found = minimise(problem, at, STEPS, clear)
-            last[live], positive = found.point, found.bound > 0
+            minimum = minimise(problem, at, STEPS, clear)
+            last[live], positive = minimum.point, minimum.bound > 0
             self.proved[live[positive]] = size[live[positive]]
             top[live[~positive]] = size[live[~positive]]
             live = live[self.proved[live] < top[live] * (1 - SHARP)]
@@ -176,13 +176,13 @@ class _Search:
             live = (self.proved < top * (1 - CLOSE)).nonzero()[:, 0]
             if not len(live):
                 break
-            here, tried = self.margin.rows(live), size[live]
-            found = decide(here, self.shift, *self.box(live, tried), nodes)
-            self.proved[live[found.positive]] = tried[found.positive]
-            refuted = live[found.found]
-            self._kept(refuted, found.point[found.found], tried[found.found])
+            here, budget = self.margin.rows(live), size[live]
+            decision = decide(here, self.shift, *self.box(live, budget), nodes)
+            self.proved[live[decision.positive]] = budget[decision.positive]
+            refuted = live[decision.refuted]
+            self._kept(refuted, decision.point[decision.refuted], budget[decision.refuted])
             self._polish(refuted)
-            top[live[~found.positive]] = tried[~found.positive]
+            top[live[~decision.positive]] = budget[~decision.positive]
             top = torch.minimum(top, self.distance * (1 - CLOSE))
             size = (self.proved + top) / 2
             size[refuted] = top[refuted]

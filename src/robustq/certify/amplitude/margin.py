@@ -38,10 +38,10 @@ class Margin:
     low: Tensor
     high: Tensor
 
-    def rows(self, kept: Tensor) -> Margin:
+    def rows(self, index: Tensor) -> Margin:
         """Some of the rows, by index or by mask."""
         names = ("linear", "constant", "low", "high")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def at(self, moved: Tensor) -> Tensor:
         """``q`` of changes ``(batch, n)``, ``(batch,)``."""
@@ -121,10 +121,10 @@ def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
     units = torch.ones_like(x[0]) if units is None else units
     change = torch.zeros_like(x)
     change[:, units > 0] = moved * units[units > 0]
-    found = x + change
+    shifted = x + change
     # a zero vector cannot be loaded, and one close to it is a step away from that
-    nothing = found.abs().amax(1) <= NOTHING * x.abs().amax(1)
-    return torch.where(nothing[:, None], x, found)
+    nothing = shifted.abs().amax(1) <= NOTHING * x.abs().amax(1)
+    return torch.where(nothing[:, None], x, shifted)
 
 
 Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form depends on
@@ -151,13 +151,13 @@ def nearest_class(forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: 
             cap = best.distance[rows]
             margin = margin_of(form, x[rows], threat, slack, size)
             lowered = reach((right, other, slack), margin, cap)
-            found = lowered
+            nearest = lowered
             if slack > 0:
                 margin = margin_of(form, x[rows], threat, 0.0, size)
-                found = reach((right, other, 0.0), margin, cap)
-            point = moved_input(threat, x[rows], found.point)
-            nearer = (found.distance < cap) & (point != x[rows]).any(1)
-            best.distance[rows[nearer]] = found.distance[nearer]
+                nearest = reach((right, other, 0.0), margin, cap)
+            point = moved_input(threat, x[rows], nearest.point)
+            nearer = (nearest.distance < cap) & (point != x[rows]).any(1)
+            best.distance[rows[nearer]] = nearest.distance[nearer]
             best.point[rows[nearer]] = point[nearer]
             best.proved[rows] = torch.minimum(best.proved[rows], lowered.proved)
     return best

@@ -48,10 +48,10 @@ class BoxQuadratic:
     lowest: Tensor
     highest: Tensor
 
-    def rows(self, kept: Tensor) -> BoxQuadratic:
+    def rows(self, index: Tensor) -> BoxQuadratic:
         """Some of the rows, by index or by mask."""
         names = ("diagonal", "weight", "linear", "constant", "low", "high", "lowest", "highest")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def product(self, z: Tensor) -> Tensor:
         """``H z``, shape of ``z``."""
@@ -141,11 +141,11 @@ class _Walk:
         self.ahead, self.ahead_product = z, product
         self.pace = torch.ones_like(z[:, :1])
 
-    def rows(self, kept: Tensor) -> _Walk:
+    def rows(self, index: Tensor) -> _Walk:
         """The walk of some rows."""
-        walk = _Walk(self.problem.rows(kept), self.z[kept], self.product[kept])
-        walk.ahead, walk.ahead_product = self.ahead[kept], self.ahead_product[kept]
-        walk.pace = self.pace[kept]
+        walk = _Walk(self.problem.rows(index), self.z[index], self.product[index])
+        walk.ahead, walk.ahead_product = self.ahead[index], self.ahead_product[index]
+        walk.pace = self.pace[index]
         return walk
 
     def step(self) -> None:

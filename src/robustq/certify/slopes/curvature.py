@@ -52,8 +52,8 @@ class Curvature:
         Raises:
             CertificateError: unless the features turn gates and the threat is l-inf, l2 or l1.
         """
-        order, found = dual_order(threat, "curvature"), turning(model, "curvature")
-        return CurvatureProver(model, threat, order, found, Margins.of(found.forms), self.slack)
+        order, turns = dual_order(threat, "curvature"), turning(model, "curvature")
+        return CurvatureProver(model, threat, order, turns, Margins.of(turns.forms), self.slack)
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,8 +57,8 @@ def length(vectors: Tensor, order: float) -> Tensor:
     >>> length(torch.tensor([[3.0, 4.0]]), 2.0)
     tensor([5.])
     """
-    found: Tensor = torch.linalg.vector_norm(vectors, ord=order, dim=-1)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(vectors, ord=order, dim=-1)
+    return norms
 
 
 def steepest(directions: Tensor, weights: Tensor, order: float) -> Tensor:
@@ -78,16 +78,16 @@ def steepest(directions: Tensor, weights: Tensor, order: float) -> Tensor:
     >>> float(steepest(w, c, 1.0)), round(float(steepest(w, c, 2.0)), 6)
     (4.0, 2.0)
     """
-    found = length((weights[..., None] * directions.abs()).sum(-2), order)
+    bound = length((weights[..., None] * directions.abs()).sum(-2), order)
     if order != 2:
-        return found
+        return bound
     # clamped, because nothing has a gradient where it vanishes, and models are trained through this
     scaled = weights.clamp_min(TINY).sqrt()[..., None] * directions
     across = 0 < scaled.shape[-2] < scaled.shape[-1]
     square = scaled @ scaled.mT if across else scaled.mT @ scaled
     highest = torch.linalg.eigvalsh(square)[..., -1]
     most = (weights.sum(-1) * highest).clamp_min(TINY).sqrt()
-    return torch.minimum(found, most * (1 + ROUNDING))
+    return torch.minimum(bound, most * (1 + ROUNDING))
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,8 +76,8 @@ class ExactSmoothing:
             form = smoothed(model.trigonometric(), self.sigma)
         except ModelError as failure:
             raise CertificateError(f"exact-smoothing: {failure}") from failure
-        widths, found = clouds(form, ranges(model.state_forms()), self.sigma)
-        return SmoothProver(self, form, widths, found, threat)
+        widths, bounds = clouds(form, ranges(model.state_forms()), self.sigma)
+        return SmoothProver(self, form, widths, bounds, threat)
 
 
 def smoothed(form: Trigonometric, sigma: float) -> Trigonometric:
@@ -116,7 +116,7 @@ def clouds(form: Trigonometric, spectrum: Tensor, sigma: float) -> tuple[Tensor,
     before = envelope(_spread(form, -(sigma**2)))
     low = torch.maximum(before[..., 0], spectrum[..., 0])
     high = torch.minimum(before[..., 1], spectrum[..., 1])
-    widths, found = [sigma], [torch.stack([low, high], -1)]
+    widths, extents = [sigma], [torch.stack([low, high], -1)]
     for width in (sigma * step for step in LADDER[1:]):
         wider = _spread(form, -(width**2))
         steep = wider.coefficients.abs().max() <= STEEPEST * form.coefficients.abs().max()
@@ -124,8 +124,8 @@ def clouds(form: Trigonometric, spectrum: Tensor, sigma: float) -> tuple[Tensor,
         if not bool(torch.isfinite(bounds).all()):
             break
         widths.append(width)
-        found.append(bounds)
-    return torch.tensor(widths, dtype=torch.float64), torch.stack(found)
+        extents.append(bounds)
+    return torch.tensor(widths, dtype=torch.float64), torch.stack(extents)
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,8 +163,8 @@ class Votes:
         total: Tensor | None = None
         for part in _chunks(self.samples):
             noise = torch.randn((len(part), *x.shape[1:]), generator=generator, dtype=x.dtype)
-            found = torch.stack([self._count(row, noise.to(x.device)) for row in x])
-            total = found if total is None else total + found
+            counts = torch.stack([self._count(row, noise.to(x.device)) for row in x])
+            total = counts if total is None else total + counts
         assert total is not None
         return total.to(x.dtype) / self.samples
 

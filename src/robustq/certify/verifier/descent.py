@@ -49,7 +49,7 @@ def descended(form: Trigonometric, label: Tensor, region: Region, start: Tensor)
 
 def _slope(form: Trigonometric, label: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        given = points.detach().requires_grad_(True)
-        value = margin(form(given), label)
-        (slope,) = torch.autograd.grad(value.sum(), given)
+        leaves = points.detach().requires_grad_(True)
+        value = margin(form(leaves), label)
+        (slope,) = torch.autograd.grad(value.sum(), leaves)
     return value.detach(), slope

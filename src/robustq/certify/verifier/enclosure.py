@@ -23,21 +23,21 @@ WIDEST = 1.0  # half widths, in radians of the lowest frequency, up to which con
 def _table(degree: int) -> Tensor:
     """How the control values of ``exp(i k a)`` add up from ``exp(i r half)``, ``r = -2d..2d``."""
     count = 2 * degree
-    found = torch.zeros(2 * count + 1, count + 1, degree + 1, dtype=torch.complex128)
+    table = torch.zeros(2 * count + 1, count + 1, degree + 1, dtype=torch.complex128)
     for i in range(count + 1):
         for k in range(degree + 1):
             for j in range(max(0, degree + k - count + i), min(i, degree + k) + 1):
                 share = comb(count - i, degree + k - j) * comb(i, j) / comb(count, degree + k)
-                found[2 * j - i - k + count, i, k] += share
-    return found
+                table[2 * j - i - k + count, i, k] += share
+    return table
 
 
 def _harmonics(degree: int, half: Tensor) -> Tensor:
     """Control coefficients of ``exp(i k a)`` around zero, complex ``(..., 2 degree + 1, degree + 1)``."""
     steps = torch.arange(-2 * degree, 2 * degree + 1, dtype=half.dtype)
     turned = torch.polar(torch.ones_like(half)[..., None].expand(*half.shape, len(steps)), half[..., None] * steps)
-    found: Tensor = torch.tensordot(turned, _table(degree), dims=1)
-    return found
+    coefficients: Tensor = torch.tensordot(turned, _table(degree), dims=1)
+    return coefficients
 
 
 def weights(degree: int, half: Tensor) -> Tensor:

@@ -58,9 +58,9 @@ def lowest(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> L
     """
     values = nodes.values.flatten(1)
     lower, worst = values.min(1)
-    found = Lowest(lower, worst, values, torch.zeros_like(nodes.half))
+    bounds = Lowest(lower, worst, values, torch.zeros_like(nodes.half))
     if region.is_box:
-        return found
+        return bounds
     size, budget, scale = _excess(nodes, region, live, frequencies)
     parted, least, loose = _parted(nodes, region, live, frequencies)
     rest = _dual(Lowest(*parted.min(1), parted, loose), size - budget[:, None], scale)

@@ -71,8 +71,8 @@ class Roots:
         self.begun += len(numbers)
         job = torch.searchsorted(self.ends, numbers, right=True)
         starts = torch.cat([self.ends.new_zeros(1), self.ends[:-1]])
-        wanted = ~settled[self.row[job]]
-        return self._nodes(job[wanted], (numbers - starts[job])[wanted])
+        undecided = ~settled[self.row[job]]
+        return self._nodes(job[undecided], (numbers - starts[job])[undecided])
 
     def _nodes(self, job: Tensor, piece: Tensor) -> Nodes:
         row = self.row[job]
@@ -89,8 +89,8 @@ class Roots:
     def _margins(self, job: Tensor) -> Tensor:
         """Coefficients in the features that move, ``(jobs, 2 d_1 + 1, ...)``."""
         row = self.row[job]
-        given = self.form.coefficients
-        values = given[self.label[row]] - given[self.rival[job]]
+        coefficients = self.form.coefficients
+        values = coefficients[self.label[row]] - coefficients[self.rival[job]]
         held = [k for k in range(len(self.form.degrees)) if k not in self.live.tolist()]
         for done, feature in enumerate(held):
             axis = feature - done + 1

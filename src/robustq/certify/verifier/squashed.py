@@ -38,14 +38,14 @@ class SquashedProver:
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             box = behind_sigmoid(self.threat, *self.front, x[rows], radii)
-            found = decide(self.form, label[rows], box, self.effort, slack=self.slack)
-            none = torch.zeros_like(found.refuted)
-            claim = replace(found, refuted=none, witness=x[rows])
+            decision = decide(self.form, label[rows], box, self.effort, slack=self.slack)
+            none = torch.zeros_like(decision.refuted)
+            claim = replace(decision, refuted=none, witness=x[rows])
             return claim, torch.full_like(radii, math.inf)
 
         width = self.tolerance * self.eps
-        found = bracketed(at, x, self.eps, width, decide_only=self.tolerance >= 1)
-        return Bounds(label=label, lower=found.lower, upper=found.upper)
+        bracket = bracketed(at, x, self.eps, width, decide_only=self.tolerance >= 1)
+        return Bounds(label=label, lower=bracket.lower, upper=bracket.upper)
 
 
 def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: Tensor) -> Region:
