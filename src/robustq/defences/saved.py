@@ -84,5 +84,5 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> nn.Module:
 
 def metadata(folder: Path | str) -> dict[str, Any]:
     """What was saved beside a model."""
-    found: dict[str, Any] = files.read_json(folder, kinds=KINDS)["metadata"]
-    return found
+    saved: dict[str, Any] = files.read_json(folder, kinds=KINDS)["metadata"]
+    return saved

@@ -88,8 +88,8 @@ class Detection:
             check_course(x, y)
         fit, held = self._split(len(x), generator)
         view = View.still(model)
-        found = [make(Clean(x[fit], y[fit], view, generator)) for make in chosen]
-        watched = Rejecting(model, found, sharpness=self.sharpness, false_alarms=self.false_alarms).to(x.device)
+        guards = [make(Clean(x[fit], y[fit], view, generator)) for make in chosen]
+        watched = Rejecting(model, guards, sharpness=self.sharpness, false_alarms=self.false_alarms).to(x.device)
         watched.calibrate(x[held]).eval()
         with torch.no_grad():
             self._check(watched, x[held.sort().values], y[held.sort().values], reference)

@@ -47,8 +47,8 @@ class Project(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Project:
         """The inverse of :meth:`config`, its directions still to be loaded."""
-        features, kept = int(config["features"]), int(config["kept"])
-        return cls(torch.zeros(features), torch.zeros(kept, features))
+        features, directions = int(config["features"]), int(config["kept"])
+        return cls(torch.zeros(features), torch.zeros(directions, features))
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,9 @@ class NoiseInjection:
         view = viewed(model, lambda core: self._drawn(core, step.generator))
         if not self.penalty or not self.levels:
             return self.on.losses(view, step)
-        with _roundings(view) as found:
+        with _roundings(view) as roundings:
             losses = self.on.losses(view, step)
-        return losses + self.penalty * found[-1] if found else losses
+        return losses + self.penalty * roundings[-1] if roundings else losses
 
     def _drawn(self, core: QuantumNet, generator: torch.Generator) -> QuantumNet:
         if self.spread:
@@ -98,15 +98,15 @@ class NoiseInjection:
 @contextmanager
 def _roundings(model: nn.Module) -> Iterator[list[Tensor]]:
     """Collects the mean squared rounding of every forward pass, ``(batch,)``, the last one last."""
-    found: list[Tensor] = []
+    roundings: list[Tensor] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-        found.append((args[0] - out.detach()).square().mean(1))
+        roundings.append((args[0] - out.detach()).square().mean(1))
 
     places = [part for part in model.modules() if isinstance(part, Levels)]
     handles = [place.register_forward_hook(note) for place in places]
     try:
-        yield found
+        yield roundings
     finally:
         for handle in handles:
             handle.remove()

@@ -178,9 +178,9 @@ def started(model: nn.Module, x: Tensor, levels: int) -> Normalised:
     """
     with torch.no_grad():
         values = frozen(model)(x)
-    found = Normalised(model, values.shape[1], levels)
-    found.mean.copy_(values.mean(0))
-    found.variance.copy_(values.var(0, unbiased=False))
+    normalised = Normalised(model, values.shape[1], levels)
+    normalised.mean.copy_(values.mean(0))
+    normalised.variance.copy_(values.var(0, unbiased=False))
     with torch.no_grad():
-        found.log_scale.fill_(math.log(1.5))
-    return found
+        normalised.log_scale.fill_(math.log(1.5))
+    return normalised
