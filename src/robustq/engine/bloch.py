@@ -56,7 +56,7 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Bloch vectors ``(1, X, Y, Z)`` of every qubit, ``(batch, qubits, 4)``, in torch."""
     lowered = lower(circuit, inputs.dtype, inputs.device)
     matrices = lowered.matrices(inputs, parameters)
-    found = []
+    qubits = []
     for qubit in range(circuit.qubits):
         refs = [
             ref
@@ -72,8 +72,8 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
         cross = 2 * column[:, 0].conj() * column[:, 1]
         weight = column.real**2 + column.imag**2
         parts = [weight.sum(1), cross.real, cross.imag, weight[:, 0] - weight[:, 1]]
-        found.append(torch.stack(parts, dim=1).expand(len(inputs), 4))
-    return torch.stack(found, dim=1)
+        qubits.append(torch.stack(parts, dim=1).expand(len(inputs), 4))
+    return torch.stack(qubits, dim=1)
 
 
 def _features_on(circuit: Circuit, qubit: int) -> list[int]:
@@ -103,13 +103,13 @@ class BlochForm:
         self.circuit, self.letters = circuit, reached(circuit)
         self._parameters = parameters.detach()
         tensor = coefficients.reshape(-1, *[4] * circuit.qubits)
-        for axis, kept in enumerate(self.letters, 1):
-            places = torch.tensor([LETTERS.index(p) for p in kept], device=tensor.device)
+        for axis, letters in enumerate(self.letters, 1):
+            places = torch.tensor([LETTERS.index(p) for p in letters], device=tensor.device)
             tensor = tensor.index_select(axis, places)
         self.tensor = tensor
         self.split = (circuit.qubits + 1) // 2
-        made = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
-        opened = made is not None and not made.steps and len(made.opening) > 0
+        steps = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
+        opened = steps is not None and not steps.steps and len(steps.opening) > 0
         permuted = any(gate(o.gate).permutes or o.gate == "y" for o in circuit.operations)
         self._native = _NativeBloch(self) if opened and not permuted else None
 
@@ -148,22 +148,22 @@ class BlochForm:
 
     def _letters_at(self, qubit: int, on: Sequence[int], frequencies: Tensor, degrees: Sequence[int]) -> Tensor:
         """Coefficients of a qubit's Bloch vector in its features, ``(2 d + 1, ..., letters)``."""
-        kept = [LETTERS.index(p) for p in self.letters[qubit]]
+        columns = [LETTERS.index(p) for p in self.letters[qubit]]
 
         def vector(x: Tensor) -> Tensor:
             full = torch.zeros(len(x), len(degrees), dtype=torch.float64)
             full[:, list(on)] = x
-            return vectors(self.circuit, full, self._parameters.double())[:, qubit, kept]
+            return vectors(self.circuit, full, self._parameters.double())[:, qubit, columns]
 
         own = torch.tensor(list(on), dtype=torch.long)
-        found = interpolated(vector, frequencies[own], [degrees[f] for f in on], 0.0)
-        return found.coefficients.movedim(0, -1)
+        polynomial = interpolated(vector, frequencies[own], [degrees[f] for f in on], 0.0)
+        return polynomial.coefficients.movedim(0, -1)
 
     def _features(self, bloch: Tensor, low: int, high: int) -> Tensor:
         grown = bloch.new_ones(len(bloch), 1)
         for qubit in range(low, high):
-            kept = bloch[:, qubit, [LETTERS.index(p) for p in self.letters[qubit]]]
-            grown = (grown[:, :, None] * kept[:, None, :]).flatten(1)
+            factor = bloch[:, qubit, [LETTERS.index(p) for p in self.letters[qubit]]]
+            grown = (grown[:, :, None] * factor[:, None, :]).flatten(1)
         return grown
 
 
@@ -174,23 +174,23 @@ class _NativeBloch:
         self.form = form
         self.plan = native.plan(form.circuit)
         self.parameters = form._parameters[None]
-        left = math.prod(len(kept) for kept in form.letters[: form.split])
+        left = math.prod(len(letters) for letters in form.letters[: form.split])
         self.classes = len(form.tensor)
         matrix = form.tensor.reshape(self.classes, left, -1).permute(1, 0, 2).reshape(left, -1)
         wide = native.kernel().panel()
         self.table, self.transposed = _panels(matrix, wide), _panels(matrix.T, wide)
         self.images = len(self.table) * wide
         self.letters = np.zeros((form.circuit.qubits, 5), np.int32)
-        for q, kept in enumerate(form.letters):
-            self.letters[q, : len(kept) + 1] = [len(kept), *(LETTERS.index(p) for p in kept)]
+        for q, letters in enumerate(form.letters):
+            self.letters[q, : len(letters) + 1] = [len(letters), *(LETTERS.index(p) for p in letters)]
         flat = (self.table.flatten(1), self.transposed.flatten(1), self.parameters)
         self._fixed = native.views(*flat)
 
-    def run(self, x: Tensor, kept: Tensor, scores: Tensor, slopes: Tensor, *, back: bool) -> None:
+    def run(self, x: Tensor, partial: Tensor, scores: Tensor, slopes: Tensor, *, back: bool) -> None:
         """Fill ``scores``, or, with ``back``, ``slopes`` from the derivatives in ``scores``."""
-        given = [*self._fixed, *native.views(x, kept, scores, slopes)]
+        arguments = [*self._fixed, *native.views(x, partial, scores, slopes)]
         threads = torch.get_num_threads()
-        native.kernel().bloch(self.plan, self.letters, self.form.split, *given, back, threads)
+        native.kernel().bloch(self.plan, self.letters, self.form.split, *arguments, back, threads)
 
 
 def _panels(matrix: Tensor, wide: int) -> Tensor:
@@ -204,12 +204,12 @@ class _Scores(torch.autograd.Function):
     """The kernel's scores and their derivative in the input; second derivatives go through torch."""
 
     @staticmethod
-    def forward(ctx: Any, made: _NativeBloch, x: Tensor) -> Tensor:
+    def forward(ctx: Any, compiled: _NativeBloch, x: Tensor) -> Tensor:
         tiles = -(-len(x) // (64 // x.element_size()))
-        ctx.made, ctx.kept = made, x.new_empty(tiles, made.images * 64 // x.element_size())
+        ctx.made, ctx.kept = compiled, x.new_empty(tiles, compiled.images * 64 // x.element_size())
         ctx.save_for_backward(x)
-        scores = x.new_empty(len(x), made.classes)
-        made.run(x, ctx.kept, scores, x.new_empty(0, 0), back=False)
+        scores = x.new_empty(len(x), compiled.classes)
+        compiled.run(x, ctx.kept, scores, x.new_empty(0, 0), back=False)
         return scores
 
     @staticmethod

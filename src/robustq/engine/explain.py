@@ -103,11 +103,11 @@ def explain(
     noisy = model.has_channels
     frozen = strategy_costs(circuit, read, model)
     rows = transfer.cost_rows(circuit, model) if noisy else _pure_rows(circuit)
-    made = tuple(Row(*row) for row in rows)
-    full = 4 * sum(row.operations for row in made) if noisy else cost.circuit_gradient(circuit, parameters=True)
+    table = tuple(Row(*row) for row in rows)
+    full = 4 * sum(row.operations for row in table) if noisy else cost.circuit_gradient(circuit, parameters=True)
     part = full if noisy else cost.circuit_gradient(circuit, parameters=False)
     seconds = None if noisy or not native.available() else full * batch / (SHARE * rate())
-    return Explanation(_method(circuit, model), made, full, part, frozen, batch, seconds)
+    return Explanation(_method(circuit, model), table, full, part, frozen, batch, seconds)
 
 
 def _method(circuit: Circuit, noise: NoiseModel) -> str:
@@ -118,10 +118,10 @@ def _method(circuit: Circuit, noise: NoiseModel) -> str:
 
 
 def _pure_rows(circuit: Circuit) -> list[tuple[str, int, int]]:
-    made, size = schedule(circuit), 2**circuit.qubits
-    start = f"product state of {len(made.opening)} gates" if not circuit.amplitudes else "amplitudes"
+    steps, size = schedule(circuit), 2**circuit.qubits
+    start = f"product state of {len(steps.opening)} gates" if not circuit.amplitudes else "amplitudes"
     rows = [(start, 1, cost.OPENING * size)]
-    for step in made.steps:
+    for step in steps.steps:
         what, operations = _describe(step), cost.step_cost(step) * size
         if rows[-1][0] == what:
             rows[-1] = (what, rows[-1][1] + 1, rows[-1][2] + operations)

@@ -73,8 +73,8 @@ def fidelity_kernel(
     if b is None and noise is None:
         chances.fill_diagonal_(1)  # without the rounding that would cost a shot now and then
     sampled = _sampled(chances if noise is None else (1 + chances) / 2, shots, generator)
-    found = (sampled if noise is None else 2 * sampled - 1).to(overlap)
-    return _mirrored(found) if b is None else found
+    kernel = (sampled if noise is None else 2 * sampled - 1).to(overlap)
+    return _mirrored(kernel) if b is None else kernel
 
 
 def projected_kernel(

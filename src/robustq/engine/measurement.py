@@ -60,8 +60,8 @@ class Measurement:
         """Upper bounds on the operator norms of the observables, ``(observables,)``."""
         rows = [float(np.abs(row).max()) for row in self.diagonals]
         rows += [sum(abs(c) for c, _ in word.terms) for word in self.words]
-        found: RealArray = np.array(rows) @ np.abs(self.combine) + np.abs(self.constant)
-        return found
+        bounds: RealArray = np.array(rows) @ np.abs(self.combine) + np.abs(self.constant)
+        return bounds
 
     def matrices(self) -> ComplexArray:
         """Every row as a matrix, ``(rows, 2**qubits, 2**qubits)``."""
@@ -161,9 +161,9 @@ def _smear_words(observable: PauliSum, readouts: Readouts) -> PauliSum:
     for c, word in observable.terms:
         for keep in product((True, False), repeat=len(word)):
             pairs = zip(word, keep, strict=True)
-            factor = c * float(np.prod([a[q] if kept else b[q] for (q, _), kept in pairs]))
+            factor = c * float(np.prod([a[q] if stays else b[q] for (q, _), stays in pairs]))
             if factor:
-                terms.append((factor, tuple(w for w, kept in zip(word, keep, strict=True) if kept)))
+                terms.append((factor, tuple(w for w, stays in zip(word, keep, strict=True) if stays)))
     return PauliSum(tuple(terms))
 
 

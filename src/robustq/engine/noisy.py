@@ -80,8 +80,8 @@ def encoder(circuit: Circuit, noise: NoiseModel) -> Circuit:
 
 def only(circuit: Circuit, part: Sequence[Event], amplitudes: int) -> Circuit:
     """The circuit with some of its gates alone, slots numbered as before."""
-    kept = tuple(event.operation for event in part if event.operation is not None)
-    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, amplitudes)
+    operations = tuple(event.operation for event in part if event.operation is not None)
+    return Circuit(circuit.qubits, operations, circuit.inputs, circuit.parameters, amplitudes)
 
 
 def is_pure(circuit: Circuit, noise: NoiseModel) -> bool:

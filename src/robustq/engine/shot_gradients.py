@@ -95,8 +95,8 @@ def _frequencies(name: str) -> tuple[float, int]:
     base = float(gaps.min())
     multiples = gaps / base
     if not np.allclose(multiples, multiples.round(), atol=1e-9):
-        found = sorted({round(float(gap), 6) for gap in gaps})
-        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {found}")
+        distinct = sorted({round(float(gap), 6) for gap in gaps})
+        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {distinct}")
     return base, int(multiples.max().round())
 
 
@@ -144,20 +144,20 @@ def unfolded(circuit: Circuit, wrt: tuple[str, ...] = ("inputs", "parameters")) 
     """
     kinds = {SLOTS[name] for name in wrt}
     operations: list[Operation] = []
-    wanted: list[Angle] = []
+    angles: list[Angle] = []
     rules: list[tuple[tuple[float, float], ...]] = []
     for operation in circuit.operations:
         own = list(operation.angles)
         for place, angle in enumerate(operation.angles):
             if kinds & {slot.kind for slot in angle.slots}:
-                own[place] = x(circuit.inputs + len(wanted))
-                wanted.append(angle)
+                own[place] = x(circuit.inputs + len(angles))
+                angles.append(angle)
                 rules.append(shift_rule(_part(operation.gate, place)))
         operations.append(Operation(operation.gate, operation.qubits, tuple(own)))
     rewritten = Circuit(
-        circuit.qubits, tuple(operations), circuit.inputs + len(wanted), circuit.parameters, circuit.amplitudes
+        circuit.qubits, tuple(operations), circuit.inputs + len(angles), circuit.parameters, circuit.amplitudes
     )
-    return Unfolded(rewritten, Polynomials.of(wanted, circuit.parameters), *_table(rules))
+    return Unfolded(rewritten, Polynomials.of(angles, circuit.parameters), *_table(rules))
 
 
 def _part(name: str, place: int) -> str:
@@ -222,9 +222,9 @@ class _Task:
         if self.shots is not None:
             reading = m.outcomes(self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits))
             rows = row_observables(self.observables, circuit.qubits)
-        found = [inputs.new_zeros(0, len(rows))]
+        parts = [inputs.new_zeros(0, len(rows))]
         for part in torch.split(inputs, self.chunk):
-            found.append(
+            parts.append(
                 expectations(
                     circuit,
                     rows,
@@ -235,7 +235,7 @@ class _Task:
                     generator=self.generator,
                 )
             )
-        means = torch.cat(found)
+        means = torch.cat(parts)
         if reading is None or self.shots is None:
             return means, torch.zeros_like(means)
         return m.combine(means, reading), _spread(means, reading) / (self.shots - 1)
@@ -459,10 +459,10 @@ class SampledExpectations(torch.autograd.Function):
         flags = zip(SLOTS, ctx.needs_input_grad[1:], strict=True)
         wrt = tuple(name for name, needed in flags if needed)
         inputs, parameters = ctx.saved_tensors
-        found = _shifted(ctx.task, inputs, parameters, wrt)
+        gradient = _shifted(ctx.task, inputs, parameters, wrt)
         by_x = by_theta = None
-        if found.inputs is not None:
-            by_x = torch.einsum("bo,bof->bf", upstream, found.inputs)
-        if found.parameters is not None:
-            by_theta = torch.einsum("bo,bop->p", upstream, found.parameters)
+        if gradient.inputs is not None:
+            by_x = torch.einsum("bo,bof->bf", upstream, gradient.inputs)
+        if gradient.parameters is not None:
+            by_theta = torch.einsum("bo,bop->p", upstream, gradient.parameters)
         return None, by_x, by_theta

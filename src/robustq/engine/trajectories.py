@@ -98,12 +98,12 @@ def trajectory_expectations(
     size = chunk or max(1, AMPLITUDES // max(2**circuit.qubits, walk.draws))
     check_memory(circuit.qubits, min(size, len(inputs) * trajectories), 1)
     owners = torch.arange(len(inputs)).repeat_interleave(trajectories)
-    found = [inputs.new_zeros(0, len(observables))]
+    values = [inputs.new_zeros(0, len(observables))]
     for rows in torch.split(owners, size) if len(owners) else ():
         chances = torch.rand(len(rows), walk.draws, dtype=torch.float64, generator=generator)
         state = walk.final(inputs, parameters, rows, chances)
-        found.append(m.combine(m.pure_rows(state, plan), plan))
-    return _estimate(torch.cat(found).reshape(len(inputs), trajectories, len(observables)))
+        values.append(m.combine(m.pure_rows(state, plan), plan))
+    return _estimate(torch.cat(values).reshape(len(inputs), trajectories, len(observables)))
 
 
 def _estimate(values: Tensor) -> Estimate:
@@ -177,10 +177,10 @@ def _unitaries(circuit: Circuit, inputs: Tensor, parameters: Tensor, dtype: torc
     """The matrix ``(batch or 1, d, d)`` of every operation in turn."""
     listed = [angle for operation in circuit.operations for angle in operation.angles]
     angles = Polynomials.of(listed, circuit.parameters).values(slot_vector(inputs, parameters))
-    taken = 0
+    used = 0
     for operation in circuit.operations:
-        own = angles[:, taken : taken + len(operation.angles)]
-        taken += len(operation.angles)
+        own = angles[:, used : used + len(operation.angles)]
+        used += len(operation.angles)
         yield _unitary(operation, own if operation.has_inputs else own[:1], dtype)
 
 
@@ -248,5 +248,5 @@ def _marginal(state: Tensor, on: Sequence[int]) -> Tensor:
         return (pairs @ pairs.mH).sum(1)
     view = state.reshape(rows, *[2] * (size.bit_length() - 1))
     front = view.movedim([q + 1 for q in on], list(range(1, len(on) + 1)))
-    kept = front.reshape(rows, 2 ** len(on), -1)
-    return kept @ kept.mH
+    matrix = front.reshape(rows, 2 ** len(on), -1)
+    return matrix @ matrix.mH
