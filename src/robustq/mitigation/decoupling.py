@@ -296,11 +296,11 @@ def _windows(schedule: Sequence[Placed], circuit: Circuit, slots: int) -> Iterat
 
 def _colours(pairs: Sequence[tuple[int, int]], qubits: int) -> list[tuple[int, bool]]:
     """The first colour that no coupled neighbour has, and whether a qubit has such neighbours."""
-    found: list[int] = []
+    colours: list[int] = []
     for q in range(qubits):
-        near = {found[min(pair)] for pair in pairs if max(pair) == q}
-        found.append(next(c for c in itertools.count() if c not in near))
-    return [(found[q], any(q in pair for pair in pairs)) for q in range(qubits)]
+        near = {colours[min(pair)] for pair in pairs if max(pair) == q}
+        colours.append(next(c for c in itertools.count() if c not in near))
+    return [(colours[q], any(q in pair for pair in pairs)) for q in range(qubits)]
 
 
 def _pulses(window: Window, row: Row, colour: tuple[int, bool]) -> Iterator[tuple[str, int]]:

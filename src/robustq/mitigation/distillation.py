@@ -100,12 +100,12 @@ class Distilled:
     ) -> Tensor:
         """``(batch, observables + 1)``; shots count as outcomes +1 and -1, which scatter most."""
         state = engine.pauli_states(self.run.circuit, inputs=inputs, parameters=parameters, noise=self.run.noise)
-        found = self._of(state)
+        values = self._of(state)
         if shots is None:
-            return found
-        ups = ((1 + found.detach().double().cpu()) / 2).clamp(0, 1)
+            return values
+        ups = ((1 + values.detach().double().cpu()) / 2).clamp(0, 1)
         drawn = torch.binomial(torch.full_like(ups, float(shots)), ups, generator=generator)
-        return (2 * drawn / shots - 1).to(found)
+        return (2 * drawn / shots - 1).to(values)
 
     def frozen(self, parameters: Tensor) -> Function:
         """Nothing can be pulled back: the square of a state is not linear in it."""
@@ -180,8 +180,8 @@ def distilled_error(infidelity: float, qubits: int, mean: float) -> float:
     0.00076
     """
     size: int = 2**qubits
-    kept = (1 - infidelity) ** 2 + 2 * infidelity * (1 - infidelity) / size
-    return mean * (1 - kept / (kept + infidelity**2 / size))
+    signal = (1 - infidelity) ** 2 + 2 * infidelity * (1 - infidelity) / size
+    return mean * (1 - signal / (signal + infidelity**2 / size))
 
 
 def purity(circuit: Circuit, state: Tensor) -> Tensor:

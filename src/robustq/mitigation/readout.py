@@ -121,8 +121,8 @@ class Counted:
 
     @property
     def _everywhere(self) -> tuple[Readout, ...]:
-        known = dict(zip(self.used, self.readouts, strict=True))
-        return tuple(known.get(q, Readout()) for q in range(self.run.circuit.qubits))
+        readouts = dict(zip(self.used, self.readouts, strict=True))
+        return tuple(readouts.get(q, Readout()) for q in range(self.run.circuit.qubits))
 
     def values(
         self,

@@ -55,10 +55,10 @@ def dict_of(total: PauliSum) -> dict[Word, float]:
     >>> dict_of(z(0) + 0.5 * z(0))
     {((0, 'Z'),): 1.5}
     """
-    found: dict[Word, float] = {}
+    coefficients: dict[Word, float] = {}
     for c, word in total.terms:
-        found[word] = found.get(word, 0.0) + c
-    return found
+        coefficients[word] = coefficients.get(word, 0.0) + c
+    return coefficients
 
 
 def as_pauli_sum(observable: Observable) -> PauliSum:

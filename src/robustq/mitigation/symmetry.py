@@ -102,10 +102,10 @@ def times(word: PauliSum, observable: PauliSum) -> PauliSum:
     ((_, letters),) = word.terms
     terms: list[tuple[float, Word]] = []
     for other, c in dict_of(observable).items():
-        phase, found = _product(dict(letters), dict(other))
+        phase, product = _product(dict(letters), dict(other))
         if abs(phase.imag) > 0.5:
             raise CircuitError(f"symmetry: expected observables that commute with {word}, got {observable}")
-        terms.append((c * phase.real, found))
+        terms.append((c * phase.real, product))
     return PauliSum(tuple(terms))
 
 

@@ -72,7 +72,7 @@ def on_the_clock(problem: Problem) -> Timed:
     """
     fit, device, run = problem.fit, problem.device, problem.run
     if fit is None or device is None:
-        missing = [word for word, known in (("fit", fit), ("device", device)) if known is None]
+        missing = [word for word, value in (("fit", fit), ("device", device)) if value is None]
         raise CircuitError(
             "decoupling: expected a circuit fitted to a device and that device, for durations of gates, got no "
             f"{' and no '.join(missing)}; give MitigatedNet a Device, or a fit and device=..."

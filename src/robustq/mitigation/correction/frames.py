@@ -110,10 +110,10 @@ class Framed:
             raise CircuitError(f"expected frames >= 1, got {frames}")
         drawn = self.draw(frames * len(inputs), generator).to(inputs.dtype)
         rows = torch.cat([inputs.repeat(frames, 1), drawn], dim=1)
-        found = engine.expectations(
+        values = engine.expectations(
             self.circuit, self.observables, inputs=rows, parameters=parameters, noise=self.noise
         )
-        return found.reshape(frames, len(inputs), -1).mean(0)
+        return values.reshape(frames, len(inputs), -1).mean(0)
 
 
 def framed(circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel) -> Framed:
@@ -140,9 +140,9 @@ def framed(circuit: Circuit, observables: Sequence[Observable], noise: NoiseMode
         steps += [_strike(channel, on, circuit.qubits) for channel, on in noise.after(operation)]
     for name in ("rx", "rz"):  # the word that is left: half turns, up to a global phase
         operations += [op(name, q, angles=[math.pi * x(next(slots))]) for q in range(circuit.qubits)]
-    made = Circuit(circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes)
+    compiled = Circuit(circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes)
     readout = NoiseModel(readout=noise.readout, readouts=noise.readouts)
-    return Framed(made, tuple(observables), readout, circuit.inputs, tuple(steps))
+    return Framed(compiled, tuple(observables), readout, circuit.inputs, tuple(steps))
 
 
 def _crossed(operation: Operation, qubits: int) -> Iterator[_Step]:
