@@ -188,10 +188,10 @@ class _State:
 
     def restore(self, keeper: Keeper) -> None:
         """Go on from what was written; from the start if there is nothing of this training."""
-        found = keeper.read()
-        if found is None:
+        checkpoint = keeper.read()
+        if checkpoint is None:
             return
-        parts, numbers = found
+        parts, numbers = checkpoint
         self.model.load_state_dict(parts.get("model", {}))
         self.best_weights = parts.get("best", {})
         self.best, self.best_loss = numbers["best"], numbers["best_loss"]
