@@ -332,13 +332,13 @@ def _scalars(name: str, values: tuple[object, ...], named: dict[str, object]) ->
     for key in named:
         if key not in row.parameters:
             raise unknown_name(f"parameter of channel {name!r}", key, row.parameters)
-    given = dict(row.defaults or {}) | dict(zip(row.parameters, values, strict=False)) | named
-    if len(values) > len(row.parameters) or len(given) < len(row.parameters):
+    arguments = dict(row.defaults or {}) | dict(zip(row.parameters, values, strict=False)) | named
+    if len(values) > len(row.parameters) or len(arguments) < len(row.parameters):
         raise CircuitError(
             f"channel {name!r}: expected {', '.join(row.parameters)}, got {len(values)} value(s)"
             + (f" and {', '.join(named)}" if named else "")
         )
-    return tuple(_scalar(name, key, kind, given[key]) for key, kind in row.parameters.items())
+    return tuple(_scalar(name, key, kind, arguments[key]) for key, kind in row.parameters.items())
 
 
 def _scalar(name: str, key: str, kind: str, value: object) -> float | str:

@@ -277,11 +277,11 @@ def _ahead(waiting: Sequence[Operation]) -> tuple[list[tuple[int, ...]], list[tu
 
 def _swaps(front: Sequence[tuple[int, ...]], place: Sequence[int], gates: RealMatrix) -> list[tuple[int, int]]:
     """Every coupling of a position that waits, in order."""
-    found = set()
+    pairs = set()
     for a in {place[q] for pair in front for q in pair}:
         for b in np.flatnonzero(np.isfinite(gates[a])).tolist():
-            found.add((min(a, b), max(a, b)))
-    return sorted(found)
+            pairs.add((min(a, b), max(a, b)))
+    return sorted(pairs)
 
 
 def _closer(pair: tuple[int, ...], place: list[int], swap: tuple[int, int], hops: RealMatrix) -> bool:
