@@ -47,14 +47,14 @@ def reliability(probabilities: Array, labels: NDArray[np.int64], bins: int = 10)
     check_probabilities(probabilities, labels)
     top, hit = probabilities.max(1), probabilities.argmax(1) == labels
     place = np.minimum((top * bins).astype(int), bins - 1)
-    found = []
+    filled = []
     for k in range(bins):
         here = place == k
         if here.any():
-            found.append(
+            filled.append(
                 Bin(k / bins, (k + 1) / bins, int(here.sum()), float(top[here].mean()), float(hit[here].mean()))
             )
-    return found
+    return filled
 
 
 def expected_calibration_error(probabilities: Array, labels: NDArray[np.int64], bins: int = 10) -> float:
