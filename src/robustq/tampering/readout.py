@@ -90,11 +90,11 @@ class _Table:
             for c, word in in_words(observable).terms
             for part in _parts(word)
         ]
-        kept = [[q in dict(part) for q in qubits] for _, _, part, _ in rows]
+        stays = [[q in dict(part) for q in qubits] for _, _, part, _ in rows]
         lost = [[q in dict(word) and q not in dict(part) for q in qubits] for _, word, part, _ in rows]
         weights = torch.tensor([c for c, *_ in rows], dtype=torch.float64)
         place = torch.tensor([place for *_, place in rows])
-        return _Table(list(words), len(observables), weights, torch.tensor(kept), torch.tensor(lost), place)
+        return _Table(list(words), len(observables), weights, torch.tensor(stays), torch.tensor(lost), place)
 
     def mixing(self, p01: Tensor, p10: Tensor) -> Tensor:
         """From words to observables, ``(words, observables)``."""
