@@ -152,13 +152,13 @@ def temperature(logits: Array, labels: NDArray[np.int64]) -> float:
     from scipy.optimize import minimize_scalar
 
     _check(logits, labels, 1)
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda exponent: _loss(logits * math.exp(-exponent), labels),
         bounds=(math.log(COLDEST), math.log(HOTTEST)),
         method="bounded",
         options={"xatol": 1e-8},
     )
-    return float(math.exp(found.x))
+    return float(math.exp(optimum.x))
 
 
 def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -180,10 +180,10 @@ def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, 
 
     start = np.concatenate([np.ones(classes), np.zeros(classes)])
     bounds = [(-HOTTEST, HOTTEST)] * (2 * classes)
-    found = minimize(
+    optimum = minimize(
         loss_and_slope, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8}
     )
-    return found.x[:classes], found.x[classes:]
+    return optimum.x[:classes], optimum.x[classes:]
 
 
 def _loss(logits: Array, labels: NDArray[np.int64]) -> float:

@@ -49,11 +49,11 @@ class Swag:
         wander = replace(
             trainer.training, epochs=self.snapshots, lr=self.lr, validation=0.0, patience=0, schedule="constant"
         )
-        kept: list[Tensor] = []
+        snapshots: list[Tensor] = []
         replace(trainer, training=wander).fit(
-            model, x, y, generator=generator, callbacks=[lambda _: kept.append(vector_of(model))]
+            model, x, y, generator=generator, callbacks=[lambda _: snapshots.append(vector_of(model))]
         )
-        posterior = Wandering(torch.stack(kept))
+        posterior = Wandering(torch.stack(snapshots))
         return Members(model, posterior.draw(self.members, generator)).eval()
 
 
