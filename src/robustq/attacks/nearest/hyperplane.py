@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
+def projection(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
     """The point ``z`` nearest to ``start`` with ``slope . (z - start) = gain`` and ``z`` in the box.
 
     Where the box ends before the hyperplane, its furthest corner that way. Exact: each feature moves
@@ -22,9 +22,9 @@ def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor]
         order: of the norm, 0, 1, 2 or infinity.
 
     >>> box = (torch.zeros(1, 2), torch.ones(1, 2))
-    >>> foot(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.0]), box, 2)
+    >>> projection(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.0]), box, 2)
     tensor([[0.8000, 0.6000]])
-    >>> foot(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.5]), box, 1)
+    >>> projection(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.5]), box, 1)
     tensor([[1.0000, 0.5000]])
     """
     tiny = torch.finfo(slope.dtype).tiny

@@ -104,9 +104,9 @@ class Moves:
     def slope(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The margin and its gradient by ``delta``; a random direction where that vanishes."""
         margin, gradient = self.problem.loss_and_gradient(self.place(delta))
-        return margin.to(gradient), self.lively(gradient.flatten(1) * self.unit)
+        return margin.to(gradient), self.nonvanishing(gradient.flatten(1) * self.unit)
 
-    def walls(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def boundaries(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margins ``(batch, others)`` of the other classes and their slopes, nearest boundary first.
 
         How near is what the linearised boundary says, in the dual norm.
@@ -123,12 +123,12 @@ class Moves:
         order = (gaps.abs() / steep).argsort(1)
         return gaps.gather(1, order).to(slopes), slopes[rows, order]
 
-    def wall(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def boundary(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margin ``(batch,)`` and slope of the class whose linearised boundary is nearest."""
-        gaps, slopes = self.walls(delta)
-        return gaps[:, 0], self.lively(slopes[:, 0])
+        gaps, slopes = self.boundaries(delta)
+        return gaps[:, 0], self.nonvanishing(slopes[:, 0])
 
-    def lively(self, slope: Tensor) -> Tensor:
+    def nonvanishing(self, slope: Tensor) -> Tensor:
         """The slope, or a faint random one where it vanishes.
 
         At the summit of a sine every direction leads down, and the gradient names none.

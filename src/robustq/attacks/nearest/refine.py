@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from robustq.attacks.nearest.hyperplane import foot
+from robustq.attacks.nearest.hyperplane import projection
 from robustq.attacks.nearest.moves import Moves
 
 SCAN = 20  # distances tried on a path, each RATIO times the one before
 RATIO = 1.5  # a slab that a sine flips is thrice as far at its end as at its beginning
 HALVINGS = 16
 RIVALS = 3  # classes that an opening looks at
-BLENDS = (0.0, 0.5, 0.75, 0.9)  # of the tangent's foot with the point itself, boldest first
+BLENDS = (0.0, 0.5, 0.75, 0.9)  # of the tangent's projection with the point itself, boldest first
 
 Path = Callable[[Tensor], Tensor]
 
@@ -59,8 +59,8 @@ def opening(moves: Moves) -> Tensor:
     """
     start = torch.zeros_like(moves.low)
     edge = start
-    for slope in moves.walls(start)[1].unbind(1)[:RIVALS]:
-        edge = crossing(moves, _descent(moves, moves.lively(slope)), halvings=4)
+    for slope in moves.boundaries(start)[1].unbind(1)[:RIVALS]:
+        edge = crossing(moves, _descent(moves, moves.nonvanishing(slope)), halvings=4)
         if moves.order > 0:
             edge = _round(moves, edge)
     return torch.where(moves.problem.flipped[:, None], moves.nearest, edge)
@@ -69,7 +69,7 @@ def opening(moves: Moves) -> Tensor:
 def _descent(moves: Moves, slope: Tensor) -> Path:
     start, room = torch.zeros_like(slope), (moves.low, moves.high)
     most = torch.maximum(slope * moves.low, slope * moves.high).sum(1)
-    return lambda fraction: foot(start, slope, most * fraction[:, 0], room, moves.order)
+    return lambda fraction: projection(start, slope, most * fraction[:, 0], room, moves.order)
 
 
 def slide(moves: Moves, rounds: int) -> Tensor:
@@ -87,7 +87,7 @@ def slide(moves: Moves, rounds: int) -> Tensor:
 def _round(moves: Moves, edge: Tensor) -> Tensor:
     margin, slope = moves.slope(edge)
     rise = (slope * edge).sum(1) - margin
-    target = foot(torch.zeros_like(edge), slope, rise, (moves.low, moves.high), moves.order)
+    target = projection(torch.zeros_like(edge), slope, rise, (moves.low, moves.high), moves.order)
     return crossing(moves, straight(_flipped_blend(moves, edge, target)), scan=0, halvings=6)
 
 
