@@ -25,7 +25,7 @@ THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35)  # of a bond's second weight, bel
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class PairGate:
     """One gate of every state's circuit, on the qubits ``place`` and ``place + 1``.
 
     Attributes:
@@ -41,7 +41,7 @@ class Gate:
     fed: Tensor
 
 
-Layer = tuple[Gate, ...]  # in the order of application
+Layer = tuple[PairGate, ...]  # in the order of application
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Prepared:
         return staircase_circuit(layers, self.states.shape[1].bit_length() - 1)
 
     @staticmethod
-    def _kind(gate: Gate, row: int, layer: int) -> Literal["state", "gate", "one-qubit"]:
+    def _kind(gate: PairGate, row: int, layer: int) -> Literal["state", "gate", "one-qubit"]:
         """What a gate is to the circuit: a product, a state made of |00>, or any rotation."""
         if not bool(gate.entangles[row]):
             return "one-qubit"
@@ -173,7 +173,7 @@ def _gates(isometries: Sequence[Tensor], ranks: Sequence[Tensor], last: Tensor) 
         if place == 0:
             first = _two(isometries[0], above)
             matrix = _kron(first, torch.eye(2).to(matrix)) @ matrix
-        gates.append(Gate(place, _rotation(matrix), above, below))
+        gates.append(PairGate(place, _rotation(matrix), above, below))
         if place:
             columns, below, above = isometries[place], above, ranks[place - 1]
     return tuple(gates)
@@ -222,14 +222,14 @@ def _kron(left: Tensor, right: Tensor) -> Tensor:
     ).reshape(-1, 4, 4)
 
 
-def applied(layer: Sequence[Gate], states: Tensor) -> Tensor:
+def applied(layer: Sequence[PairGate], states: Tensor) -> Tensor:
     """The gates of a layer on states ``(batch, 2**n)``."""
     for gate in layer:
         states = _on(gate.place, gate.matrix, states)
     return states
 
 
-def undone(layer: Sequence[Gate], states: Tensor) -> Tensor:
+def undone(layer: Sequence[PairGate], states: Tensor) -> Tensor:
     """The inverse of :func:`applied`."""
     for gate in reversed(layer):
         states = _on(gate.place, gate.matrix.mT, states)
