@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.amplitude.exact import amplitude_forms
-from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
+from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_class
 from robustq.certify.amplitude.quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.amplitude.relaxation import least_shift, relaxed
 from robustq.certify.requirements import check_slack
@@ -99,7 +99,7 @@ class BoxProver:
         return nearest, inside(nearest.point, self.threat.box)
 
 
-def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
+def reached(pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
     """The nearest change that takes a margin to zero within the box, and the dual's bound.
 
     Args:
@@ -120,7 +120,7 @@ def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
         if not len(live):
             break
         search.visit(live)
-    search.press()
+    search.search_hard_case()
     proved = search.squared.clamp_min(0).sqrt() * (1 - FORM_ERROR)
     return NearestFlip(search.point, search.distance, torch.minimum(proved, search.distance))
 
@@ -132,7 +132,7 @@ class _Search:
     ``FAR`` the multiplier passes that end: no bound, but points on the far side.
     """
 
-    def __init__(self, margin: Margin, cap: Tensor) -> None:
+    def __init__(self, margin: QuadraticMargin, cap: Tensor) -> None:
         self.margin, self.cap = margin, cap
         value, slope = margin.constant, margin.linear.square().sum(1)
         self.downward = (-margin.values[0]).clamp_min(0)
@@ -199,7 +199,7 @@ class _Search:
         between = low + share.clamp(0.01, 0.99) * (high - low)
         self.u[rows] = torch.where(torch.isfinite(high), between, GROWTH * self.u[rows])
 
-    def press(self) -> None:
+    def search_hard_case(self) -> None:
         """In the hard case, go on behind the end of the interval: the box's own multipliers make it convex.
 
         What is nearer than the witness lies in the cube around it, which cuts the box. The dual is concave
@@ -225,7 +225,7 @@ class _Search:
             multiplier = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * multiplier)
 
 
-def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
+def _beyond(margin: QuadraticMargin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
     """``|d|^2 + end q(d) + further p(d)``: the interval's end, and the convex relaxation ``p`` of ``q``."""
     largest = margin.values.abs().max()
     end = (1 - FORM_ERROR) / -margin.values[0]
@@ -241,7 +241,7 @@ def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadrat
     )
 
 
-def _least(margin: Margin, t: Tensor, start: Tensor) -> Minimum:
+def _least(margin: QuadraticMargin, t: Tensor, start: Tensor) -> Minimum:
     """``min |d|^2 + t q(d)`` over the box, for one multiplier a row."""
     rounding = FORM_ERROR * (1 + t * margin.values.abs().max())
     problem = BoxQuadratic(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.amplitude.margin import Margin
+from robustq.certify.amplitude.margin import QuadraticMargin
 from robustq.certify.amplitude.quadratic import clear, minimise
 from robustq.certify.amplitude.relaxation import Shift, relaxed
 
@@ -16,7 +16,7 @@ MIDDLE = 0.2  # share of a box that a cut leaves on either side, at least
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class BoxDecision:
     """What is known of each row.
 
     Attributes:
@@ -30,7 +30,7 @@ class Decision:
     point: Tensor
 
 
-def decide(margin: Margin, shift: Shift, low: Tensor, high: Tensor, nodes: int) -> Decision:
+def decide(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor, nodes: int) -> BoxDecision:
     """Split boxes until the relaxation proves them all, a point refutes them, or ``nodes`` a row are spent.
 
     What the relaxation loses falls with the square of the width (alpha-BB: Adjiman et al., Computers & Chem. Eng.
@@ -66,7 +66,7 @@ def decide(margin: Margin, shift: Shift, low: Tensor, high: Tensor, nodes: int) 
         left = left & ~open_[row]
         low, high = _halves(shift, least.point[left], low[left], high[left])
         row = row[left].repeat(2)
-    return Decision(~refuted & ~open_, refuted, point)
+    return BoxDecision(~refuted & ~open_, refuted, point)
 
 
 def _halves(shift: Shift, point: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

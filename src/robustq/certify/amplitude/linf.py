@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustq.certify.amplitude.branching import decide
 from robustq.certify.amplitude.exact import amplitude_forms
-from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
+from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_class
 from robustq.certify.amplitude.quadratic import clear, minimise
 from robustq.certify.amplitude.relaxation import Shift, itself, least_shift, relaxed
 from robustq.certify.requirements import check_slack
@@ -88,7 +88,7 @@ class LinfProver:
         witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
         return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
-    def _reached(self, pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
+    def _reached(self, pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
         """A change that takes one margin to zero, and the budget below which none does."""
         if pair not in self.shifts:
             self.shifts[pair] = least_shift(margin.form)
@@ -103,7 +103,7 @@ class LinfProver:
 class _Search:
     """The largest proved budget and the nearest witness of each row, for one margin."""
 
-    def __init__(self, margin: Margin, shift: Shift, most: Tensor) -> None:
+    def __init__(self, margin: QuadraticMargin, shift: Shift, most: Tensor) -> None:
         self.margin, self.shift, self.most = margin, shift, most
         level = margin.constant <= 0
         self.proved = torch.zeros_like(most)

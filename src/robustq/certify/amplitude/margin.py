@@ -18,7 +18,7 @@ ROUNDINGS = 16  # of size features, that the margin at the clean input may suffe
 
 
 @dataclass(frozen=True, eq=False)
-class Margin:
+class QuadraticMargin:
     """``q(d) = d^T form d + 2 linear.d + constant``, of the sign of the margin at ``x + units d``.
 
     Attributes:
@@ -38,7 +38,7 @@ class Margin:
     low: Tensor
     high: Tensor
 
-    def rows(self, index: Tensor) -> Margin:
+    def rows(self, index: Tensor) -> QuadraticMargin:
         """Some of the rows, by index or by mask."""
         names = ("linear", "constant", "low", "high")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
@@ -58,7 +58,7 @@ class Margin:
         return start + share.clamp(0, 1)[:, None] * way
 
 
-def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float = 0.0) -> Margin:
+def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float = 0.0) -> QuadraticMargin:
     """The margin that ``form`` gives, as low as rounding and ``slack`` allow.
 
     Args:
@@ -90,7 +90,7 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float =
     values, vectors = torch.linalg.eigh(own)
     eps = ROUNDINGS * len(form) * torch.finfo(x.dtype).eps
     low, high = _around(threat, x)
-    return Margin(
+    return QuadraticMargin(
         form=own,
         values=values - FORM_ERROR * values.abs().max(),
         downward=vectors[:, 0],
@@ -128,7 +128,7 @@ def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
 
 
 Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form depends on
-Reach = Callable[[Pair, Margin, Tensor], NearestFlip]
+Reach = Callable[[Pair, QuadraticMargin, Tensor], NearestFlip]
 
 
 def nearest_class(forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: float, reach: Reach) -> NearestFlip:

@@ -117,7 +117,7 @@ def minimise(problem: BoxQuadratic, start: Tensor, steps: int, enough: Enough) -
     z, product = start, problem.product(start)
     value, bound = problem.value(z, product), problem.bound(z, product)
     point, live = z.clone(), (~enough(value, bound)).nonzero()[:, 0]
-    walk = _Walk(problem.rows(live), z[live], product[live])
+    walk = _AcceleratedDescent(problem.rows(live), z[live], product[live])
     for _ in range(0, steps, CHECK):
         if not len(live):
             break
@@ -133,7 +133,7 @@ def minimise(problem: BoxQuadratic, start: Tensor, steps: int, enough: Enough) -
     return Minimum(point, value, bound)
 
 
-class _Walk:
+class _AcceleratedDescent:
     """The state of the descent: two points, with ``H`` times each, and the momentum."""
 
     def __init__(self, problem: BoxQuadratic, z: Tensor, product: Tensor) -> None:
@@ -141,9 +141,9 @@ class _Walk:
         self.ahead, self.ahead_product = z, product
         self.pace = torch.ones_like(z[:, :1])
 
-    def rows(self, index: Tensor) -> _Walk:
+    def rows(self, index: Tensor) -> _AcceleratedDescent:
         """The walk of some rows."""
-        walk = _Walk(self.problem.rows(index), self.z[index], self.product[index])
+        walk = _AcceleratedDescent(self.problem.rows(index), self.z[index], self.product[index])
         walk.ahead, walk.ahead_product = self.ahead[index], self.ahead_product[index]
         walk.pace = self.pace[index]
         return walk

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.amplitude.margin import Margin
+from robustq.certify.amplitude.margin import QuadraticMargin
 from robustq.certify.amplitude.quadratic import BoxQuadratic
 from robustq.quadric import FORM_ERROR
 
@@ -74,7 +74,7 @@ def _mixed(form: Tensor) -> Tensor:
     return (pulls - own).clamp_min(0)
 
 
-def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadratic:
+def relaxed(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadratic:
     """A convex quadratic that is below the margin on the boxes ``low <= d <= high``, ``(batch, n)``."""
     mu, one = shift.diagonal, torch.ones_like(margin.constant)
     return BoxQuadratic(
@@ -90,7 +90,7 @@ def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadr
     )
 
 
-def itself(margin: Margin, low: Tensor, high: Tensor) -> BoxQuadratic:
+def itself(margin: QuadraticMargin, low: Tensor, high: Tensor) -> BoxQuadratic:
     """The margin on boxes, as it is."""
     one = torch.ones_like(margin.constant)
     return BoxQuadratic(

@@ -185,7 +185,7 @@ class _Search:
         return (torch.cat([low, torch.where(cut, middle, low)]), torch.cat([torch.where(cut, middle, high), high]))
 
     def _keep(self, old: Tensor, low: Tensor, high: Tensor) -> None:
-        """Go on with the old boxes ``kept`` and the new ones that are near enough to matter."""
+        """Go on with the boxes ``old`` and the new ones that are near enough to matter."""
         self.near = torch.cat([self.near[old], self._distance(low, high)])
         self.low, self.high = torch.cat([self.low[old], low]), torch.cat([self.high[old], high])
         close = (self.near <= self.eps) & (self.near < self.best)
