@@ -206,18 +206,18 @@ class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, compiled: _NativeBloch, x: Tensor) -> Tensor:
         tiles = -(-len(x) // (64 // x.element_size()))
-        ctx.made, ctx.kept = compiled, x.new_empty(tiles, compiled.images * 64 // x.element_size())
+        ctx.compiled, ctx.partial = compiled, x.new_empty(tiles, compiled.images * 64 // x.element_size())
         ctx.save_for_backward(x)
         scores = x.new_empty(len(x), compiled.classes)
-        compiled.run(x, ctx.kept, scores, x.new_empty(0, 0), back=False)
+        compiled.run(x, ctx.partial, scores, x.new_empty(0, 0), back=False)
         return scores
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         (x,) = ctx.saved_tensors
         if torch.is_grad_enabled():
-            again = ctx.made.form.in_torch(x)
+            again = ctx.compiled.form.in_torch(x)
             return None, torch.autograd.grad(again, x, gradients[0], create_graph=True)[0]
         slopes = torch.zeros(x.shape, dtype=x.dtype)
-        ctx.made.run(x, ctx.kept, gradients[0], slopes, back=True)
+        ctx.compiled.run(x, ctx.partial, gradients[0], slopes, back=True)
         return None, slopes

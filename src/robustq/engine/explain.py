@@ -20,7 +20,7 @@ SHARE = 0.6  # of the rate of a large matrix product that a pass over the state 
 
 
 @dataclass(frozen=True)
-class Row:
+class CostLine:
     """One pass, or several alike in a row."""
 
     what: str
@@ -43,7 +43,7 @@ class Explanation:
     """
 
     method: str
-    rows: tuple[Row, ...]
+    rows: tuple[CostLine, ...]
     gradient: int
     input_gradient: int
     frozen: dict[str, int]
@@ -103,7 +103,7 @@ def explain(
     noisy = model.has_channels
     frozen = strategy_costs(circuit, read, model)
     rows = transfer.cost_rows(circuit, model) if noisy else _pure_rows(circuit)
-    table = tuple(Row(*row) for row in rows)
+    table = tuple(CostLine(*row) for row in rows)
     full = 4 * sum(row.operations for row in table) if noisy else cost.circuit_gradient(circuit, parameters=True)
     part = full if noisy else cost.circuit_gradient(circuit, parameters=False)
     seconds = None if noisy or not native.available() else full * batch / (SHARE * rate())
@@ -137,7 +137,7 @@ def _describe(step: Step) -> str:
     return f"phases{own}" if step.factors else "norms put back"
 
 
-def _times(row: Row) -> str:
+def _times(row: CostLine) -> str:
     return row.what if row.times == 1 else f"{row.times} x {row.what}"
 
 

@@ -206,7 +206,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class _Task:
+class _ObservablesTask:
     """What to read, how noisily, how often; and how many circuits to hold at once."""
 
     circuit: Circuit
@@ -342,13 +342,13 @@ def _task(
     shots: int | None,
     generator: torch.Generator | None,
     chunk: int | None,
-) -> _Task:
+) -> _ObservablesTask:
     sides = 1 if noise is None else 2
     size = max(1, AMPLITUDES // 2 ** (sides * circuit.qubits)) if chunk is None else chunk
     if size < 1:
         raise CircuitError(f"expected chunk >= 1, got {chunk}")
     check_shots(shots, generator)
-    return _Task(circuit, m.as_tuple(observables), noise, shots, generator, size)
+    return _ObservablesTask(circuit, m.as_tuple(observables), noise, shots, generator, size)
 
 
 def check_shots(shots: int | None, generator: torch.Generator | None) -> None:

@@ -94,7 +94,7 @@ def trajectory_expectations(
     inputs, parameters = _checked(circuit, inputs, parameters)
     model = noise or NoiseModel()
     plan = m.exact(m.as_tuple(observables), circuit.qubits, model.readouts_of(circuit.qubits))
-    walk = _Walk(circuit, _script(circuit, model))
+    walk = _CircuitWithJumps(circuit, _script(circuit, model))
     size = chunk or max(1, AMPLITUDES // max(2**circuit.qubits, walk.draws))
     check_memory(circuit.qubits, min(size, len(inputs) * trajectories), 1)
     owners = torch.arange(len(inputs)).repeat_interleave(trajectories)
@@ -145,7 +145,7 @@ def _script(circuit: Circuit, noise: NoiseModel) -> tuple[tuple[_Jump, ...], ...
 
 
 @dataclass(frozen=True, eq=False)
-class _Walk:
+class _CircuitWithJumps:
     """A circuit with its jumps, ready to be run along any number of trajectories."""
 
     circuit: Circuit

@@ -220,7 +220,7 @@ def _words(qubits: int) -> NDArray[np.complex128]:
 
 
 def _on(matrix: RealMatrix, qubits: tuple[int, ...], onto: tuple[int, ...]) -> RealMatrix:
-    """A map on ``qubits`` as a map on ``wanted``, which holds them all."""
+    """A map on ``qubits`` as a map on ``onto``, which holds them all."""
     if qubits == onto:
         return matrix
     if len(qubits) == 2:  # the same two, the other way round
@@ -273,11 +273,11 @@ def evolve(by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor | None
     """Pauli vectors ``(batch, 4**qubits)`` through a passage; without ``start`` from |0...0>."""
     if start is None:
         start = inputs.new_zeros(0, 0)
-    result: Tensor = _Transfer.apply(by, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
+    result: Tensor = _PauliTransfer.apply(by, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
     return result
 
 
-class _Transfer(torch.autograd.Function):
+class _PauliTransfer(torch.autograd.Function):
     """The kernel's maps; backwards it runs them again from checkpoints."""
 
     @staticmethod

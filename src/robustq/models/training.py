@@ -119,7 +119,7 @@ def fit(
     keeper = checkpoint and Keeper(checkpoint, name_of(model, x, y, generator, plan, defence))
     train, held = hold_back(y, plan.validation, generator)
     state = _State.new(model, generator, plan, len(train))
-    run = _Run(model, x, y, defence, generator, plan.epochs, state.memory)
+    run = _TrainingRun(model, x, y, defence, generator, plan.epochs, state.memory)
     if keeper:
         state.restore(keeper)
     for number in range(len(state.epochs) + 1, plan.epochs + 1):
@@ -234,7 +234,7 @@ def hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tens
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _TrainingRun:
     """What every step of one training needs."""
 
     model: nn.Module
