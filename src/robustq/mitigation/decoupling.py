@@ -30,7 +30,7 @@ MARKS = ("rzz", "cp", "crz", "rxx", "ryy", "crx", "cry")  # two-qubit rotations;
 
 
 @dataclass(frozen=True)
-class Row:
+class PulseSequence:
     """One row of the table of sequences.
 
     Attributes:
@@ -46,10 +46,12 @@ class Row:
     reference: str
 
 
-SEQUENCES: Mapping[str, Row] = {
-    "xx": Row(("x", "x"), False, "one pair of X a wait", "Viola, Knill & Lloyd, PRL 82, 2417 (1999)"),
-    "xy4": Row(("x", "y", "x", "y"), False, "X Y X Y, once a wait", "Maudsley, J. Magn. Reson. 69, 488 (1986)"),
-    "cpmg": Row(
+SEQUENCES: Mapping[str, PulseSequence] = {
+    "xx": PulseSequence(("x", "x"), False, "one pair of X a wait", "Viola, Knill & Lloyd, PRL 82, 2417 (1999)"),
+    "xy4": PulseSequence(
+        ("x", "y", "x", "y"), False, "X Y X Y, once a wait", "Maudsley, J. Magn. Reson. 69, 488 (1986)"
+    ),
+    "cpmg": PulseSequence(
         ("y", "y"),
         True,
         "pairs of Y, as many as there is room for",
@@ -303,7 +305,7 @@ def _colours(pairs: Sequence[tuple[int, int]], qubits: int) -> list[tuple[int, b
     return [(colours[q], any(q in pair for pair in pairs)) for q in range(qubits)]
 
 
-def _pulses(window: Window, row: Row, colour: tuple[int, bool]) -> Iterator[tuple[str, int]]:
+def _pulses(window: Window, row: PulseSequence, colour: tuple[int, bool]) -> Iterator[tuple[str, int]]:
     """The pulses of a wait and the slots before which they flip; none where there is no room."""
     number, staggered = colour
     half = window.length // 2  # a wait is a whole number of pulses, so this is exact

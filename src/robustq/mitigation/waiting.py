@@ -26,8 +26,8 @@ class Idle:
         return "waits modelled"
 
     def rewrite(self, problem: Problem) -> Run:
-        """The circuit on its device's clock; see :func:`on_the_clock` for what is refused."""
-        return _run(problem, on_the_clock(problem))
+        """The circuit on its device's clock; see :func:`timed_problem` for what is refused."""
+        return _run(problem, timed_problem(problem))
 
     def plan(self, problem: Problem) -> Plan:
         """One run."""
@@ -55,15 +55,15 @@ class Decoupling:
         return f"decoupling by {self.sequence}"
 
     def rewrite(self, problem: Problem) -> Run:
-        """The circuit with its pulses; see :func:`on_the_clock` for what is refused."""
-        return _run(problem, decoupled(on_the_clock(problem), self.sequence))
+        """The circuit with its pulses; see :func:`timed_problem` for what is refused."""
+        return _run(problem, decoupled(timed_problem(problem), self.sequence))
 
     def plan(self, problem: Problem) -> Plan:
         """One run."""
         return Plan((self.rewrite(problem),))
 
 
-def on_the_clock(problem: Problem) -> Timed:
+def timed_problem(problem: Problem) -> Timed:
     """The problem's fit with its waits filled in.
 
     Raises:

@@ -53,18 +53,18 @@ class Swag:
         replace(trainer, training=wander).fit(
             model, x, y, generator=generator, callbacks=[lambda _: snapshots.append(vector_of(model))]
         )
-        posterior = Wandering(torch.stack(snapshots))
+        posterior = SwagPosterior(torch.stack(snapshots))
         return Members(model, posterior.draw(self.members, generator)).eval()
 
 
 @dataclass(frozen=True, eq=False)
-class Wandering:
+class SwagPosterior:
     """Low rank plus diagonal: half the snapshots' covariance and half its diagonal.
 
     Attributes:
         snapshots: ``(snapshots, P)``.
 
-    >>> Wandering(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).mean
+    >>> SwagPosterior(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).mean
     tensor([1., 1.])
     """
 

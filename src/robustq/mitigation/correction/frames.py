@@ -39,7 +39,7 @@ class _Clifford:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _SignedRotation:
     """A rotation whose angle is negated where the parity of these rows of the frame is odd."""
 
     rows: tuple[int, ...]
@@ -54,7 +54,7 @@ class _Strike:
     bits: Bits
 
 
-_Step = _Clifford | _Turn | _Strike
+_Step = _Clifford | _SignedRotation | _Strike
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Framed:
         signs: list[Bits] = []
         for step in self._steps:
             rows = list(step.rows)
-            if isinstance(step, _Turn):
+            if isinstance(step, _SignedRotation):
                 signs.append(np.logical_xor.reduce(frame[rows]))
             elif isinstance(step, _Clifford):
                 frame[rows] = np.logical_xor.reduce(step.bits[:, :, None] & frame[rows], axis=1)
@@ -156,7 +156,7 @@ def _crossed(operation: Operation, qubits: int) -> Iterator[_Step]:
         words = [word for word in gate(name).generator if set(word) != {"I"}]
         if len(words) != 1:
             raise CircuitError(f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}")
-        yield _Turn(tuple(_anticommuting(words[0], operation.qubits, qubits)))
+        yield _SignedRotation(tuple(_anticommuting(words[0], operation.qubits, qubits)))
 
 
 def _anticommuting(word: str, on: Sequence[int], qubits: int) -> Iterator[int]:
