@@ -35,6 +35,7 @@ class BestSoFar:
         """Keep what is better of a feasible candidate whose margins count as flipped beyond ``clear``."""
         values = margins.to(self.margin.dtype)
         # of equals the last: labels alone make all flips equal, and the search's end is its choice
+        # NaN and the -inf of what is not allowed never win
         better = (values >= self.margin) & torch.isfinite(values)
         self.strongest = torch.where(column(better, candidate), candidate, self.strongest)
         self.margin = torch.where(better, values, self.margin)

@@ -52,6 +52,7 @@ class DeepFool:
         for _ in range(self.steps):
             gap, slope = moves.boundary(delta)
             step = projection(delta, slope, (1 + self.overshoot) * gap.abs(), room, moves.order)
+            # where the linearisation is nearly flat its boundary is arbitrarily far, hence the cap at `reach`
             length = moves.size(step)[:, None].clamp_min(torch.finfo(step.dtype).tiny)
             delta = torch.where(moving, step * (reach / length).clamp_max(1), delta)
             moving = moving & ~(moves.margin(delta)[:, None] > 0)

@@ -80,6 +80,7 @@ class FAB:
         own = projection(delta, slope, -gap, room, moves.order) - delta
         clean = projection(origin, slope, (slope * delta).sum(1) - gap, room, moves.order)
         near, far = moves.size(own), moves.size(clean)
+        # the paper's alpha: the nearer the iterate is to the boundary, the less the input pulls
         weight = (near / (near + far).clamp_min(torch.finfo(near.dtype).tiny)).clamp_max(self.bias)
         moved = (1 - weight[:, None]) * (delta + self.overshoot * own)
         moved = moves.clip(moved + weight[:, None] * self.overshoot * clean)

@@ -60,6 +60,7 @@ class Moves:
         most = ((unit > 0) * unit.new_tensor(FAR if order == 0 else threat.eps)).expand(len(x), -1)
         if threat.box is None:
             return cls(problem, order, unit, -most, most)
+        # in units of the threat, zero always allowed: an input that rounding left outside its box may stay
         low, high = ((bound - x).flatten(1) for bound in bounds(threat.box, x))
         safe = torch.where(unit > 0, unit, 1)
         return cls(
@@ -114,11 +115,13 @@ class Moves:
         logits, gradients = self.problem.jacobian(self.place(delta))
         classes = logits.shape[1]
         others = torch.arange(classes - 1, device=logits.device).expand(len(logits), -1)
+        # 0..K-2 with the true class skipped: one row of indices without a loop over the batch
         others = others + (others >= self.problem.y[:, None])
         gaps = logits.gather(1, others) - logits.gather(1, self.problem.y[:, None])
         slopes = gradients.flatten(2) * self.unit
         rows = torch.arange(len(logits), device=logits.device)[:, None]
         slopes = slopes[rows, others] - slopes[rows, self.problem.y[:, None]]
+        # by Hoelder the linearised boundary is |gap| / |slope|_dual away
         steep = _norm(slopes, self.dual).clamp_min(torch.finfo(slopes.dtype).tiny)
         order = (gaps.abs() / steep).argsort(1)
         return gaps.gather(1, order).to(slopes), slopes[rows, order]
@@ -138,6 +141,7 @@ class Moves:
             return slope
         noise = torch.randn(slope.shape, generator=self.problem.generator, dtype=slope.dtype)
         faint = torch.finfo(slope.dtype).eps
+        # an eps of noise: enough for a direction after normalising, nothing beside a true slope
         return torch.where(dead, faint * noise.to(slope.device) * (self.unit > 0), slope)
 
 

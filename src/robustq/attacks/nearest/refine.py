@@ -31,6 +31,7 @@ def crossing(moves: Moves, path: Path, *, scan: int = SCAN, halvings: int = HALV
     outer = torch.ones_like(moves.low[:, :1])
     inner = torch.zeros_like(outer)
     open_, step = torch.ones_like(outer, dtype=torch.bool), RATIO ** -torch.arange(scan, 0, -1.0)
+    # geometric from the input outwards: the first flip along the path, not any flip
     for fraction in [float(s) for s in step] + ([1.0] if scan else []):
         here = torch.full_like(outer, fraction)
         flipped = moves.margin(path(torch.where(open_, here, outer)))[:, None] > 0
@@ -86,6 +87,7 @@ def slide(moves: Moves, rounds: int) -> Tensor:
 
 def _round(moves: Moves, edge: Tensor) -> Tensor:
     margin, slope = moves.slope(edge)
+    # the tangent plane at the edge, as a function of the whole change: slope . z = rise
     rise = (slope * edge).sum(1) - margin
     target = projection(torch.zeros_like(edge), slope, rise, (moves.low, moves.high), moves.order)
     return crossing(moves, straight(_flipped_blend(moves, edge, target)), scan=0, halvings=6)
@@ -97,6 +99,7 @@ def _flipped_blend(moves: Moves, edge: Tensor, target: Tensor) -> Tensor:
     length = moves.size(edge)
     for weight in BLENDS:
         blend = weight * edge + (1 - weight) * target
+        # a blend of two points is shorter than either; stretched back to the old distance, at most twofold
         longer = (length / moves.size(blend).clamp_min(torch.finfo(edge.dtype).tiny)).clamp(1, 2)
         blend = moves.clip(blend * longer[:, None])
         flips = (moves.margin(blend) > 0) & ~flipped
