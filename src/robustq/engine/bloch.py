@@ -69,6 +69,7 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
         )
         if refs:
             column = product(refs, matrices)[:, :, 0]
+        # r = (2 Re a* b, 2 Im a* b, |a|^2 - |b|^2) of the state a|0> + b|1>
         cross = 2 * column[:, 0].conj() * column[:, 1]
         weight = column.real**2 + column.imag**2
         parts = [weight.sum(1), cross.real, cross.imag, weight[:, 0] - weight[:, 1]]
@@ -105,10 +106,13 @@ class BlochForm:
         tensor = coefficients.reshape(-1, *[4] * circuit.qubits)
         for axis, letters in enumerate(self.letters, 1):
             places = torch.tensor([LETTERS.index(p) for p in letters], device=tensor.device)
+            # letters the encoder never reaches have zero Bloch components: their coefficients cannot matter
             tensor = tensor.index_select(axis, places)
         self.tensor = tensor
+        # two halves: 4^(n/2) features each and one matrix product, instead of 4^n products a sample
         self.split = (circuit.qubits + 1) // 2
         steps = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
+        # the kernel reads the opening only; a pass after it would be another gate on some qubit
         opened = steps is not None and not steps.steps and len(steps.opening) > 0
         permuted = any(gate(o.gate).permutes or o.gate == "y" for o in circuit.operations)
         self._native = _NativeBloch(self) if opened and not permuted else None
@@ -134,6 +138,7 @@ class BlochForm:
         """The scores as polynomials, qubit by qubit; None unless each feature stays on one qubit."""
         places = [_features_on(self.circuit, q) for q in range(self.circuit.qubits)]
         order = [f for on in places for f in on]
+        # a feature on two qubits multiplies two polynomials of one angle: not an outer product any more
         if len(set(order)) < len(order):
             return None
         tensor = self.tensor.double()
@@ -205,6 +210,7 @@ class _Scores(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, compiled: _NativeBloch, x: Tensor) -> Tensor:
+        # the kernel works on cache lines of 64 bytes, one sample a lane; the last one may be padded
         tiles = -(-len(x) // (64 // x.element_size()))
         ctx.compiled, ctx.partial = compiled, x.new_empty(tiles, compiled.images * 64 // x.element_size())
         ctx.save_for_backward(x)

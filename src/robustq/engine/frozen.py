@@ -234,6 +234,7 @@ class _Frozen:
         if uses is not None:
             suffix = noisy.only(self.circuit, self.parts[1], 0)
             prepared = cost.preparation(suffix, len(self.observables))
+            # a model asked only a few times does not earn back its preparation
             costs = {name: prepared[name] + uses * each for name, each in costs.items()}
         return min(costs, key=lambda name: costs[name])
 
@@ -289,6 +290,7 @@ class _Frozen:
     def _quadratic(self, x: Tensor, effective: Tensor) -> Tensor:
         check_memory(self.circuit.qubits, len(x), 1)
         state = evolve(self.encoder, x, self.parameters.to(x.dtype))
+        # a real state sees only Re M, which is half the arithmetic
         if all(gate(o.gate).is_real for o in self.encoder.operations):
             return m.real_quadratic_rows(state.real, effective.real)  # psi^T Re(M) psi
         return m.quadratic_rows(state, effective)
@@ -355,6 +357,7 @@ def _pulled(circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event]
 def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
     """``U^dagger M_r U`` for every row; a diagonal row only scales the columns of ``U^dagger``."""
     diagonal = torch.as_tensor(plan.diagonals).to(fixed)
+    # U^dagger D U without forming D
     rows = [(fixed.mH * diagonal[:, None, :]) @ fixed]
     rows += [(fixed.mH @ torch.as_tensor(word.matrix(plan.qubits)).to(fixed) @ fixed)[None] for word in plan.words]
     return torch.cat(rows)

@@ -39,6 +39,7 @@ def gate_angles(circuit: Circuit, parameters: Tensor) -> GateAngles:
     for left, right, owner, coefficient in zip(
         polynomials.left, polynomials.right, polynomials.owner, polynomials.coefficient, strict=True
     ):
+        # products with a parameter are linear in the features; only pairs of features bend the angle
         if min(left, right) >= first:
             quadratic[owner, left - first, right - first] += coefficient
     return GateAngles(
@@ -98,5 +99,6 @@ def _turned(circuit: Circuit) -> tuple[tuple[Angle, tuple[float, ...]], ...]:
 def _differences(name: str) -> tuple[float, ...]:
     """The frequencies of a gate: 1 for a rotation; 1/2 and 1 for a controlled one."""
     values = np.linalg.eigvalsh(gate(name).generator_matrix)
+    # rounded, so that equal gaps are one frequency
     apart = np.abs(values[:, None] - values[None, :]).round(12)
     return tuple(sorted(float(v) for v in np.unique(apart) if v > 0))

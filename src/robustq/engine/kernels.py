@@ -66,6 +66,7 @@ def fidelity_kernel(
     right = left if b is None else _vectors(circuit, b, parameters, noise)
     overlap = _products(left, right, squared=noise is None)
     if b is None:
+        # the two halves of a matrix product round differently; a kernel is symmetric exactly
         overlap = _evened(overlap)
     if shots is None or generator is None:
         return overlap

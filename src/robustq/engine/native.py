@@ -132,6 +132,7 @@ class Flat:
                 self.coefficients.append(coefficient)
             turns = isinstance(factor, Turn)
             on = (factor.qubit,) if isinstance(factor, Turn) else factor.qubits
+            # qubit 0 is the most significant bit; -1 says that there is no second qubit
             places = [self._top - q for q in on] + [-1]
             count = len(self.monomials) - first
             self.factors.append([first, count, places[0], places[1], int(factor.angle.has_inputs), int(not turns)])
@@ -197,6 +198,7 @@ def views(*tensors: Tensor) -> list[np.ndarray]:
 
 def _room(circuit: Circuit, inputs: Tensor) -> int:
     """Numbers needed to keep every final state for the way back; 0 where running again is wiser."""
+    # whole cache lines of samples, real and imaginary parts apart
     lanes = 64 // inputs.element_size()
     needed = -(-len(inputs) // lanes) * lanes * 2 * 2**circuit.qubits
     return needed if needed * inputs.element_size() <= KEPT_BYTES else 0
@@ -221,6 +223,7 @@ def differentiable(
     One saved tensor may be made from another (amplitudes from inputs). Views of them keep that way
     apart: autograd goes it anyway, once the gradients are handed back.
     """
+    # a view is a node of its own: grad() stops there and does not add the path through the inputs
     alone = [t.view_as(t) for t in saved]
     leaves = [t for t in alone if t.requires_grad]
     gradients = iter(torch.autograd.grad(function(*alone), leaves, upstream, create_graph=True, allow_unused=True))

@@ -58,6 +58,7 @@ def split(listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     suffix: list[Event] = []
     for event in reversed(listed):
         if event.has_inputs or blocked.intersection(event.qubits):
+            # nothing earlier on these qubits can be moved behind it
             blocked.update(event.qubits)
             prefix.append(event)
         else:
@@ -97,6 +98,7 @@ def pull_back(operators: Tensor, suffix: Sequence[Event], matrices: dict[Key, Te
         if event.channel is None:
             tensor = _conjugate(tensor, product(event.refs, matrices).mH, event.qubits, qubits)
         else:
+            # Heisenberg picture: K^dagger O K, the adjoint of the channel's superoperator
             adjoint = _superoperator(event.channel, tensor).mH
             tensor = apply_matrix(tensor, adjoint, _both_sides(event.qubits, qubits))
     return tensor.reshape(rows, size, size)

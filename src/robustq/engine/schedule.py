@@ -73,6 +73,7 @@ def schedule(circuit: Circuit) -> Schedule:
                 turned += len(step.factors)
             elif not step.batched:
                 turned = 0
+            # an empty pass of phases puts the norm back before the factors left out over- or underflow
             if turned > MOST_TURNS:
                 steps.append(Step(False, places, (), turns=False))
                 turned = len(step.factors)
@@ -120,6 +121,7 @@ def _slots(listed: list[Primitive], qubits: int) -> Iterator[list[Primitive]]:
 def _passes(slot: list[Primitive], places: Places) -> Iterator[Step]:
     """Shared and batched members apart; the turns of a qubit side by side."""
     turns = isinstance(slot[0], Turn)
+    # members of a slot commute, so shared ones may go first: one table for the whole batch
     for batched in (False, True):
         members = [p for p in slot if not isinstance(p, Relabelling) and p.angle.has_inputs == batched]
         if members:

@@ -77,6 +77,7 @@ def shift_rule(name: str) -> tuple[tuple[float, float], ...]:
     4
     """
     base, count = _frequencies(name)
+    # the rule for equidistant frequencies: 2R shifts, each weighted by 1 / sin^2 of half of it
     points = [(2 * k - 1) * math.pi / (2 * count) for k in range(1, 2 * count + 1)]
     return tuple(
         ((math.remainder(point, 2 * math.pi)) / base, base * (-1) ** k / (4 * count * math.sin(point / 2) ** 2))
@@ -222,6 +223,7 @@ class _ObservablesTask:
         if self.shots is not None:
             reading = m.outcomes(self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits))
             rows = row_observables(self.observables, circuit.qubits)
+        # an empty first part, so that an empty batch has a shape too
         parts = [inputs.new_zeros(0, len(rows))]
         for part in torch.split(inputs, self.chunk):
             parts.append(
@@ -238,6 +240,7 @@ class _ObservablesTask:
         means = torch.cat(parts)
         if reading is None or self.shots is None:
             return means, torch.zeros_like(means)
+        # from the same shots, hence the unbiased n - 1; 0 / 0 is the honest answer to a single shot
         return m.combine(means, reading), _spread(means, reading) / (self.shots - 1)
 
 
@@ -271,6 +274,7 @@ def _spread(rows: Tensor, reading: m.Measurement) -> Tensor:
     groups = len(reading.diagonals)
     combine = torch.as_tensor(reading.combine).to(rows)
     chances, values = rows[:, :groups], combine[:groups]
+    # Var = E v^2 - (E v)^2 of one joint outcome; a Pauli word on its own has 1 - mean^2
     joint = chances @ values**2 - (chances @ values) ** 2
     return joint.clamp_min(0) + (1 - rows[:, groups:] ** 2) @ combine[groups:] ** 2
 
@@ -384,6 +388,7 @@ def _group(task: Task, plan: Unfolded, inputs: Tensor, parameters: Tensor) -> tu
     flat = task.read(plan.circuit, folded.flatten(0, 1), parameters)
     shape = (len(inputs), len(plan.shifts), len(task.observables))
     means, variances = (part.reshape(shape) for part in flat)
+    # means of all shifted circuits at once: f'(angle) = sum over shifts, then the chain rule to the slots
     weights = torch.as_tensor(plan.weights).to(means)
     jacobian = plan.angles.jacobian(slot_vector(inputs, parameters))
     slopes = torch.einsum("kt,bto,bks->bos", weights, means, jacobian)

@@ -130,6 +130,7 @@ def _jump(kraus: Sequence[ComplexArray], qubits: tuple[int, ...]) -> _Jump:
     operators = np.array([k for k in kraus if np.abs(k).max() > 0], dtype=complex)
     effects = operators.conj().transpose(0, 2, 1) @ operators
     weights = np.trace(effects, axis1=1, axis2=2).real / effects.shape[1]
+    # K^dagger K a multiple of the identity: a random unitary, whose odds no state can change
     if np.allclose(effects, weights[:, None, None] * np.eye(effects.shape[1]), atol=1e-12):
         return _Jump(qubits, operators / np.sqrt(weights)[:, None, None], weights)
     return _Jump(qubits, operators, None)
@@ -164,6 +165,7 @@ class _CircuitWithJumps:
         unitaries = _unitaries(self.circuit, inputs, parameters, state.dtype)
         for operation, matrix, jumps in zip(self.circuit.operations, unitaries, self.jumps, strict=True):
             if gate(operation.gate).permutes:
+                # no arithmetic for a gate that only moves amplitudes
                 state = state[:, _index(operation, self.circuit.qubits).to(rows.device)]
             else:
                 spread = matrix if len(matrix) == 1 else matrix[rows]

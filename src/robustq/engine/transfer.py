@@ -207,6 +207,7 @@ def _generator(word: str) -> RealMatrix:
     words, matrix = _words(len(word)), pauli_matrix(word)
     images = -0.5j * (matrix @ words - words @ matrix)
     generator: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(matrix)
+    # entries are 0 or +-1 exactly; rounding the einsum's noise away keeps them sparse
     return np.round(generator)
 
 
@@ -243,6 +244,7 @@ def rows(
 
     With ``forwards`` the states go all the way; by default where there are fewer of them than rows.
     """
+    # evolve whichever there are fewer of: states forwards, or read-out rows backwards
     if len(inputs) < rows_of(reading) if forwards is None else forwards:
         start = state_vectors(circuit, inputs)
         state = evolve(passage(circuit, noise, "whole"), inputs, parameters, start)
@@ -368,6 +370,7 @@ def pauli_vectors(operators: Tensor, qubits: int) -> Tensor:
     letters = np.stack([PAULI[letter] for letter in LETTERS])
     change = torch.as_tensor(letters.transpose(0, 2, 1).reshape(4, 4)).to(operators)
     tensor = operators.reshape(batch, *[2] * (2 * qubits))
+    # row bit and column bit of a qubit side by side: its 2x2 block becomes one index of four letters
     order = [axis for q in range(qubits) for axis in (1 + q, 1 + qubits + q)]
     tensor = tensor.permute(0, *order).reshape(batch, *[4] * qubits)
     for axis in range(1, qubits + 1):
