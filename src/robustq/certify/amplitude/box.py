@@ -137,6 +137,7 @@ class _Search:
         value, slope = margin.constant, margin.linear.square().sum(1)
         self.downward = (-margin.values[0]).clamp_min(0)
         tiny = torch.finfo(value.dtype).tiny
+        # the multiplier that takes the linearised margin to zero
         self.u = value.clamp_min(tiny) / (2 * slope).clamp_min(tiny)
         largest = margin.values.abs().max().clamp_min(1e-30)
         self.u = torch.minimum(self.u, torch.minimum(3 / self.downward.clamp_min(tiny), LARGE / largest))
@@ -196,6 +197,7 @@ class _Search:
         """The secant's multiplier, or a larger one as long as none is too large."""
         low, high = self.low[rows], self.high[rows]
         share = self.low_value[rows] / (self.low_value[rows] - self.high_value[rows])
+        # never onto an end of the bracket, where the secant would stand still
         between = low + share.clamp(0.01, 0.99) * (high - low)
         self.u[rows] = torch.where(torch.isfinite(high), between, GROWTH * self.u[rows])
 
@@ -212,6 +214,7 @@ class _Search:
         rows, low, high = rows[bounded], low[bounded], high[bounded]
         if not len(rows) or self.downward <= 0:
             return
+        # the products (z - low)(z - high) <= 0 stand for the box's own multipliers
         shift = least_shift(self.margin.form)
         convex = relaxed(self.margin.rows(rows), shift, low, high)
         below, above = torch.zeros_like(self.u[rows]), torch.full_like(self.u[rows], torch.inf)
@@ -228,6 +231,7 @@ class _Search:
 def _beyond(margin: QuadraticMargin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
     """``|d|^2 + end q(d) + further p(d)``: the interval's end, and the convex relaxation ``p`` of ``q``."""
     largest = margin.values.abs().max()
+    # a little short of -1 / lowest eigenvalue, so that I + end V stays positive under rounding
     end = (1 - FORM_ERROR) / -margin.values[0]
     rounding = FORM_ERROR * (1 + (end + further) * largest)
     return replace(

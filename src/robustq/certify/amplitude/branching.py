@@ -61,6 +61,7 @@ def decide(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor, nod
         least = minimise(relaxed(here, shift, low, high), (low + high) / 2, STEPS, clear)
         below = here.at(least.point) <= 0
         refuted[row[below]], point[row[below]] = True, least.point[below]
+        # one counterexample settles all boxes of its row
         left = (least.bound <= 0) & ~refuted[row]
         open_[row[left & (spent[row] >= nodes)]] = True
         left = left & ~open_[row]
@@ -72,6 +73,7 @@ def decide(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor, nod
 def _halves(shift: Shift, point: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Both parts of each box, cut near ``point``."""
     width = high - low
+    # what the relaxation loses at its minimiser, feature by feature; width breaks ties
     loss = shift.diagonal * (point - low) * (high - point) + 1e-9 * width
     at = loss.argmax(1, keepdim=True)
     edge = MIDDLE * width

@@ -163,6 +163,7 @@ class _Search:
             top[live[~positive]] = size[live[~positive]]
             live = live[self.proved[live] < top[live] * (1 - SHARP)]
             middle = (self.proved[live] + top[live]) / 2
+            # fourfold steps back from the witness until something is proved, bisection from then on
             size[live] = torch.maximum(middle, full[live] - least[live])
             size[live] = torch.where(self.proved[live] > 0, middle, size[live])
             least = 4 * least
@@ -171,7 +172,7 @@ class _Search:
     def split(self, nodes: int) -> None:
         """Decide budgets by branch and bound, first just below the witness, then between."""
         top = torch.minimum(self.distance * (1 - CLOSE), self.most)
-        size = top.clone()
+        size = top.clone()  # just below the witness: a proof there ends the search
         for _ in range(TRIALS):
             live = (self.proved < top * (1 - CLOSE)).nonzero()[:, 0]
             if not len(live):

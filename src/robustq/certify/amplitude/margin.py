@@ -53,6 +53,7 @@ class QuadraticMargin:
         turned = way @ self.form
         square, half = (way * turned).sum(1), (start * turned + way * self.linear).sum(1)
         value = self.at(start)
+        # the stable form of the quadratic's first root: no difference of nearly equal numbers
         root = (half**2 - square * value).clamp_min(0).sqrt() - half
         share = value / root.clamp_min(torch.finfo(value.dtype).tiny)
         return start + share.clamp(0, 1)[:, None] * way
@@ -84,6 +85,7 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float =
         raise CertificateError(f"expected a feature that may move, got none of {len(units)}")
     form = (form + form.mT) / 2
     largest = torch.linalg.eigvalsh(form).abs().max().clamp_min(size)
+    # slack |x|^2, because logits are x^T M x / |x|^2; the form's own rounding with it
     form = form - (slack + FORM_ERROR * largest) * torch.eye(len(form)).to(form)
     turned, units = x @ form, units[free]
     own = form[free][:, free] * units * units[:, None]
@@ -95,6 +97,7 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float =
         values=values - FORM_ERROR * values.abs().max(),
         downward=vectors[:, 0],
         linear=turned[:, free] * units,
+        # not more than the truth, whatever the sum's rounding
         constant=(x * turned).sum(1) - eps * largest * x.square().sum(1),
         low=low[:, free] / units,
         high=high[:, free] / units,

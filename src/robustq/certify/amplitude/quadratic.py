@@ -69,9 +69,11 @@ class BoxQuadratic:
         slope, lowest = 2 * (product + self.linear), self.lowest[:, None]
         down, up = self.low - z, self.high - z
         tiny = torch.finfo(z.dtype).tiny
+        # slope d + lowest d^2 is least at an end, or at its vertex where it is convex
         inner = torch.where(lowest > 0, -slope / (2 * lowest).clamp_min(tiny), down)
         inner = torch.minimum(torch.maximum(inner, down), up)
         moves = torch.stack([down, up, inner])
+        # 0 times infinity where a box is endless: NaN means that nothing is proved
         terms, at = torch.nan_to_num(moves * (slope + lowest * moves), nan=-torch.inf).min(0)
         step = moves.gather(0, at[None])[0]
         length = torch.linalg.vector_norm(z, dim=1) + torch.linalg.vector_norm(step, dim=1)
@@ -154,6 +156,7 @@ class _AcceleratedDescent:
         stepped = self.ahead - (self.ahead_product + at.linear) / at.highest[:, None]
         z = torch.minimum(torch.maximum(stepped, at.low), at.high)
         product = at.product(z)
+        # gradient restart of O'Donoghue & Candes
         uphill = ((self.ahead - z) * (z - self.z)).sum(1, keepdim=True) > 0
         pace = torch.where(uphill, 1.0, self.pace)
         self.pace = (1 + (1 + 4 * pace**2).sqrt()) / 2

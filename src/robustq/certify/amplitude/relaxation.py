@@ -43,6 +43,7 @@ def least_shift(form: Tensor) -> Shift:
     >>> [round(float(mu), 3) for mu in least_shift(form).diagonal]  # one everywhere would do, too
     [1.0, 1.0, 0.0]
     """
+    # the programme is not solved to the end, so that an even diagonal can be the better one
     even, own = _convex(form, torch.zeros_like(form[0])), _convex(form, _mixed(form))
     return own if own.diagonal.sum() < even.diagonal.sum() else even
 
@@ -69,6 +70,7 @@ def _mixed(form: Tensor) -> Tensor:
         for row in range(size):
             pull = coupled[row] @ vectors
             length = torch.linalg.vector_norm(pull)
+            # the unit vector that lowers the objective most; shorter where the diagonal alone is enough
             vectors[row] = -pull / torch.maximum(length, own[row]).clamp_min(1e-300)
     pulls: Tensor = torch.linalg.vector_norm(coupled @ vectors, dim=1)
     return (pulls - own).clamp_min(0)

@@ -42,6 +42,7 @@ def envelope(form: Trigonometric) -> Tensor:
     ends = []
     for own in values:
         low, high = (own - values).aminmax(dim=1)
+        # the grid's range stretched about its middle (Ehlich & Zeller), the middle not being moved by it
         half = (high - low) / 2 * stretch + 4 * rounding(form)
         ends.append(torch.stack([(low + high) / 2 - half, (low + high) / 2 + half], 1))
     return torch.stack(ends)

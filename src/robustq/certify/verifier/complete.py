@@ -152,8 +152,10 @@ class CompleteProver:
         for _ in range(HALVINGS if len(rows) else 0):
             middle = (low + high) / 2
             margins = margin(self.form(start + middle * (end - start)), label[rows])
+            # both logits may be off by form.error: only a margin that low is a counterexample for certain
             flips = (margins < self.certifier.slack - 2 * self.form.error)[:, None]
             low, high = torch.where(flips, low, middle), torch.where(flips, middle, high)
         nearer = decision.witness.clone()
+        # high is the last share that flipped; 1 means the witness itself, kept bit for bit
         nearer[rows] = torch.where(high < 1, start + high * (end - start), end)
         return nearer

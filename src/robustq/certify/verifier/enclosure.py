@@ -27,6 +27,7 @@ def _table(degree: int) -> Tensor:
     for i in range(count + 1):
         for k in range(degree + 1):
             for j in range(max(0, degree + k - count + i), min(i, degree + k) + 1):
+                # the polar form (blossom) of exp(i k a) with i of its 2d arguments at the right end
                 share = comb(count - i, degree + k - j) * comb(i, j) / comb(count, degree + k)
                 table[2 * j - i - k + count, i, k] += share
     return table
@@ -64,6 +65,7 @@ def controls(degree: int, middle: Tensor, half: Tensor) -> Tensor:
     local = _harmonics(degree, half.double())
     steps = torch.arange(degree + 1, dtype=torch.float64)
     turn = torch.polar(torch.ones(*middle.shape, degree + 1).double(), middle.double()[..., None] * steps)
+    # divided by the control values of 1, so that those of a constant are the constant
     waves = local * turn[..., None, :] / local[..., :1].real
     pairs = torch.view_as_real(waves).flatten(-2)  # Re 1, Im 1, cos, sin, cos 2, ...
     return torch.cat([pairs[..., :1], pairs[..., 2:]], -1)

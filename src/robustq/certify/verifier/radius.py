@@ -70,6 +70,7 @@ def bracketed(
         upper[rows[nearer]], witness[rows[nearer]] = distance[nearer], decision.witness[nearer]
         ceiling[rows] = torch.where(decision.proved, ceiling[rows], probe[rows])
         ceiling[refuted] = torch.minimum(ceiling[refuted], distance[decision.refuted])
+        # the witness may lie far below the probe: grow the step until a proof brackets the radius
         step[rows] = torch.where(decision.proved, width, 2 * step[rows])
         rows = rows[ceiling[rows] - lower[rows] > width]
         # a little less than the width, so that a proof there ends the search

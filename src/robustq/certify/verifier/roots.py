@@ -44,6 +44,7 @@ class Roots:
         self.frequencies = form.frequencies[self.live].double()
         self.centre, self.half = self._boxes()
         self.pieces = (self.half * self.frequencies / WIDEST).ceil().clamp(1, 2**20).long()
+        # in floating point, and capped: the product of many features overflows int64
         many = self.pieces.double().prod(1).clamp(max=most + 1).long()
         self.ends = many.repeat_interleave(classes - 1).cumsum(0)
         # features that are held turn by angles with errors of their own
@@ -77,6 +78,7 @@ class Roots:
     def _nodes(self, job: Tensor, piece: Tensor) -> Nodes:
         row = self.row[job]
         pieces, half = self.pieces[row], self.half[row]
+        # the number of a box, written in the mixed radix of the pieces per feature
         offset = torch.zeros_like(half)
         for axis in range(len(self.live)):
             count = pieces[:, axis]
@@ -109,4 +111,5 @@ class Roots:
         x = self.region.x[:, self.live]
         low = torch.maximum(self.region.low[:, self.live], x - period * (1 + 1e-12))
         high = torch.minimum(self.region.high[:, self.live], x + period * (1 + 1e-12))
+        # a rounding wider, so that both ends stay inside
         return (low + high) / 2, (high - low) / 2 * (1 + 2.0**-50)

@@ -84,6 +84,7 @@ class _Search:
     def __init__(self, form: Trigonometric, label: Tensor, region: Region, effort: Effort, slack: float) -> None:
         batch = len(label)
         self.form, self.label, self.region, self.effort = form, label, region, effort
+        # a margin is the difference of two logits, each off by form.error
         self.threshold, self.doubt = slack, 2 * form.error
         self.until = time.perf_counter() + effort.seconds * batch
         self.roots = Roots(form, label, region, effort.nodes)
@@ -143,6 +144,7 @@ class _Search:
         self.undecided |= self.nodes >= self.effort.nodes
         self.undecided[row[self._exhausted(nodes)]] = True
         open_ = ~(self.refuted | self.undecided)[row]
+        # the worst last, which is the top of the stack
         order = bounds.lower[open_].argsort(descending=True)
         if len(order):
             undecided = replace(nodes, axis=self._axis(nodes, bounds))[open_][order]
@@ -195,6 +197,7 @@ class _Search:
         """The lowest value at a corner and where it is, as 0 or 1 for each feature."""
         corners = nodes.values
         for axis, count in enumerate(corners.shape[1:], 1):
+            # first and last control value along an axis are values of the polynomial
             corners = corners[(slice(None),) * axis + (slice(None, None, count - 1),)]
         low, worst = corners.flatten(1).min(1)
         powers = 2 ** torch.arange(corners.ndim - 2, -1, -1)
@@ -216,5 +219,6 @@ class _Search:
             gap = torch.minimum(fibre[:, 0], fibre[:, -1]) - fibre.amin(1)
             spread = fibre.amax(1) - fibre.amin(1)
             scores.append(gap + SPREAD * spread)
+        # equal scores go to the widest feature
         tie = torch.finfo(torch.float64).tiny * nodes.half
         return (torch.stack(scores, 1) + bounds.loose + tie).argmax(1)

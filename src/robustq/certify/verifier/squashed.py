@@ -39,6 +39,7 @@ class SquashedProver:
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             box = behind_sigmoid(self.threat, *self.front, x[rows], radii)
             decision = decide(self.form, label[rows], box, self.effort, slack=self.slack)
+            # a point of the box need not be the image of any input: it refutes nothing
             none = torch.zeros_like(decision.refuted)
             claim = replace(decision, refuted=none, witness=x[rows])
             return claim, torch.full_like(radii, math.inf)
@@ -70,6 +71,7 @@ def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: T
         if units is not None:
             rise, fall = (torch.where(units > 0, part, 0) for part in (rise, fall))
         plus, minus = weight.clamp_min(0).T, (-weight).clamp_min(0).T
+        # interval arithmetic over the box, beside Hoelder over the ball
         up, down = (torch.minimum(up, rise @ plus + fall @ minus), torch.minimum(down, fall @ plus + rise @ minus))
     centre = x @ weight.T + bias
     error = ROUND * (1 + x.abs() @ weight.abs().T + bias.abs() + reach)
