@@ -74,6 +74,7 @@ def quotient(parts: Sequence[Tensor]) -> Tensor:
     tensor([[0.5000]])
     """
     (seen,) = parts
+    # under shots the purity may come out zero or negative
     return (seen[:, :-1] / seen[:, -1:].clamp_min(1e-3)).clamp(-1, 1)
 
 
@@ -135,6 +136,7 @@ def overlap(state: Tensor, word: Word, qubits: int, gate_error: float = 0.0) -> 
     tensor([1.])
     """
     partner, sign, weight = (torch.as_tensor(v) for v in _pairing(word, qubits))
+    # a depolarised pair of copies loses every word that touches it
     factor = sign.to(state) * torch.pow(1 - gate_error, weight.to(state))
     total = (state * factor * state[:, partner]).sum(1)
     return total / float(2**qubits)

@@ -113,5 +113,6 @@ def near_clifford(true: Tensor, step: Tensor, kept: float, generator: torch.Gene
     order = torch.rand(true.shape, generator=generator).argsort(1).argsort(1).to(true.device)
     chance = torch.rand(true.shape, generator=generator, dtype=true.dtype).to(true.device)
     step = step.to(true)
+    # stochastic rounding: unbiased, so that the relatives stay near the circuit on average
     rounded = step * torch.floor(true / step + chance)
     return torch.where(order < round(kept * true.shape[1]), true, rounded)

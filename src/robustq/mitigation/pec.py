@@ -49,6 +49,7 @@ class PEC:
             CircuitError: if a channel cannot be inverted, or all together cost too much.
         """
         run = problem.run
+        # costs of the channels multiply, and the variance goes with their square
         price = cost(run.circuit, run.noise)
         if price > self.dearest:
             raise CircuitError(
@@ -120,8 +121,10 @@ def signed_circuits(
             continue
         undone = inverse(event.channel)
         chosen = _drawn(undone.weights, circuits, generator)
+        # the channel, then the drawn operation: one matrix each, as a device would run them
         after = torch.as_tensor(undone.operations @ event.channel.ptm)
         state = apply_matrix(state, after[chosen], on)
+        # the signs of all draws of a circuit multiply its outcome
         signs *= torch.as_tensor(np.sign(undone.weights))[chosen][:, None]
         price *= undone.cost
     outcomes = _read(run, state)

@@ -63,6 +63,7 @@ def inverse(channel: Channel) -> Quasi:
             f"pec: expected a channel that can be inverted, its smallest singular value at least "
             f"{LEAST_SINGULAR:g}, got {smallest:.2g} for {channel!r}"
         )
+    # a unitary is undone by a unitary, at no cost
     if len(channel.kraus) == 1:
         return Quasi(np.ones(1), _inverted(table)[None])
     if np.abs(table - np.diag(np.diag(table))).max() < 1e-12:
