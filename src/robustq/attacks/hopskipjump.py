@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.contracts import Problem, Threat
+from robustq.contracts import Problem
 from robustq.errors import SpecError
 from robustq.options import check_counts
 from robustq.threats import Linf
@@ -112,7 +112,9 @@ class HopSkipJump:
         """The direction in which inputs flip, by Monte Carlo; shape of ``x``."""
         length = self.probe * column(problem.threat.distance(flip, problem.x), flip)
         # not the steepest signs of l-inf: one large weight outvotes all others at every vertex
-        around, eps = _unboxed(problem.threat), max(problem.threat.eps, 1e-30)
+        threat, eps = problem.threat, max(problem.threat.eps, 1e-30)
+        # directions know no box: an input on its edge has two sides all the same
+        around = replace(threat, box=None) if isinstance(threat, Ball) else threat
         votes, directions = [], []
         for _ in range(probes):
             direction = (around.sample(problem.x, problem.generator) - problem.x) / eps
@@ -144,11 +146,6 @@ def _to_the_rim(problem: Problem, flip: Tensor) -> Tensor:
     length = problem.threat.distance(flip, problem.x)
     longer = problem.threat.eps / length.clamp_min(torch.finfo(flip.dtype).tiny)
     return problem.x + column(torch.where(length > 0, longer, 1), flip) * (flip - problem.x)
-
-
-def _unboxed(threat: Threat) -> Threat:
-    """Where directions are drawn from: an input on the edge of the box has two sides all the same."""
-    return replace(threat, box=None) if isinstance(threat, Ball) else threat
 
 
 def _towards(problem: Problem, flip: Tensor, share: Tensor) -> Tensor:

@@ -187,10 +187,12 @@ class SearchProblem:
             return final
         model = self._model if samples == 1 else self._averaged(samples)
         inner = SearchProblem(model, self._x[searched], self._y[searched], self.threat, self.generator)
+        # one budget for both; the averaged model no longer shows whether the victim rejects
         inner._ledger, inner._rejects = self._ledger, self._rejects
         try:
             final[searched] = attack.search(inner).detach().to(final)
         finally:
+            # also when the budget ran out inside: what was asked is spent
             self._ledger = inner._ledger
             if keep:
                 self._best.merge(inner._best, searched)
@@ -246,6 +248,7 @@ class SearchProblem:
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
         margins = margin(logits, self._y)
         margins = margins if allowed is None else margins.masked_fill(~allowed, -torch.inf)
+        # margins within rounding of the logits flip nothing: the judging model may round the other way
         clear = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)
         self._best.note(feasible, margins, clear)
 

@@ -59,7 +59,8 @@ def fidelity_kernel(
     [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     check_shots(shots, generator)
-    noise = noise if _has_channels(circuit, noise) else None
+    if noise is not None and not any(noise.after(o) for o in circuit.operations):
+        noise = None  # read-out error alone leaves states pure
     if not len(a) or (b is not None and not len(b)):
         return a.new_zeros(len(a), len(a if b is None else b))
     left = _vectors(circuit, a, parameters, noise)
@@ -130,11 +131,6 @@ def projected_kernel(
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
     squares = (_evened(squares) if b is None else squares).clamp_min(0)
     return torch.exp(-gamma * squares / 2)
-
-
-def _has_channels(circuit: Circuit, noise: NoiseModel | None) -> bool:
-    """Whether anything but read-out error happens."""
-    return noise is not None and any(noise.after(o) for o in circuit.operations)
 
 
 def _vectors(circuit: Circuit, features: Tensor, parameters: Tensor | None, noise: NoiseModel | None) -> Tensor:

@@ -218,16 +218,13 @@ def _struck(state: Tensor, jump: _Jump, chances: Tensor) -> Tensor:
     edges = torch.as_tensor(jump.weights).cumsum(0)[:-1].to(chances.device)
     choice = torch.searchsorted(edges, chances, right=True)
     for k, operator in enumerate(operators):
-        if _is_scalar(jump.operators[k]):
+        exact = jump.operators[k]
+        if np.allclose(exact, exact[0, 0] * np.eye(len(exact)), atol=1e-12):
             continue  # a global phase
         hit = (choice == k).nonzero().squeeze(1)
         if len(hit):
             state[hit] = apply_matrix(state[hit], operator[None], jump.qubits)
     return state
-
-
-def _is_scalar(operator: ComplexArray) -> bool:
-    return bool(np.allclose(operator, operator[0, 0] * np.eye(len(operator)), atol=1e-12))
 
 
 def _jumped(state: Tensor, operators: Tensor, on: Sequence[int], chances: Tensor) -> Tensor:

@@ -218,6 +218,7 @@ class _Clock:
 
     def _joint(self, coupling: Coupling, count: int) -> int:
         pulse = HALVES * self.slot
+        # less a rounding, so that an exact multiple of a pulse is not rounded up by one
         return HALVES * math.ceil(count * coupling.gate_duration / pulse - 1e-9)
 
     def noise(self, mark: str, detuning: Sequence[float]) -> NoiseModel:
@@ -313,6 +314,7 @@ def _pulses(window: Window, row: PulseSequence, colour: tuple[int, bool]) -> Ite
     pairs *= 2 ** (number // 2)
     if half < ROOM * pairs:
         return
+    # even and odd colours flip at different eighths of a period: their ZZ terms average out
     period = window.length / pairs
     shift = period * (1 + 2 * (number % 2)) / 8 if staggered else period / 4
     names = itertools.cycle(row.pulses)
@@ -338,6 +340,7 @@ def _written(timing: Timed) -> Timed:
         operations += [op("i", q) for q in range(circuit.qubits) if q not in busy]
         for a, b in timing._pairs:
             if a not in busy or busy[a] != busy.get(b):
+                # the identity, to which the noise model attaches the pair's crosstalk of this slot
                 operations.append(op(timing._mark, a, b, angles=[0.0]))
     operations += acting.get(timing.slots, [])
     return replace(timing, fitted=replace(timing.fitted, circuit=replace(circuit, operations=tuple(operations))))

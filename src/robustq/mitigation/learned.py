@@ -68,6 +68,7 @@ class Learned:
         def combine(parts: Sequence[Tensor]) -> Tensor:
             (seen,) = parts
             noisy = seen[:, : len(run.observables)]
+            # detached: backwards the correction is a constant, and the gradient that of the noisy values
             missing = torch.as_tensor(predict(model, seen.detach().double().cpu().numpy()))
             return noisy + missing.to(noisy)
 

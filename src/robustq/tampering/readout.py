@@ -130,11 +130,9 @@ def as_pauli_words(observable: Observable) -> PauliSum:
         zero, one = np.moveaxis(values, axis, 0)
         values = np.stack([(zero + one) / 2, (zero - one) / 2], axis)
     words = ((float(c), place) for place, c in np.ndenumerate(values) if c)
-    return PauliSum(tuple((c, _z_word(qubits, place)) for c, place in words))
-
-
-def _z_word(qubits: tuple[int, ...], place: tuple[int, ...]) -> Word:
-    return tuple((q, "Z") for q, present in zip(qubits, place, strict=True) if present)
+    return PauliSum(
+        tuple((c, tuple((q, "Z") for q, bit in zip(qubits, place, strict=True) if bit)) for c, place in words)
+    )
 
 
 def _parts(word: Word) -> Iterator[Word]:

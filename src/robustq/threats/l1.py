@@ -51,6 +51,7 @@ class L1(Ball):
             middle = (lower + upper) / 2
             fits = size(at(middle)) <= self.eps
             lower, upper = torch.where(fits, lower, middle), torch.where(fits, middle, upper)
+        # no threshold at all where the candidate already fits; `upper` is the end that fits, never `lower`
         upper = torch.where(size(at(torch.zeros_like(upper))) <= self.eps, 0, upper)
         return clip(x + at(upper), self.box)
 
@@ -61,6 +62,7 @@ class L1(Ball):
         excess = ordered.cumsum(1) - self.eps
         ranks = torch.arange(1, flat.shape[1] + 1, dtype=flat.dtype, device=flat.device)
         support = (ordered * ranks > excess).sum(1, keepdim=True).clamp_min(1)
+        # theta of their algorithm 1
         threshold = (excess.gather(1, support - 1) / support).clamp_min(0)
         left = (flat.abs() - threshold).clamp_min(0)
         # many features far away leave the threshold few digits

@@ -48,7 +48,8 @@ class Poisoning:
         if not self.labels and self.features is None:
             raise ThreatError("poisoning: expected labels or features that may change, got neither")
         check_box(self.features)
-        if not self.labels and not _is_finite(self.features):
+        finite = all(bool(torch.isfinite(torch.as_tensor(bound)).all()) for bound in self.features or ())
+        if not self.labels and not finite:
             raise ThreatError(f"poisoning: expected a finite box to draw inputs from, got {self.features}")
 
     @property
@@ -132,10 +133,6 @@ class Poisoning:
         what = ["labels"] if self.labels else []
         what += [f"inputs{describe(self.features)}"] if self.features is not None else []
         return f"poisoning of at most {100 * self.budget:g} % of the rows: {' and '.join(what)}"
-
-
-def _is_finite(box: Box | None) -> bool:
-    return all(bool(torch.isfinite(torch.as_tensor(bound)).all()) for bound in box or ())
 
 
 def _last(clean: Rows) -> int:

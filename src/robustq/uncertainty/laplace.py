@@ -114,6 +114,7 @@ def gauss_newton(model: nn.Module, x: Tensor, among: Sequence[int]) -> Tensor:
         slopes = jacobian(model, rows, among)
         with torch.no_grad():
             chance = exact(rows).softmax(1)
+        # J^T (diag p - p p^T) J as a square: stays positive semidefinite under rounding
         centred = slopes - torch.einsum("nc,ncp->np", chance, slopes)[:, None]
         weighted = (chance.sqrt()[:, :, None] * centred).flatten(0, 1)
         total += weighted.mT @ weighted

@@ -153,6 +153,7 @@ def temperature(logits: Array, labels: NDArray[np.int64]) -> float:
 
     _check(logits, labels, 1)
     optimum = minimize_scalar(
+        # over log T: the temperature stays positive, and its scale does not matter
         lambda exponent: _loss(logits * math.exp(-exponent), labels),
         bounds=(math.log(COLDEST), math.log(HOTTEST)),
         method="bounded",
@@ -175,6 +176,7 @@ def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, 
 
     def loss_and_slope(numbers: Array) -> tuple[float, Array]:
         values = numbers[:classes] * logits + numbers[classes:]
+        # the gradient of the cross-entropy: p - y
         excess = (softmax(values, axis=1) - np.eye(classes)[labels]) / rows
         return _loss(values, labels), np.concatenate([(excess * logits).sum(0), excess.sum(0)])
 

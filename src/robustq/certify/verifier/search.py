@@ -142,16 +142,14 @@ class _Search:
         self._look(nodes, row, bounds)
         self._descend(row)
         self.undecided |= self.nodes >= self.effort.nodes
-        self.undecided[row[self._exhausted(nodes)]] = True
+        too_small = (nodes.half * self.roots.frequencies < SMALLEST).all(1)
+        self.undecided[row[too_small]] = True
         open_ = ~(self.refuted | self.undecided)[row]
         # the worst last, which is the top of the stack
         order = bounds.lower[open_].argsort(descending=True)
         if len(order):
             undecided = replace(nodes, axis=self._axis(nodes, bounds))[open_][order]
             self.stack.append(undecided)
-
-    def _exhausted(self, nodes: Nodes) -> Tensor:
-        return (nodes.half * self.roots.frequencies < SMALLEST).all(1)
 
     def _ends(self, nodes: Nodes, row: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper ends in all features, those included that do not move."""

@@ -83,11 +83,13 @@ class Framed:
         for step in self._steps:
             rows = list(step.rows)
             if isinstance(step, _SignedRotation):
+                # P exp(-i a W) = exp(i a W) P where P and W anticommute
                 signs.append(np.logical_xor.reduce(frame[rows]))
             elif isinstance(step, _Clifford):
                 frame[rows] = np.logical_xor.reduce(step.bits[:, :, None] & frame[rows], axis=1)
             else:
                 words = np.searchsorted(step.edges, next(chances), side="right")
+                # Pauli words multiply up to a phase, which no mean can see
                 frame[rows] ^= step.bits[words].T
         turned = 1.0 - 2.0 * np.array(signs).reshape(len(signs), batch)
         return torch.from_numpy(np.concatenate([turned, frame]).T)

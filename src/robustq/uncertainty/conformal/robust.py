@@ -237,6 +237,7 @@ class _Worst:
     def _enough(self, tau: float, needed: int) -> bool:
         proved = self.surely.clone()
         for label in range(self.classes):
+            # proofs are monotone in tau: what held below holds here, and what failed above is not tried again
             rows = torch.nonzero(self.perhaps & ~self.surely & (self.labels == label))[:, 0]
             others = _others(label, self.classes)
             proved[rows] = self.certified.stays(self.x[rows], label, others, tau)

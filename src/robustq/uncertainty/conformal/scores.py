@@ -216,6 +216,7 @@ def margins(rows: Array) -> Array:
 def _ranked(rows: Array) -> tuple[Array, NDArray[np.int64]]:
     """Per label the probability down to it and its place from 1, likeliest first, lowest of equals."""
     order = np.argsort(-rows, axis=1, kind="stable")
+    # the argsort of an order is the rank of each label
     place = np.argsort(order, axis=1, kind="stable")
     upto = np.cumsum(np.take_along_axis(rows, order, axis=1), axis=1)
     upto[:, -1] = 1.0  # rounding would make ties of the last label a matter of chance

@@ -30,6 +30,7 @@ def check_alpha(alpha: float) -> Fraction:
     """
     if not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise SpecError(f"expected alpha in (0, 1), got {alpha}")
+    # as written, not as stored: ceil((n + 1)(1 - alpha)) must not depend on binary fractions
     return Fraction(repr(float(alpha)))
 
 
