@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.answers import Averaged, alarm_is_right, votes
-from robustq.attacks.best import BestSoFar
+from robustq.attacks.best_so_far import BestSoFar
 from robustq.attacks.ledger import BudgetSpent, Ledger
 from robustq.attacks.losses import loss_of, margin
 from robustq.contracts import (

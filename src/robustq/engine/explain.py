@@ -11,7 +11,7 @@ import torch
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable, z
 from robustq.engine import cost, native, transfer
-from robustq.engine.frozen import strategy_costs
+from robustq.engine.frozen_model import strategy_costs
 from robustq.engine.schedule import Step, schedule
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from robustq.circuits import Observable
 from robustq.circuits.observables import PauliSum, Word
 from robustq.errors import DataError
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 from robustq.noise import Readout
 
 LEAST = 0.01  # of 1 - p01 - p10: below, an inverse multiplies shot noise by a hundred and more

@@ -25,7 +25,7 @@ from robustq.circuits.gates import PAULI
 from robustq.circuits.observables import Word
 from robustq.errors import CircuitError, DataError
 from robustq.mitigation.plan import Function, Plan, Problem, Run
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 
 WIDEST = 6  # qubits: the state itself is kept for every input
 LETTERS = "IXYZ"

@@ -16,7 +16,7 @@ from robustq.circuits import Observable, pauli
 from robustq.circuits.observables import PauliSum, Word
 from robustq.errors import CircuitError, DataError
 from robustq.mitigation.plan import Plan, Problem, Run
-from robustq.mitigation.signed import as_pauli_sum, dict_of
+from robustq.mitigation.signed_shots import as_pauli_sum, dict_of
 
 EXACT = 1e-6  # by how much the ideal state may miss its sector
 

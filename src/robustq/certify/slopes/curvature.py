@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.bisection import furthest
 from robustq.certify.slopes.lipschitz import claim
 from robustq.certify.slopes.margins import TINY, Margins
 from robustq.certify.slopes.turns import ROUNDING, TurnBounds, Turning, dual_order, length, still, turning, units_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.bisection import furthest
 from robustq.certify.slopes.margins import Margins
 from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat

@@ -12,7 +12,7 @@ from robustq.certify.verifier.descent import margin
 from robustq.certify.verifier.radius import bracketed
 from robustq.certify.verifier.region import Norm, Region, check_norm
 from robustq.certify.verifier.search import Decision, Effort, decide
-from robustq.certify.verifier.squashed import SquashedProver
+from robustq.certify.verifier.sigmoid import SquashedProver
 from robustq.contracts import Bounds, Classifier, FrozenClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats import Linf

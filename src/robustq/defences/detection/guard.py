@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from robustq.defences.detection.catalogue import makers
 from robustq.defences.detection.detector import Clean, Maker
-from robustq.defences.detection.rejecting import Rejecting, check_rate
+from robustq.defences.detection.rejection import Rejecting, check_rate
 from robustq.defences.detection.rows import check_course, check_reference, check_rows
 from robustq.defences.detection.view import View
 from robustq.errors import DataError, SpecError

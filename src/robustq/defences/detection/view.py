@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from robustq import engine
 from robustq.contracts import CircuitClassifier, Classifier, QuantumClassifier, StateClassifier, frozen
-from robustq.defences.fronted import without_front
+from robustq.defences.front import without_front
 from robustq.engine import measurement
 from robustq.engine.shot_gradients import row_observables
 from robustq.errors import ModelError

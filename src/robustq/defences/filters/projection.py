@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.filters.clipping import straight_through
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import DataError, SpecError
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robustq.contracts import Defence, Step
 from robustq.defences.noise.cores import changed, joined, viewed
 from robustq.defences.noise.insertion import inserted, sampled
-from robustq.defences.noise.normalised import Levels, started
+from robustq.defences.noise.normalisation import Levels, started
 from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
 from robustq.models import QuantumNet

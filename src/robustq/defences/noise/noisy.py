@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import inner_twins
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import check_steady, core_of, joined, seen_under, viewed, without_noise
 from robustq.models.files import describe
 from robustq.noise import Device, Mapped, Noise

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustq.contracts import Attack, Classifier, Defence, Step, Threat
 from robustq.defences.detection.detector import Clean, Maker
-from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.detection.rejection import Rejecting
 from robustq.defences.detection.view import View
 from robustq.defences.response.drift import DriftMonitor
 from robustq.defences.response.memory import ReplayMemory

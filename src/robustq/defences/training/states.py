@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from robustq.contracts import Step
-from robustq.defences.pulled_back import PulledBack
+from robustq.defences.pullback import PulledBack
 from robustq.options import check_shares
 
 

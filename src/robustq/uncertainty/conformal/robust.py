@@ -2,7 +2,7 @@
 
 The score is the margin of the logits, ``s(x, k) = max_{j != k} f_j(x) - f_k(x)``. It exceeds a threshold ``tau`` all
 over a ball if one ``f_j - tau`` stays above ``f_k`` there, which is what certificates decide
-(:mod:`robustq.uncertainty.conformal.versus`), exactly where they are exact. Certifiers are received as values.
+(:mod:`robustq.uncertainty.conformal.class_pair`), exactly where they are exact. Certifiers are received as values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 from robustq.contracts import Certifier, Classifier, QuantumClassifier, Threat, check_logits
 from robustq.errors import CertificateError, DataError, SpecError
 from robustq.threats import check_inside
+from robustq.uncertainty.conformal.class_pair import versus
 from robustq.uncertainty.conformal.scores import LogitMargin
 from robustq.uncertainty.conformal.split import Conformal, by_group, calibrate, check_labels, place
-from robustq.uncertainty.conformal.versus import versus
 
 CHUNK = 256  # inputs at a time
 STEP = 0.5  # first step up from the clean threshold, in logits

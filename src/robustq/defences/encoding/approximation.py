@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.encoding.disentangler import THRESHOLDS, Prepared, prepared
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models import QuantumNet
 from robustq.options import check_counts

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import inner_twins
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet

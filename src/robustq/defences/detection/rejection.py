@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustq.contracts import Classifier, QuantumClassifier, RejectingClassifier, ShotClassifier
 from robustq.defences.detection.detector import Detector
 from robustq.defences.detection.view import View
-from robustq.defences.fronted import inner_twins
+from robustq.defences.front import inner_twins
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models.files import describe
 from robustq.noise import Noise

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robustq.circuits import Circuit, op, theta
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import inner_twins
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import changed, check_steady, core_of, encoded, spliced, viewed
 from robustq.errors import SpecError
 from robustq.models import QuantumNet

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.defences.fronted import without_front
+from robustq.defences.front import without_front
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.statevector import unitary
