@@ -26,9 +26,9 @@ from robustq.attacks import APGD, PGD, SearchProblem, Square, UniformNoise, run_
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.contracts import Attack
 from robustq.data import load, prepare
-from robustq.defences.encoding.approximate import ApproximateEncoder
+from robustq.defences.encoding.approximation import ApproximateEncoder
 from robustq.defences.encoding.disentangler import Prepared, to_fidelity
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.models import ConvNet, QuantumNet, Training, fit
 from robustq.seeding import torch_generator
 from robustq.threats import Linf

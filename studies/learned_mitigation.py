@@ -25,7 +25,7 @@ from robustq.atomic import write_atomically
 from robustq.circuits import Circuit, Observable, op, z
 from robustq.circuits.circuit import Operation
 from robustq.mitigation import ZNE, Problem, ReadoutInversion, Run, Stack
-from robustq.mitigation.learned import circuit_features, fitted, predict
+from robustq.mitigation.regression import circuit_features, fitted, predict
 from robustq.noise import Device
 from robustq.seeding import derive, numpy_generator, torch_generator
 from robustq.stats import Interval, mean

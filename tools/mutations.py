@@ -45,7 +45,7 @@ MUTATIONS = (
     Mutation("stats/intervals.py", "(4 * trials * trials)", "(2 * trials * trials)", "stats"),
     Mutation("stats/detection.py", "np.ceil(found * len(high) - 1e-9)", "np.floor(found * len(high))", "stats"),
     Mutation("certify/state.py", ".clamp(max=1) ** 2", ".clamp(max=1)", "certify/test_exact.py"),
-    Mutation("certify/smoothing/sampled.py", "samples, self.alpha)", "samples, 0.5)", "certify/test_smoothing.py"),
+    Mutation("certify/smoothing/sampling.py", "samples, self.alpha)", "samples, 0.5)", "certify/test_smoothing.py"),
     Mutation("certify/slopes/lipschitz.py", "[:, None] + constants)", "[:, None])", "certify/test_lipschitz.py"),
     Mutation("noise/channels.py", "p / 4**qubits", "p / 3**qubits", "noise/test_channels.py"),
     Mutation(

@@ -103,9 +103,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home, _, attribute = _HOMES.get(name, "").partition(":")
-    found = getattr(import_module(home), attribute or name) if home else import_module(f"{__name__}.{name}")
-    globals()[name] = found
-    return found
+    value = getattr(import_module(home), attribute or name) if home else import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

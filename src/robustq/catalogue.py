@@ -50,8 +50,8 @@ class Entry(Generic[T]):
     @classmethod
     def of_outsider(cls, make: Callable[..., Any], summary: str, reference: str) -> Self:
         """The entry of what is in no catalogue: nothing is known of it, so everything is asked of it."""
-        taken = inspect.signature(make).parameters
-        needs = tuple(name for name in cls.offers if name in taken)
+        parameters = inspect.signature(make).parameters
+        needs = tuple(name for name in cls.offers if name in parameters)
         return cls(make, summary, reference, needs=needs)
 
 
@@ -70,13 +70,13 @@ def resolve(kind: str, name: str, entries: Mapping[str, E]) -> E:
     family = type(next(iter(entries.values())))
     if not is_outside(name) or not family.outside:
         raise unknown_name(kind, name, entries)
-    found = imported(kind, name)
-    if isinstance(found, family):
-        return found
-    if isinstance(found, Entry) or not callable(found):
-        got = f"an {type(found).__name__}" if isinstance(found, Entry) else type(found).__name__
+    target = imported(kind, name)
+    if isinstance(target, family):
+        return target
+    if isinstance(target, Entry) or not callable(target):
+        got = f"an {type(target).__name__}" if isinstance(target, Entry) else type(target).__name__
         raise SpecError(f"{kind} {name!r}: expected a class, a function or {family.__name__}(...), got {got}")
-    return family.of_outsider(_checked(kind, name, found, family), f"of {name}", provenance(name))
+    return family.of_outsider(_checked(kind, name, target, family), f"of {name}", provenance(name))
 
 
 def _checked(kind: str, name: str, make: Callable[..., Any], family: type[Entry[Any]]) -> Callable[..., Any]:
@@ -88,18 +88,18 @@ def _checked(kind: str, name: str, make: Callable[..., Any], family: type[Entry[
             inspect.signature(make).bind(*args, **options)
         except TypeError as failure:
             raise SpecError(f"{kind} {name!r}: {failure}") from failure
-        made = make(*args, **options)
-        if not isinstance(made, family.outside):
+        built = make(*args, **options)
+        if not isinstance(built, family.outside):
             expected = " or ".join(map(_promise, family.outside))
-            raise SpecError(f"{kind} {name!r}: expected {expected}, got {type(made).__name__}")
-        return made
+            raise SpecError(f"{kind} {name!r}: expected {expected}, got {type(built).__name__}")
+        return built
 
     return build
 
 
 def _promise(kind: type) -> str:
     """A protocol by what it asks for, any other class by its name."""
-    members = [m for m, made in vars(kind).items() if callable(made) and not m.startswith("_")]
+    members = [m for m, member in vars(kind).items() if callable(member) and not m.startswith("_")]
     return f"something with {members[0]}()" if getattr(kind, "_is_protocol", False) else f"a {kind.__name__}"
 
 

@@ -42,20 +42,20 @@ def imported(kind: str, name: str) -> Any:
     """
     module, _, attribute = name.partition(":")
     try:
-        found: Any = import_module(module)
+        target: Any = import_module(module)
     except ModuleNotFoundError as failure:
         missing = f"{kind} {name!r}: no module named {failure.name!r}; is it installed, or on PYTHONPATH?"
         raise SpecError(missing) from failure
     except (ImportError, SyntaxError) as failure:
         raise SpecError(f"{kind} {name!r}: {module} does not import: {failure}") from failure
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = [each for each in dir(found) if not each.startswith("_")]
-            near = get_close_matches(part, known, n=1, cutoff=0.5)
+        if not hasattr(target, part):
+            names = [each for each in dir(target) if not each.startswith("_")]
+            near = get_close_matches(part, names, n=1, cutoff=0.5)
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise SpecError(f"{kind} {name!r}: {module} has no {part!r}{hint}")
-        found = getattr(found, part)
-    return found
+        target = getattr(target, part)
+    return target
 
 
 def package_of(name: str) -> str:

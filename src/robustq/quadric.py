@@ -164,11 +164,11 @@ class Cones:
         """Keep the nearest zero of the pair's form for the rows that it is nearer to than what they had."""
         values, vectors = self.spectrum(*pair)
         size = size_of(self.forms[list(pair)])
-        found = nearest_zero(values, x @ vectors.conj(), slack, size)
-        nearer = found.distance < best.distance[rows]
-        best.point[rows[nearer]] = (found.coefficients @ vectors.T)[nearer]
-        best.distance[rows[nearer]] = found.distance[nearer]
-        best.proved[rows] = torch.minimum(best.proved[rows], found.proved)
+        zero = nearest_zero(values, x @ vectors.conj(), slack, size)
+        nearer = zero.distance < best.distance[rows]
+        best.point[rows[nearer]] = (zero.coefficients @ vectors.T)[nearer]
+        best.distance[rows[nearer]] = zero.distance[nearer]
+        best.proved[rows] = torch.minimum(best.proved[rows], zero.proved)
 
 
 def size_of(forms: Tensor) -> float:
@@ -225,9 +225,9 @@ def _completed(values: Tensor, moved: Tensor, lowest: Tensor) -> Tensor:
     """What is missing to zero is added in the lowest eigenspace (hard case, and the last rounding)."""
     rest = (values * moved.abs().square()).sum(1)
     own = (moved.abs().square() * lowest).sum(1)
-    wanted = (own + rest.clamp_min(0) / -values[0]).sqrt()
+    length = (own + rest.clamp_min(0) / -values[0]).sqrt()
     first = int(lowest.nonzero()[0])
-    grown = torch.where((own > 0)[:, None] & lowest, moved * (wanted / own.clamp_min(1e-300).sqrt())[:, None], moved)
+    grown = torch.where((own > 0)[:, None] & lowest, moved * (length / own.clamp_min(1e-300).sqrt())[:, None], moved)
     bare = own <= 0
-    grown[:, first] = torch.where(bare, wanted.to(grown.dtype), grown[:, first])
+    grown[:, first] = torch.where(bare, length.to(grown.dtype), grown[:, first])
     return grown

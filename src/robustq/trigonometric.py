@@ -144,14 +144,14 @@ def check_size(degrees: Sequence[int]) -> None:
 
 def _points(flat: Tensor, shape: Sequence[int], frequencies: Tensor) -> Tensor:
     """The grid points with these numbers, ``(batch, features)``."""
-    found = torch.zeros(len(flat), len(shape), dtype=torch.float64)
+    points = torch.zeros(len(flat), len(shape), dtype=torch.float64)
     for feature in reversed(range(len(shape))):
         count = shape[feature]
         if count > 1:
             step = 2 * math.pi / (count * frequencies[feature])
-            found[:, feature] = (flat % count) * step
+            points[:, feature] = (flat % count) * step
             flat = flat // count
-    return found
+    return points
 
 
 def common_frequency(uses: Sequence[Sequence[float]]) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from cases import pairwise
 from oracles import amplitude, one_qubit
 from robustq.attacks import DDN, FAB, FMN, CarliniWagner, DeepFool, run_attack
 from robustq.attacks.catalogue import ATTACKS
-from robustq.attacks.nearest.hyperplane import foot
+from robustq.attacks.nearest.hyperplane import projection
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import SpecError, ThreatError
 from robustq.models import QuantumNet
@@ -168,7 +168,7 @@ def test_the_foot_is_the_nearest_point_of_the_hyperplane_in_the_box(order, rng):
         slope, low, high = rng.normal(size=n), -rng.random(n), rng.random(n)
         gain = 0.7 * np.maximum(slope * low, slope * high).sum() * rng.random()
         room = (torch.tensor(low)[None], torch.tensor(high)[None])
-        z = foot(torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order)
+        z = projection(torch.zeros(1, n).double(), torch.tensor(slope)[None], torch.tensor([gain]), room, order)
         z = z[0].numpy()
         assert slope @ z == pytest.approx(gain)
         assert (z >= low - 1e-12).all()

@@ -246,9 +246,9 @@ def test_branch_and_bound_decides_or_says_that_it_does_not(generator):
     margin, size = margin_of(form, x, Linf(1.0), 0.0), torch.full_like(x, 0.12)
     shift = least_shift(margin.form)
     made = decide(margin, shift, -size, size, 5000)
-    assert not bool((made.positive & made.found).any())
-    assert bool((made.positive | made.found).all())
-    assert bool((margin.at(made.point)[made.found] <= 0).all())
+    assert not bool((made.positive & made.refuted).any())
+    assert bool((made.positive | made.refuted).all())
+    assert bool((margin.at(made.point)[made.refuted] <= 0).all())
     least = torch.tensor(
         [scipy_least(form, row, row - 0.12, row + 0.12, generator) for row in x], dtype=torch.float64
     )

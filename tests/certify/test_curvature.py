@@ -64,7 +64,7 @@ def test_second_derivatives_in_the_gates_are_bounded(models, seed):
 
         hessian = torch.autograd.functional.hessian(share, x).reshape(x.numel(), -1)
         bent = direction[0] @ hessian @ direction[0]
-        assert float(bent.abs()) <= float(rate**2 + turn.bend) * (1 + 1e-5) + 1e-8
+        assert float(bent.abs()) <= float(rate**2 + turn.curvature) * (1 + 1e-5) + 1e-8
 
 
 def test_the_hessian_bound_is_attained(generator):
@@ -119,8 +119,8 @@ def test_sigmoids_stay_within_their_slopes():
         slope = torch.sigmoid(at) * torch.sigmoid(-at)
         left = [(change - s * way * slope).abs() for s, change in zip((-1, 1), rises, strict=True)]
         deviation = torch.maximum(*left) / (way**2 / 2)
-        assert bool((deviation <= turn.bend * (1 + 1e-6)).all())
-        worst = max(worst, float((deviation / turn.bend).max()))
+        assert bool((deviation <= turn.curvature * (1 + 1e-6)).all())
+        worst = max(worst, float((deviation / turn.curvature).max()))
     assert worst > 0.99
 
 

@@ -9,7 +9,7 @@ from robustq.certify import Complete, certify
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.certify.verifier import Effort, Region, decide
 from robustq.certify.verifier.roots import Roots
-from robustq.certify.verifier.squashed import behind_sigmoid
+from robustq.certify.verifier.sigmoid import behind_sigmoid
 from robustq.circuits import encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from robustq.attacks import PGD, Adaptive, SearchProblem, run_attack
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.defences import ApproximateEncoding, Recipe
-from robustq.defences.encoding.approximate import ApproximateEncoder
+from robustq.defences.encoding.approximation import ApproximateEncoder
 from robustq.defences.encoding.disentangler import prepared, to_fidelity
 from robustq.defences.saved import load, save
 from robustq.engine import evolve

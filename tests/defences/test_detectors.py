@@ -27,7 +27,7 @@ from robustq.defences.detection.squeezing import Squeezing
 from robustq.defences.detection.support import Support
 from robustq.defences.detection.view import View
 from robustq.defences.filters.quantise import Quantise
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.defences.saved import load, save
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models import HybridNet, Perceptron, QuantumNet

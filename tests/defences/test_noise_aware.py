@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from robustq.attacks import FGSM
 from robustq.contracts import Step
 from robustq.defences import AdversarialTraining, ErrorDetecting, FeatureSqueezing, NoiseAware, Plain, Recipe
-from robustq.defences.encoding.randomised import Keyed, Redrawn
+from robustq.defences.encoding.randomisation import Keyed, Redrawn
 from robustq.defences.noise.aware import drawn
 from robustq.defences.training.inner import worst_inputs
 from robustq.errors import ModelError, SpecError

@@ -15,7 +15,7 @@ from robustq.contracts import FrozenClassifier, TwinnedClassifier
 from robustq.defences import AdversarialTraining, FeatureSqueezing, Fronted, NoiseInjection, Plain, Recipe
 from robustq.defences.noise.cores import changed
 from robustq.defences.noise.insertion import inserted, pauli_chances
-from robustq.defences.noise.normalised import Levels, Normalised, started
+from robustq.defences.noise.normalisation import Levels, Normalised, started
 from robustq.engine import expectations
 from robustq.errors import ModelError, SpecError
 from robustq.models import QuantumNet, Training

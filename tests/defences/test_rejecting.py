@@ -16,7 +16,7 @@ from robustq.defences import Detection, ImmutableFeatures, Recipe, Rejecting
 from robustq.defences.detection.guard import Detection as Guarding
 from robustq.defences.detection.mahalanobis import Mahalanobis
 from robustq.defences.detection.neighbours import Neighbours
-from robustq.defences.detection.rejecting import threshold
+from robustq.defences.detection.rejection import threshold
 from robustq.defences.detection.rows import check_course, check_rows, perturbed_copies
 from robustq.defences.detection.squeezing import Squeezing
 from robustq.defences.saved import load, save

@@ -19,8 +19,8 @@ from robustq.defences import (
     SmoothedEncoding,
     TrainableEncoding,
 )
-from robustq.defences.encoding.randomised import Keyed, Redrawn, keyed, scrambled
-from robustq.defences.encoding.smoothed import SmoothStep
+from robustq.defences.encoding.randomisation import Keyed, Redrawn, keyed, scrambled
+from robustq.defences.encoding.smooth_step import SmoothStep
 from robustq.defences.encoding.trainable import Affine
 from robustq.defences.noise.cores import encoded, rewired, spliced
 from robustq.errors import ModelError, SpecError

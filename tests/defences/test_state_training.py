@@ -12,7 +12,7 @@ from robustq.circuits import Circuit, ansaetze, encodings, op, pauli, per_qubit_
 from robustq.data import load, prepare
 from robustq.defences import Fronted, Plain, StateTraining
 from robustq.defences.filters.quantise import Quantise
-from robustq.defences.pulled_back import PulledBack
+from robustq.defences.pullback import PulledBack
 from robustq.defences.training.states import furthest, worst_states
 from robustq.errors import ModelError, SpecError
 from robustq.models import HybridNet, QuantumNet, Training, fit

@@ -11,8 +11,8 @@ from robustq.circuits import Circuit, ansaetze, encodings, op, per_qubit_z, z
 from robustq.errors import CircuitError, DataError, SpecError
 from robustq.mitigation import CDR, Learned, Problem, ReadoutInversion, Run, Stack
 from robustq.mitigation.cdr import line
-from robustq.mitigation.learned import circuit_features, fitted, predict
 from robustq.mitigation.near_clifford import angles, near_clifford, slotted, steps, training_circuits
+from robustq.mitigation.regression import circuit_features, fitted, predict
 from robustq.noise import Channel, NoiseModel, Rule
 
 

@@ -14,7 +14,7 @@ from robustq.mitigation import ReadoutHistogram, ReadoutInversion, Run
 from robustq.mitigation.confusion import calibrated, inverted
 from robustq.mitigation.histograms import confusion, inversion, least_squares, m3
 from robustq.mitigation.readout import perfect_readout
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 from robustq.noise import NoiseModel, Readout
 
 FLIPS = st.floats(0, 0.4)

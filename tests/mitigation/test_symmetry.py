@@ -11,7 +11,7 @@ from robustq.circuits import Circuit, op, pauli, z
 from robustq.engine.transfer import operators_of
 from robustq.errors import CircuitError, DataError
 from robustq.mitigation import ReadoutInversion, Run, Stack, SymmetryVerification
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 from robustq.mitigation.symmetry import times
 from robustq.noise import Channel, NoiseModel, Rule
 

@@ -37,7 +37,7 @@ from robustq.tampering import (
 from robustq.tampering.catalogue import SEARCHES, TAMPERINGS
 from robustq.tampering.crosstalk import layers
 from robustq.tampering.problem import Flip, SharedProblem
-from robustq.tampering.readout import in_words
+from robustq.tampering.readout import as_pauli_words
 from robustq.threats import Access, Rates, Switches
 from trained_models import trained
 
@@ -269,7 +269,7 @@ def _then(one, zero, p01, p10):
 
 @pytest.mark.parametrize("observable", [*parity(3, 4), Projector(("010", "111"), (3, 0, 2)), z(0, 3)])
 def test_diagonal_observables_as_words(observable):
-    words = in_words(observable)
+    words = as_pauli_words(observable)
     assert words.diagonal(4) == pytest.approx(observable.diagonal(4), abs=1e-14)
 
 

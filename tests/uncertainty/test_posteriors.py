@@ -19,7 +19,7 @@ from robustq.models.training import Training
 from robustq.uncertainty import Ensemble, Laplace, MeanField, Members, Point, Scaling, Swag, Trainer
 from robustq.uncertainty.laplace import Gaussian, best_precision, evidence, gauss_newton, gaussian, last_layer
 from robustq.uncertainty.mean_field import Variational
-from robustq.uncertainty.swag import Wandering
+from robustq.uncertainty.swag import SwagPosterior
 from robustq.uncertainty.vectors import at, jacobian, vector_of
 
 
@@ -201,7 +201,7 @@ def test_divergence_is_torchs(generator):
 
 def test_wandering_is_half_the_covariance_and_half_its_diagonal(rng, generator):
     snapshots = rng.normal(size=(7, 4)) @ rng.normal(size=(4, 4))
-    found = Wandering(torch.as_tensor(snapshots))
+    found = SwagPosterior(torch.as_tensor(snapshots))
     expected = (np.cov(snapshots.T) + np.diag(snapshots.var(0))) / 2
     assert found.covariance.numpy() == pytest.approx(expected)
     draws = found.draw(60000, generator)
@@ -212,7 +212,7 @@ def test_wandering_is_half_the_covariance_and_half_its_diagonal(rng, generator):
 def test_swag_keeps_a_snapshot_of_every_further_epoch(generator, monkeypatch):
     kept = []
     monkeypatch.setattr(
-        Wandering, "draw", lambda self, count, g: kept.append(self.snapshots) or self.snapshots[:count]
+        SwagPosterior, "draw", lambda self, count, g: kept.append(self.snapshots) or self.snapshots[:count]
     )
     x, y = blobs(generator)
     Swag(members=2, snapshots=5, lr=0.02).fit(quantum_trainer(generator), x, y, generator=generator)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
-from robustq.attacks.targets import aims
+from robustq.attacks.targets import target_options
 from robustq.contracts import Search
 from robustq.options import check_counts
 from robustq.threats.ball import column
@@ -55,7 +55,7 @@ class APGD:
         candidate = problem.x
         for run in range(self.restarts):
             start = problem.threat.sample(problem.x, problem.generator) if run else problem.x
-            for aim in aims(problem, self.targets):
+            for aim in target_options(problem, self.targets):
                 candidate = self._run(problem, start, aim)
         return candidate
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from robustq.contracts import Problem, Threat
+from robustq.contracts import Problem
 from robustq.errors import SpecError
 from robustq.options import check_counts
 from robustq.threats import Linf
@@ -69,8 +69,8 @@ class HopSkipJump:
 
     def search(self, problem: Problem) -> Tensor:
         """Beyond the boundary, at the rim of the threat set; the clean input where no start flipped."""
-        flip, found = self._start(problem)
-        if not bool(found.any()):
+        flip, flipped = self._start(problem)
+        if not bool(flipped.any()):
             return flip
         flip = self._to_boundary(problem, flip)
         for step in range(1, self.steps + 1):
@@ -87,16 +87,16 @@ class HopSkipJump:
 
     def _start(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """A flipped input for each row, and whether there is one."""
-        start, found = problem.x, torch.zeros_like(problem.y, dtype=torch.bool)
+        start, flipped = problem.x, torch.zeros_like(problem.y, dtype=torch.bool)
         for attempt in range(self.tries):
-            if bool(found.all()):
+            if bool(flipped.all()):
                 break
             drawn = problem.threat.sample(problem.x, problem.generator) - problem.x
             grown = problem.x + 2.0 ** ((GROWTH + 1) * attempt // self.tries) * drawn
-            new = self._flips(problem, grown) & ~found
+            new = self._flips(problem, grown) & ~flipped
             start = torch.where(column(new, start), grown, start)
-            found = found | new
-        return start, found
+            flipped = flipped | new
+        return start, flipped
 
     def _to_boundary(self, problem: Problem, flip: Tensor) -> Tensor:
         """The flipped end of a bisection between the clean input and ``flip``."""
@@ -112,7 +112,9 @@ class HopSkipJump:
         """The direction in which inputs flip, by Monte Carlo; shape of ``x``."""
         length = self.probe * column(problem.threat.distance(flip, problem.x), flip)
         # not the steepest signs of l-inf: one large weight outvotes all others at every vertex
-        around, eps = _unboxed(problem.threat), max(problem.threat.eps, 1e-30)
+        threat, eps = problem.threat, max(problem.threat.eps, 1e-30)
+        # directions know no box: an input on its edge has two sides all the same
+        around = replace(threat, box=None) if isinstance(threat, Ball) else threat
         votes, directions = [], []
         for _ in range(probes):
             direction = (around.sample(problem.x, problem.generator) - problem.x) / eps
@@ -144,11 +146,6 @@ def _to_the_rim(problem: Problem, flip: Tensor) -> Tensor:
     length = problem.threat.distance(flip, problem.x)
     longer = problem.threat.eps / length.clamp_min(torch.finfo(flip.dtype).tiny)
     return problem.x + column(torch.where(length > 0, longer, 1), flip) * (flip - problem.x)
-
-
-def _unboxed(threat: Threat) -> Threat:
-    """Where directions are drawn from: an input on the edge of the box has two sides all the same."""
-    return replace(threat, box=None) if isinstance(threat, Ball) else threat
 
 
 def _towards(problem: Problem, flip: Tensor, share: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from robustq.attacks.losses import check_loss
-from robustq.attacks.targets import aims
+from robustq.attacks.targets import target_options
 from robustq.contracts import Search
 from robustq.errors import SpecError
 from robustq.options import check_counts
@@ -62,7 +62,7 @@ class PGD:
         candidate = problem.x
         for run in range(self.restarts):
             start = threat.sample(problem.x, problem.generator) if run else problem.x
-            for aim in aims(problem, self.targets):
+            for aim in target_options(problem, self.targets):
                 candidate = start
                 for _ in range(self.steps):
                     direction = threat.steepest(problem.gradient(candidate, self.loss, **aim))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from robustq.attacks.answers import Averaged, alarm_is_right, votes
-from robustq.attacks.best import BestSoFar
+from robustq.attacks.best_so_far import BestSoFar
 from robustq.attacks.ledger import BudgetSpent, Ledger
 from robustq.attacks.losses import loss_of, margin
 from robustq.contracts import (
@@ -113,9 +113,9 @@ class SearchProblem:
         if inputs.shape != self._x.shape:
             raise ModelError(f"expected inputs of shape {tuple(self._x.shape)}, got {tuple(inputs.shape)}")
         with torch.no_grad():
-            asked = clip(inputs.detach().to(self._x, copy=True), self.threat.box)
-            logits = self._seen(self._ask(asked))
-            self._remember(asked, logits, self.threat.contains(asked, self._x))
+            clipped = clip(inputs.detach().to(self._x, copy=True), self.threat.box)
+            logits = self._seen(self._ask(clipped))
+            self._remember(clipped, logits, self.threat.contains(clipped, self._x))
         return logits
 
     def gradient(self, candidate: Tensor, kind: str = "margin", target: Tensor | None = None) -> Tensor:
@@ -181,19 +181,21 @@ class SearchProblem:
         Returns:
             The attack's last candidate, shape of ``x``; the clean input where it did not work.
         """
-        kept = torch.ones_like(self._y, dtype=torch.bool) if rows is None else rows
+        searched = torch.ones_like(self._y, dtype=torch.bool) if rows is None else rows
         final = self._x.clone()
-        if not bool(kept.any()):
+        if not bool(searched.any()):
             return final
         model = self._model if samples == 1 else self._averaged(samples)
-        inner = SearchProblem(model, self._x[kept], self._y[kept], self.threat, self.generator)
+        inner = SearchProblem(model, self._x[searched], self._y[searched], self.threat, self.generator)
+        # one budget for both; the averaged model no longer shows whether the victim rejects
         inner._ledger, inner._rejects = self._ledger, self._rejects
         try:
-            final[kept] = attack.search(inner).detach().to(final)
+            final[searched] = attack.search(inner).detach().to(final)
         finally:
+            # also when the budget ran out inside: what was asked is spent
             self._ledger = inner._ledger
             if keep:
-                self._best.merge(inner._best, kept)
+                self._best.merge(inner._best, searched)
         return final
 
     def against(self, attack: Attack, model: Classifier) -> Tensor:
@@ -244,10 +246,11 @@ class SearchProblem:
         return votes(logits) if self.access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor, allowed: Tensor | None = None) -> None:
-        found = margin(logits, self._y)
-        found = found if allowed is None else found.masked_fill(~allowed, -torch.inf)
+        margins = margin(logits, self._y)
+        margins = margins if allowed is None else margins.masked_fill(~allowed, -torch.inf)
+        # margins within rounding of the logits flip nothing: the judging model may round the other way
         clear = CLEAR * torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(1)
-        self._best.note(feasible, found, clear)
+        self._best.note(feasible, margins, clear)
 
 
 def _input_gradient(losses: Tensor, x: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,9 +111,9 @@ class QuantumAutoAttack:
     def _applicable(self, problem: Problem, classes: int) -> Iterator[Member]:
         knowledge, threat = problem.access.knowledge, problem.threat
         for member in MEMBERS:
-            wanted = not member.norms or isinstance(threat, member.norms)
-            able = knowledge in member.seen and classes >= member.classes
-            if wanted and able and _has_forms(problem, member):
+            fits_norm = not member.norms or isinstance(threat, member.norms)
+            fits_access = knowledge in member.seen and classes >= member.classes
+            if fits_norm and fits_access and _has_forms(problem, member):
                 yield member
 
 
@@ -140,7 +139,7 @@ def content_id() -> str:
     members = [
         {
             "attack": type(member.attack).__name__,
-            "options": _plain(asdict(member.attack)),  # type: ignore[call-overload]
+            "options": {name: repr(v) for name, v in asdict(member.attack).items()},  # type: ignore[call-overload]
             "norms": [norm.__name__ for norm in member.norms],
             "seen": member.seen,
             "classes": member.classes,
@@ -150,7 +149,3 @@ def content_id() -> str:
     ]
     definition = {"version": VERSION, "samples": SAMPLES, "members": members}
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: repr(value) for name, value in options.items()}

@@ -61,9 +61,9 @@ class Square:
         moved = _scaled(torch.where(units > 0, _signs(problem.x.shape, problem), 0), power)
         candidate = threat.project(problem.x + threat.eps * units * moved, problem.x)
         best = problem.loss(candidate)
-        for asked in range(1, self.queries):
+        for query in range(1, self.queries):
             moved = torch.where(units > 0, (candidate - problem.x) / units.clamp_min(TINY), 0)
-            blocks = [_blocks(problem, self._size(asked)) & (units > 0) for _ in range(2)]
+            blocks = [_blocks(problem, self._size(query)) & (units > 0) for _ in range(2)]
             moved = _redrawn(problem, moved, blocks, power)
             proposal = threat.project(problem.x + units * moved, problem.x)
             loss = problem.loss(proposal)
@@ -71,9 +71,9 @@ class Square:
             best = torch.maximum(loss, best)
         return candidate
 
-    def _size(self, asked: int) -> float:
+    def _size(self, queries: int) -> float:
         """The share of the features in a block after so many questions."""
-        place = 10_000 * asked / self.queries
+        place = 10_000 * queries / self.queries
         return self.share / float(2 ** sum(place > halving for halving in HALVINGS))
 
 
@@ -96,12 +96,12 @@ def _redrawn(problem: Problem, moved: Tensor, blocks: list[Tensor], power: float
         alike = min(2, moved.ndim - 1)
         signs = _signs((*moved.shape[: moved.ndim - alike], *[1] * alike), problem)
         return torch.where(block, problem.threat.eps * signs, moved)
-    kept = torch.where(block | other, 0, moved)
-    budget = (problem.threat.eps**power - (kept.abs() ** power).flatten(1).sum(1)).clamp_min(0)
+    rest = torch.where(block | other, 0, moved)
+    budget = (problem.threat.eps**power - (rest.abs() ** power).flatten(1).sum(1)).clamp_min(0)
     emptied = other & ~block & (_signs((len(moved), *[1] * (moved.ndim - 1)), problem) > 0)
     drawn = torch.where(block, unit_noise(moved, problem.generator), 0)
-    pattern = _scaled(drawn, 2) + _scaled(torch.where(emptied, 0, moved - kept), 2)
-    return kept + column(budget ** (1 / power), moved) * _scaled(pattern, power)
+    pattern = _scaled(drawn, 2) + _scaled(torch.where(emptied, 0, moved - rest), 2)
+    return rest + column(budget ** (1 / power), moved) * _scaled(pattern, power)
 
 
 def _scaled(moved: Tensor, power: float) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from robustq.contracts import Problem
 
 
-def aims(problem: Any, count: int) -> list[dict[str, Tensor]]:
+def target_options(problem: Any, count: int) -> list[dict[str, Tensor]]:
     """What every run passes to the loss: nothing for ``count`` 0, else a class for each input.
 
     With two classes there is one aim, which is the same as fleeing.

@@ -62,12 +62,12 @@ class Transfer:
 
     def _trained(self, problem: Problem) -> Classifier:
         """A surrogate of the victim near the inputs."""
-        asked, answers = [problem.x], [problem.ask(problem.x)]
+        inputs, answers = [problem.x], [problem.ask(problem.x)]
         for _ in range(self.queries - 1):
             drawn = problem.threat.sample(problem.x, problem.generator) - problem.x
-            asked.append(problem.x + self.reach * drawn)
-            answers.append(problem.ask(asked[-1]))
-        x, logits = torch.cat(asked).flatten(1), torch.cat(answers)
+            inputs.append(problem.x + self.reach * drawn)
+            answers.append(problem.ask(inputs[-1]))
+        x, logits = torch.cat(inputs).flatten(1), torch.cat(answers)
         surrogate = Surrogate.drawn(x, logits, self.hidden, problem.generator)
         surrogate.learn(x, logits, self.steps, problem.generator)
         return surrogate

@@ -91,6 +91,7 @@ def _verdict(
     moved = threat.distance(strongest, x)
     shorter = near & (~strong | (problem.radius < moved))
     nearest = torch.where(column(shorter, x), nearest, strongest)
+    # the strongest as judged by the model; the nearest only where the strongest failed
     x_adv = torch.where(column(near & ~strong, x), nearest, strongest)
     success = correct & (strong | near)
     radius = threat.distance(nearest, x).masked_fill(~success, torch.inf)
@@ -120,7 +121,7 @@ def _clean(model: Classifier, x: Tensor, y: Tensor, answers: int) -> Tensor:
     if not isinstance(model, QuantumClassifier | AmplitudeClassifier):
         _check_not_probabilities(first)
     if answers > 1:
-        return _label(model, x, answers) == y
+        return _votes(model, x, answers).argmax(1) == y
     if not torch.equal(first, second):
         raise ModelError(
             "expected a model that answers the same twice, got different logits for the same inputs "
@@ -136,11 +137,6 @@ def _fooled(model: Classifier, x: Tensor, y: Tensor, answers: int) -> Tensor:
     label = votes.argmax(1)
     alarm = votes.shape[1] - 1 if isinstance(model, RejectingClassifier) else -1
     return (label != y) & (label != alarm)
-
-
-def _label(model: Classifier, x: Tensor, answers: int) -> Tensor:
-    """The class most often answered, ``(batch,)``; the lowest of equals."""
-    return _votes(model, x, answers).argmax(1)
 
 
 def _votes(model: Classifier, x: Tensor, answers: int) -> Tensor:

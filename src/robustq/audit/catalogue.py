@@ -198,8 +198,8 @@ def judge(evidence: Evidence) -> tuple[Flag, ...]:
     >>> [flag.id for flag in judge(Evidence(labels=(6, 4), answers=(10, 0)))]
     ['constant-predictor']
     """
-    found = ((name, entry, entry.make(evidence)) for name, entry in AUDITS.items())
-    return tuple(Flag(name, e.level, message) for name, e, message in found if message)
+    messages = ((name, entry, entry.make(evidence)) for name, entry in AUDITS.items())
+    return tuple(Flag(name, e.level, message) for name, e, message in messages if message)
 
 
 def measured(name: str, evidence: Evidence) -> bool:

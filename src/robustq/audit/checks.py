@@ -38,28 +38,28 @@ def vanishing_gradients(evidence: Evidence) -> str | None:
 
 def barren_plateau(evidence: Evidence) -> str | None:
     """A variance that falls exponentially: the rate's whole interval above half a bit a qubit."""
-    found = evidence.plateau
-    if found is None:
+    plateau = evidence.plateau
+    if plateau is None:
         return None
-    for name, variances in (("parameter", found.parameters), ("input", found.inputs)):
-        low, rate, high = fall(found, variances)
+    for name, variances in (("parameter", plateau.parameters), ("input", plateau.inputs)):
+        low, rate, high = fall(plateau, variances)
         if low > HALVES_IN_TWO:
             return (
                 f"the variance of the {name} gradients falls by {rate:.2f} bits a qubit "
-                f"({low:.2f} to {high:.2f}) from {found.qubits[0]} to {found.qubits[-1]} qubits, from "
+                f"({low:.2f} to {high:.2f}) from {plateau.qubits[0]} to {plateau.qubits[-1]} qubits, from "
                 f"{variances[0]:.2g} to {variances[-1]:.2g}"
             )
     return None
 
 
-def fall(found: Plateau, variances: tuple[float, ...]) -> tuple[float, float, float]:
+def fall(plateau: Plateau, variances: tuple[float, ...]) -> tuple[float, float, float]:
     """``(low, rate, high)`` in bits a qubit; one bit a qubit is ``2 ** -qubits``.
 
     >>> [round(r, 6) for r in fall(Plateau((2, 3, 4), (), ()), (0.25, 0.125, 0.0625))]
     [1.0, 1.0, 1.0]
     """
     logs = [-math.log2(max(v, 1e-300)) for v in variances]
-    return stats.slope(found.qubits, logs)
+    return stats.slope(plateau.qubits, logs)
 
 
 def attack_no_better_than_noise(evidence: Evidence) -> str | None:

@@ -46,8 +46,8 @@ def _nearest(rows: Tensor, others: Tensor, count: int) -> Tensor:
     Computed by differences: the faster expansion of the square loses the small distances that matter.
     """
     exact = "donot_use_mm_for_euclid_dist"
-    found = [
+    distances = [
         torch.cdist(part, others, compute_mode=exact).topk(count, dim=1, largest=False).values
         for part in torch.split(rows, 256)
     ]
-    return torch.cat(found)
+    return torch.cat(distances)

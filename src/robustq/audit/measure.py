@@ -105,7 +105,7 @@ def measure(
     """
     with torch.no_grad():
         logits, again = (check_logits(model(x.clone()), len(x)) for _ in range(2))
-    found = replace(
+    evidence = replace(
         _answers(logits, y),
         differing=_differing(logits, again),
         randomised=plan.answers > 1,
@@ -113,20 +113,20 @@ def measure(
         boundless=_boundless(plan.threat, x),
         shared=None if train is None else shared_rows({**train, "test": x}),
     )
-    differs = found.differing is not None and found.differing.found > 0
+    differs = evidence.differing is not None and evidence.differing.found > 0
     if differs and plan.answers == 1:
-        return found
+        return evidence
     rows = (logits.argmax(1) == y).nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator)[: plan.most].to(rows.device)]
     if not len(rows):
-        return found
+        return evidence
     flat = _vanished(model, x[rows], y[rows])
     if flat is None:
-        return replace(found, vanished=Count(len(rows), len(rows)))
-    if _looks_normalised(model, found):
-        return replace(found, vanished=flat)
+        return replace(evidence, vanished=Count(len(rows), len(rows)))
+    if _looks_normalised(model, evidence):
+        return replace(evidence, vanished=flat)
     return _searched(
-        replace(found, vanished=flat), plan, _Searches(model, x[rows], y[rows], generator, plan.answers), twin
+        replace(evidence, vanished=flat), plan, _Searches(model, x[rows], y[rows], generator, plan.answers), twin
     )
 
 
@@ -141,9 +141,9 @@ def _boundless(threat: Threat, x: Tensor) -> Count | None:
     return Count(int(threat.covers_box(x).sum()), len(x))
 
 
-def _looks_normalised(model: Classifier, found: Evidence) -> bool:
+def _looks_normalised(model: Classifier, evidence: Evidence) -> bool:
     """Whether the outputs look like probabilities and the model is none that reads expectations."""
-    rows = found.normalised
+    rows = evidence.normalised
     ours = isinstance(model, QuantumClassifier | AmplitudeClassifier)
     return rows is not None and rows.found == rows.of and not ours
 
@@ -209,7 +209,7 @@ class _Searches:
         return Pair(alone, other, both, len(self.x))
 
 
-def _searched(found: Evidence, plan: Plan, searches: _Searches, twin: Classifier | None) -> Evidence:
+def _searched(evidence: Evidence, plan: Plan, searches: _Searches, twin: Classifier | None) -> Evidence:
     """The evidence that takes attacks."""
     flipped = searches.flips(plan.attack, plan.threat)
     pairs: dict[str, Any] = {}
@@ -225,7 +225,7 @@ def _searched(found: Evidence, plan: Plan, searches: _Searches, twin: Classifier
         fooled = searches.flips(Transfer(plan.attack, surrogate=twin), plan.threat)
         pairs["twin"] = searches.pair(flipped, fooled)
     levels = tuple(_levels(plan, searches))
-    return replace(found, levels=levels, overruns=searches.over, **pairs)
+    return replace(evidence, levels=levels, overruns=searches.over, **pairs)
 
 
 def _levels(plan: Plan, searches: _Searches) -> Iterator[Level]:

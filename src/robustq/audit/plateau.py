@@ -59,8 +59,8 @@ def _gradients(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     logits = check_logits(model(x), len(x))
     if not logits.requires_grad:
         raise ModelError("expected a model with gradients, got none")
-    found = torch.autograd.grad(logits[0, 0], [x, *angles], materialize_grads=True)
-    return found[0].flatten(), torch.cat([g.flatten() for g in found[1:]])
+    gradients = torch.autograd.grad(logits[0, 0], [x, *angles], materialize_grads=True)
+    return gradients[0].flatten(), torch.cat([g.flatten() for g in gradients[1:]])
 
 
 def _variance(rows: list[Tensor]) -> float:

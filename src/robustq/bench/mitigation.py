@@ -18,7 +18,7 @@ from robustq.contracts import Classifier
 from robustq.data import Dataset
 from robustq.errors import RobustQError
 from robustq.mitigation import MitigatedNet, Technique
-from robustq.mitigation.mitigated import run_of
+from robustq.mitigation.net import run_of
 from robustq.noise import Device, Mapped, NoiseModel
 from robustq.seeding import torch_generator
 

@@ -77,6 +77,7 @@ def _applies(
     certifier: Certifier, model: Classifier, threat: Threat, generator: torch.Generator, reasons: list[str]
 ) -> bool:
     try:
+        # preparing is the test: whether a method applies is known to nobody but itself
         certifier.prepare(model, threat, generator)
     except (CertificateError, ModelError) as failure:
         reasons.append(str(failure))
@@ -130,6 +131,7 @@ class Joined:
         Raises:
             CertificateError: if the members speak of different answers.
         """
+        # sound together: lower bounds by their maximum, witnesses by the nearest
         first, *others = (prover.prove(x) for prover in self.provers)
         for other in others:
             first = _stronger(first, other, x)

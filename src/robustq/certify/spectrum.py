@@ -29,10 +29,10 @@ def ranges(forms: Tensor) -> Tensor:
     tensor([-3.,  1.], dtype=torch.float64)
     """
     wrong = FORM_ERROR * 2 * spectra(forms).abs().max() + TINY  # that of the parts: they may cancel
-    found = torch.stack([-wrong, wrong]).repeat(len(forms), len(forms), 1)
+    extremes = torch.stack([-wrong, wrong]).repeat(len(forms), len(forms), 1)
     for first in range(len(forms)):
         for second in range(first):
             values = torch.linalg.eigvalsh(forms[first] - forms[second])
             ends = torch.stack([values[0] - wrong, values[-1] + wrong])
-            found[first, second], found[second, first] = ends, -ends.flip(0)
-    return found
+            extremes[first, second], extremes[second, first] = ends, -ends.flip(0)
+    return extremes

@@ -29,12 +29,12 @@ def spreads(forms: Tensor) -> Tensor:
     >>> spreads(torch.stack([z, -z])).tolist()
     [[0.0, 4.0], [4.0, 0.0]]
     """
-    found = forms.new_zeros(len(forms), len(forms), dtype=torch.float64)
+    constants = forms.new_zeros(len(forms), len(forms), dtype=torch.float64)
     for one in range(len(forms)):
         for other in range(one):
             values = torch.linalg.eigvalsh(forms[one] - forms[other])
-            found[one, other] = found[other, one] = values[-1] - values[0]
-    return found
+            constants[one, other] = constants[other, one] = values[-1] - values[0]
+    return constants
 
 
 @dataclass(frozen=True)

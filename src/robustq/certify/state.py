@@ -71,14 +71,14 @@ class StateProver:
     def prove(self, states: Tensor) -> Bounds:
         """Radii of states ``(batch, dimension, 2)``, as infidelity or trace distance."""
         label = self.model(states).argmax(1)
-        found, edge = self._nearest(states, label)
+        nearest, edge = self._nearest(states, label)
         length = torch.linalg.vector_norm(states.flatten(1), dim=1)
-        infidelity = (found.proved / length).clamp(max=1) ** 2
-        infidelity = infidelity.masked_fill(torch.isinf(found.proved), torch.inf)
+        infidelity = (nearest.proved / length).clamp(max=1) ** 2
+        infidelity = infidelity.masked_fill(torch.isinf(nearest.proved), torch.inf)
         return Bounds(
             label=label,
             lower=infidelity if isinstance(self.threat, Fidelity) else infidelity.sqrt(),
-            upper=found.distance,
+            upper=nearest.distance,
             witness=_unit(behind(self.model, states, edge, label)),
         )
 
@@ -87,11 +87,11 @@ class StateProver:
         if self.certifier.real:
             if float(states[..., 1].abs().max()) > REAL:
                 raise CertificateError("exact-state, real: expected real amplitudes, got complex ones")
-            found = self.cones.nearest(states[..., 0], label, self.certifier.slack)
-            return found, torch.stack([found.point, torch.zeros_like(found.point)], -1)
+            nearest = self.cones.nearest(states[..., 0], label, self.certifier.slack)
+            return nearest, torch.stack([nearest.point, torch.zeros_like(nearest.point)], -1)
         kets = torch.view_as_complex(states.contiguous())
-        found = self.cones.nearest(kets, label, self.certifier.slack)
-        return found, torch.view_as_real(found.point.resolve_conj())
+        nearest = self.cones.nearest(kets, label, self.certifier.slack)
+        return nearest, torch.view_as_real(nearest.point.resolve_conj())
 
 
 def _unit(states: Tensor) -> Tensor:

@@ -66,14 +66,14 @@ def certify(
         target = frozen(model)
         prover = _prepared(certifier, target, threat, generator)
         x, y, ready = x.detach().double(), y.detach(), time.perf_counter()
-        found = []
+        chunks = []
         for at in range(0, len(x), chunk):
             part = slice(at, at + chunk)
             _check_labels(y[part], check_logits(target(x[part]), len(x[part])).shape[1])
-            found.append(_checked(prover, x[part], y[part], threat))
+            chunks.append(_checked(prover, x[part], y[part], threat))
             if advance is not None:
                 advance(min(at + chunk, len(x)), len(x))
-    columns = [torch.cat(parts) for parts in zip(*found, strict=True)] if found else _none(x, y)
+    columns = [torch.cat(parts) for parts in zip(*chunks, strict=True)] if chunks else _none(x, y)
     label, correct, lower, upper, witness = columns
     return Certificate(
         label=label,

@@ -27,12 +27,12 @@ def behind(
     >>> behind(model, x, edge, torch.tensor([0]))
     tensor([[-2.0000e-07]], dtype=torch.float64)
     """
-    found = edge.clone()
+    witness = edge.clone()
     left = torch.ones(len(x), dtype=torch.bool, device=x.device)
     for step in steps:
-        tried = clip(edge + step * (edge - x), box)
-        found = torch.where(column(left, x), tried, found)
-        left = left & (model(tried).argmax(1) == label)
+        candidate = clip(edge + step * (edge - x), box)
+        witness = torch.where(column(left, x), candidate, witness)
+        left = left & (model(candidate).argmax(1) == label)
         if not bool(left.any()):
             break
-    return found
+    return witness

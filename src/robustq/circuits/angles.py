@@ -109,11 +109,11 @@ def _show(monomial: Monomial, coefficient: float) -> str:
 
 def _canonical(terms: Mapping[Monomial, float]) -> Angle:
     """Sorted, merged, without zeros; degree checked."""
-    kept = sorted((m, c) for m, c in terms.items() if c != 0.0)
-    for monomial, _ in kept:
+    monomials = sorted((m, c) for m, c in terms.items() if c != 0.0)
+    for monomial, _ in monomials:
         if len(monomial) > 2:
             raise CircuitError(f"expected products of at most two slots, got {'*'.join(map(str, monomial))}")
-    return Angle(tuple(kept))
+    return Angle(tuple(monomials))
 
 
 def _slot(kind: str, index: int) -> Angle:

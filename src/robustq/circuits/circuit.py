@@ -97,9 +97,9 @@ class Circuit:
     @staticmethod
     def of(qubits: int, operations: Iterable[Operation], amplitudes: int = 0) -> Circuit:
         """A circuit whose slot counts are the highest index used, plus one."""
-        kept = tuple(operations)
-        inputs, parameters = _slot_counts(kept)
-        return Circuit(qubits, kept, max(inputs, amplitudes), parameters, amplitudes)
+        listed = tuple(operations)
+        inputs, parameters = _slot_counts(listed)
+        return Circuit(qubits, listed, max(inputs, amplitudes), parameters, amplitudes)
 
     def then(self, other: Circuit) -> Circuit:
         """The circuit followed by ``other``: inputs shared, trainable slots renumbered."""

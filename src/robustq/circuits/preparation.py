@@ -83,11 +83,11 @@ def real_gate(matrix: ArrayLike, a: int, b: int) -> list[Operation]:
     >>> real_gate(np.kron(np.eye(2), [[0, -1], [1, 0]]), 0, 1)[0].qubits
     (1,)
     """
-    given = _rotation(matrix)
-    left, right, rest = _factors(given)
+    rotation = _rotation(matrix)
+    left, right, rest = _factors(rotation)
     if rest < NOTHING:
         return [*_orthogonal(left, a), *_orthogonal(right, b)]
-    first, second, _ = _factors(_MAGIC @ given @ _MAGIC.conj().T)
+    first, second, _ = _factors(_MAGIC @ rotation @ _MAGIC.conj().T)
     early_a, middle_b, late_a = _euler(_HADAMARD @ first @ _HADAMARD)
     early_b, middle_a, late_b = _euler(second)
     before = [*_ry(math.pi / 2 - early_a, a), *_ry(-early_b, b)]
@@ -155,9 +155,9 @@ def staircase(layers: Iterable[Layer], qubits: int) -> Circuit:
             raise CircuitError(f"expected a pair k, k + 1 among {qubits} qubits, got k = {k}")
         if kind == "state" and used & {k, k + 1}:
             raise CircuitError(f"expected 'state' on fresh qubits, got it after a gate at k = {k}")
-        made = list(_step(matrix, k, kind))
-        operations += made
-        used |= {qubit for operation in made for qubit in operation.qubits}
+        gates = _step(matrix, k, kind)
+        operations += gates
+        used |= {qubit for operation in gates for qubit in operation.qubits}
     return Circuit.of(qubits, operations)
 
 
@@ -185,12 +185,12 @@ def _real(values: ArrayLike, shape: tuple[int, ...]) -> RealArray:
 
 
 def _rotation(matrix: ArrayLike) -> RealArray:
-    given = _real(matrix, (4, 4))
-    if (off := float(np.abs(given @ given.T - np.eye(4)).max())) > CLOSE:
+    rotation = _real(matrix, (4, 4))
+    if (off := float(np.abs(rotation @ rotation.T - np.eye(4)).max())) > CLOSE:
         raise CircuitError(f"expected an orthogonal matrix, got one off by {off:.1e}")
-    if np.linalg.det(given) < 0:
+    if np.linalg.det(rotation) < 0:
         raise CircuitError("expected a rotation (determinant 1), got determinant -1")
-    return given
+    return rotation
 
 
 def _factors(matrix: RealArray | ComplexMatrix) -> tuple[ComplexMatrix, ComplexMatrix, float]:

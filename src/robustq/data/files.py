@@ -41,9 +41,9 @@ class DataFile:
         return self._download(self.url)
 
     def _verified(self, path: Path) -> Path:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != self.sha256:
-            raise DataError(f"{path}: expected sha256 {self.sha256[:16]}..., got {found[:16]}...")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != self.sha256:
+            raise DataError(f"{path}: expected sha256 {self.sha256[:16]}..., got {digest[:16]}...")
         return path
 
     def _download(self, url: str) -> Path:

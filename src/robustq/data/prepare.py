@@ -176,8 +176,8 @@ def _select(x: Array, y: Any, x_test: Array, features: int, names: tuple[str, ..
     varying = x.std(0) > 0
     score = np.full(x.shape[1], -np.inf)
     score[varying] = f_classif(x[:, varying], y)[0]
-    kept = np.sort(np.argsort(-score, kind="stable")[:features])
-    return x[:, kept], x_test[:, kept], tuple(names[k] for k in kept), None
+    chosen = np.sort(np.argsort(-score, kind="stable")[:features])
+    return x[:, chosen], x_test[:, chosen], tuple(names[k] for k in chosen), None
 
 
 def _resize(raw: RawData, x: Array, x_test: Array, features: int | None) -> Reduced:

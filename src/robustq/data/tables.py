@@ -59,8 +59,8 @@ class Table:
         cells = self.column(name)
         for row, cell in enumerate(cells):
             if cell not in numbers:
-                known = ", ".join(sorted(numbers))
-                raise self._wrong(row, f"one of {known} in column {name!r}", cell)
+                allowed = ", ".join(sorted(numbers))
+                raise self._wrong(row, f"one of {allowed} in column {name!r}", cell)
         return np.array([numbers[cell] for cell in cells], np.int64)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Table:

@@ -114,12 +114,12 @@ def read_questions(path: Path) -> tuple[list[str], Labels]:
     """
     try:
         with open_text(path, "latin-1") as file:
-            found = [_question(line, f"{path}, line {k}") for k, line in enumerate(file, 1)]
+            questions = [_question(line, f"{path}, line {k}") for k, line in enumerate(file, 1)]
     except (lzma.LZMAError, EOFError) as failure:
         raise DataError(f"{path}: expected questions, got {failure}") from failure
-    kept = [(text, coarse) for text, coarse in found if coarse != "ABBR"]
+    labelled = [(text, coarse) for text, coarse in questions if coarse != "ABBR"]
     number = {coarse: number for number, coarse in enumerate(_QUESTIONS)}
-    return [text for text, _ in kept], np.array([number[coarse] for _, coarse in kept], np.int64)
+    return [text for text, _ in labelled], np.array([number[coarse] for _, coarse in labelled], np.int64)
 
 
 def _question(line: str, where: str) -> tuple[str, str]:
@@ -127,8 +127,8 @@ def _question(line: str, where: str) -> tuple[str, str]:
     label, _, text = line.strip().partition(" ")
     coarse, colon, _ = label.partition(":")
     if not colon or not text or coarse not in ("ABBR", *_QUESTIONS):
-        known = ", ".join(("ABBR", *_QUESTIONS))
-        raise DataError(f"{where}: expected 'CLASS:kind question', CLASS of {known}, got {line!r}")
+        classes = ", ".join(("ABBR", *_QUESTIONS))
+        raise DataError(f"{where}: expected 'CLASS:kind question', CLASS of {classes}, got {line!r}")
     return text, coarse
 
 
@@ -139,6 +139,6 @@ def _texts(texts: Sequence[str]) -> NDArray[Any]:
 
 def _same(texts: Sequence[str]) -> NDArray[np.int64]:
     """A number for each text, equal for texts that are the same up to white space."""
-    known: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     words = (" ".join(text.split()) for text in texts)
-    return np.array([known.setdefault(text, len(known)) for text in words], np.int64)
+    return np.array([numbers.setdefault(text, len(numbers)) for text in words], np.int64)

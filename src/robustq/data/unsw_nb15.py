@@ -48,11 +48,11 @@ def unsw_nb15() -> RawData:
 
 def _distinct(table: Table) -> Table:
     """The first of each set of equal feature rows, if they agree on the label."""
-    kept = [k for k, name in enumerate(table.columns) if name not in _NOT_FEATURES]
+    columns = [k for k, name in enumerate(table.columns) if name not in _NOT_FEATURES]
     first: dict[tuple[str, ...], int] = {}
     labels: dict[tuple[str, ...], set[str]] = {}
     for number, (row, label) in enumerate(zip(table.rows, table.column("label"), strict=True)):
-        key = tuple(row[k] for k in kept)
+        key = tuple(row[k] for k in columns)
         first.setdefault(key, number)
         labels.setdefault(key, set()).add(label)
     return table.take([number for key, number in first.items() if len(labels[key]) == 1])

@@ -10,10 +10,10 @@ from robustq.catalogue import UNSTATED, Entry
 from robustq.contracts import Defence, Guard
 from robustq.defences.detection.guard import Detection
 from robustq.defences.detection.immutable import ImmutableFeatures
-from robustq.defences.encoding.approximate import ApproximateEncoding
+from robustq.defences.encoding.approximation import ApproximateEncoding
 from robustq.defences.encoding.error_detecting import ErrorDetecting
-from robustq.defences.encoding.randomised import RandomisedEncoding
-from robustq.defences.encoding.smoothed import SmoothedEncoding
+from robustq.defences.encoding.randomisation import RandomisedEncoding
+from robustq.defences.encoding.smooth_step import SmoothedEncoding
 from robustq.defences.encoding.trainable import TrainableEncoding
 from robustq.defences.filters.clipping import Clipping
 from robustq.defences.filters.projection import Projection

@@ -65,18 +65,18 @@ class Recipe:
     @property
     def training(self) -> Defence:
         """The defences in training, each layered on those before it."""
-        found: Defence | None = None
+        defence: Defence | None = None
         for step in self.steps:
             if not isinstance(step, Defence):
                 continue
-            if found is not None and not isinstance(step, Layered):
+            if defence is not None and not isinstance(step, Layered):
                 raise SpecError(
                     f"recipe: expected one defence that says what is minimised, got "
-                    f"{type(step).__name__} after {type(found).__name__}"
+                    f"{type(step).__name__} after {type(defence).__name__}"
                 )
-            layered = isinstance(step, Layered) and found is not None
-            found = replace(step, on=found) if layered else step  # type: ignore[type-var]
-        return found or Plain()
+            layered = isinstance(step, Layered) and defence is not None
+            defence = replace(step, on=defence) if layered else step  # type: ignore[type-var]
+        return defence or Plain()
 
     def guarded(
         self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator, *, trained: bool

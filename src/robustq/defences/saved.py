@@ -10,18 +10,18 @@ from typing import Any
 from torch import nn
 
 from robustq.defences.detection.catalogue import KINDS as DETECTORS
-from robustq.defences.detection.rejecting import Rejecting
-from robustq.defences.encoding.approximate import ApproximateEncoder
-from robustq.defences.encoding.randomised import Keyed, Redrawn
-from robustq.defences.encoding.smoothed import SmoothStep
+from robustq.defences.detection.rejection import Rejecting
+from robustq.defences.encoding.approximation import ApproximateEncoder
+from robustq.defences.encoding.randomisation import Keyed, Redrawn
+from robustq.defences.encoding.smooth_step import SmoothStep
 from robustq.defences.encoding.trainable import Affine
 from robustq.defences.filters.clipping import Clip
 from robustq.defences.filters.projection import Project
 from robustq.defences.filters.quantise import Quantise
 from robustq.defences.filters.smoothing import Smooth
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.defences.noise.noisy import Noisy
-from robustq.defences.noise.normalised import Normalised
+from robustq.defences.noise.normalisation import Normalised
 from robustq.defences.noise.random_inputs import GaussianNoise, RandomlyFronted
 from robustq.errors import ModelFileError
 from robustq.models import files
@@ -84,5 +84,5 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> nn.Module:
 
 def metadata(folder: Path | str) -> dict[str, Any]:
     """What was saved beside a model."""
-    found: dict[str, Any] = files.read_json(folder, kinds=KINDS)["metadata"]
-    return found
+    saved: dict[str, Any] = files.read_json(folder, kinds=KINDS)["metadata"]
+    return saved

@@ -3,7 +3,7 @@
 from robustq.engine.densities import pauli_states
 from robustq.engine.expectations import METHODS, expectations, settings
 from robustq.engine.explain import Explanation, explain
-from robustq.engine.frozen import STRATEGIES, FrozenModel
+from robustq.engine.frozen_model import STRATEGIES, FrozenModel
 from robustq.engine.kernels import fidelity_kernel, projected_kernel
 from robustq.engine.shot_gradients import shot_expectations, shot_gradient
 from robustq.engine.shot_model import ShotModel, shifted_circuits

@@ -56,7 +56,7 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Bloch vectors ``(1, X, Y, Z)`` of every qubit, ``(batch, qubits, 4)``, in torch."""
     lowered = lower(circuit, inputs.dtype, inputs.device)
     matrices = lowered.matrices(inputs, parameters)
-    found = []
+    qubits = []
     for qubit in range(circuit.qubits):
         refs = [
             ref
@@ -69,11 +69,12 @@ def vectors(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
         )
         if refs:
             column = product(refs, matrices)[:, :, 0]
+        # r = (2 Re a* b, 2 Im a* b, |a|^2 - |b|^2) of the state a|0> + b|1>
         cross = 2 * column[:, 0].conj() * column[:, 1]
         weight = column.real**2 + column.imag**2
         parts = [weight.sum(1), cross.real, cross.imag, weight[:, 0] - weight[:, 1]]
-        found.append(torch.stack(parts, dim=1).expand(len(inputs), 4))
-    return torch.stack(found, dim=1)
+        qubits.append(torch.stack(parts, dim=1).expand(len(inputs), 4))
+    return torch.stack(qubits, dim=1)
 
 
 def _features_on(circuit: Circuit, qubit: int) -> list[int]:
@@ -103,13 +104,16 @@ class BlochForm:
         self.circuit, self.letters = circuit, reached(circuit)
         self._parameters = parameters.detach()
         tensor = coefficients.reshape(-1, *[4] * circuit.qubits)
-        for axis, kept in enumerate(self.letters, 1):
-            places = torch.tensor([LETTERS.index(p) for p in kept], device=tensor.device)
+        for axis, letters in enumerate(self.letters, 1):
+            places = torch.tensor([LETTERS.index(p) for p in letters], device=tensor.device)
+            # letters the encoder never reaches have zero Bloch components: their coefficients cannot matter
             tensor = tensor.index_select(axis, places)
         self.tensor = tensor
+        # two halves: 4^(n/2) features each and one matrix product, instead of 4^n products a sample
         self.split = (circuit.qubits + 1) // 2
-        made = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
-        opened = made is not None and not made.steps and len(made.opening) > 0
+        steps = schedule(circuit) if native.available() and tensor.device.type == "cpu" else None
+        # the kernel reads the opening only; a pass after it would be another gate on some qubit
+        opened = steps is not None and not steps.steps and len(steps.opening) > 0
         permuted = any(gate(o.gate).permutes or o.gate == "y" for o in circuit.operations)
         self._native = _NativeBloch(self) if opened and not permuted else None
 
@@ -134,6 +138,7 @@ class BlochForm:
         """The scores as polynomials, qubit by qubit; None unless each feature stays on one qubit."""
         places = [_features_on(self.circuit, q) for q in range(self.circuit.qubits)]
         order = [f for on in places for f in on]
+        # a feature on two qubits multiplies two polynomials of one angle: not an outer product any more
         if len(set(order)) < len(order):
             return None
         tensor = self.tensor.double()
@@ -148,22 +153,22 @@ class BlochForm:
 
     def _letters_at(self, qubit: int, on: Sequence[int], frequencies: Tensor, degrees: Sequence[int]) -> Tensor:
         """Coefficients of a qubit's Bloch vector in its features, ``(2 d + 1, ..., letters)``."""
-        kept = [LETTERS.index(p) for p in self.letters[qubit]]
+        columns = [LETTERS.index(p) for p in self.letters[qubit]]
 
         def vector(x: Tensor) -> Tensor:
             full = torch.zeros(len(x), len(degrees), dtype=torch.float64)
             full[:, list(on)] = x
-            return vectors(self.circuit, full, self._parameters.double())[:, qubit, kept]
+            return vectors(self.circuit, full, self._parameters.double())[:, qubit, columns]
 
         own = torch.tensor(list(on), dtype=torch.long)
-        found = interpolated(vector, frequencies[own], [degrees[f] for f in on], 0.0)
-        return found.coefficients.movedim(0, -1)
+        polynomial = interpolated(vector, frequencies[own], [degrees[f] for f in on], 0.0)
+        return polynomial.coefficients.movedim(0, -1)
 
     def _features(self, bloch: Tensor, low: int, high: int) -> Tensor:
         grown = bloch.new_ones(len(bloch), 1)
         for qubit in range(low, high):
-            kept = bloch[:, qubit, [LETTERS.index(p) for p in self.letters[qubit]]]
-            grown = (grown[:, :, None] * kept[:, None, :]).flatten(1)
+            factor = bloch[:, qubit, [LETTERS.index(p) for p in self.letters[qubit]]]
+            grown = (grown[:, :, None] * factor[:, None, :]).flatten(1)
         return grown
 
 
@@ -174,23 +179,23 @@ class _NativeBloch:
         self.form = form
         self.plan = native.plan(form.circuit)
         self.parameters = form._parameters[None]
-        left = math.prod(len(kept) for kept in form.letters[: form.split])
+        left = math.prod(len(letters) for letters in form.letters[: form.split])
         self.classes = len(form.tensor)
         matrix = form.tensor.reshape(self.classes, left, -1).permute(1, 0, 2).reshape(left, -1)
         wide = native.kernel().panel()
         self.table, self.transposed = _panels(matrix, wide), _panels(matrix.T, wide)
         self.images = len(self.table) * wide
         self.letters = np.zeros((form.circuit.qubits, 5), np.int32)
-        for q, kept in enumerate(form.letters):
-            self.letters[q, : len(kept) + 1] = [len(kept), *(LETTERS.index(p) for p in kept)]
+        for q, letters in enumerate(form.letters):
+            self.letters[q, : len(letters) + 1] = [len(letters), *(LETTERS.index(p) for p in letters)]
         flat = (self.table.flatten(1), self.transposed.flatten(1), self.parameters)
         self._fixed = native.views(*flat)
 
-    def run(self, x: Tensor, kept: Tensor, scores: Tensor, slopes: Tensor, *, back: bool) -> None:
+    def run(self, x: Tensor, partial: Tensor, scores: Tensor, slopes: Tensor, *, back: bool) -> None:
         """Fill ``scores``, or, with ``back``, ``slopes`` from the derivatives in ``scores``."""
-        given = [*self._fixed, *native.views(x, kept, scores, slopes)]
+        arguments = [*self._fixed, *native.views(x, partial, scores, slopes)]
         threads = torch.get_num_threads()
-        native.kernel().bloch(self.plan, self.letters, self.form.split, *given, back, threads)
+        native.kernel().bloch(self.plan, self.letters, self.form.split, *arguments, back, threads)
 
 
 def _panels(matrix: Tensor, wide: int) -> Tensor:
@@ -204,20 +209,21 @@ class _Scores(torch.autograd.Function):
     """The kernel's scores and their derivative in the input; second derivatives go through torch."""
 
     @staticmethod
-    def forward(ctx: Any, made: _NativeBloch, x: Tensor) -> Tensor:
+    def forward(ctx: Any, compiled: _NativeBloch, x: Tensor) -> Tensor:
+        # the kernel works on cache lines of 64 bytes, one sample a lane; the last one may be padded
         tiles = -(-len(x) // (64 // x.element_size()))
-        ctx.made, ctx.kept = made, x.new_empty(tiles, made.images * 64 // x.element_size())
+        ctx.compiled, ctx.partial = compiled, x.new_empty(tiles, compiled.images * 64 // x.element_size())
         ctx.save_for_backward(x)
-        scores = x.new_empty(len(x), made.classes)
-        made.run(x, ctx.kept, scores, x.new_empty(0, 0), back=False)
+        scores = x.new_empty(len(x), compiled.classes)
+        compiled.run(x, ctx.partial, scores, x.new_empty(0, 0), back=False)
         return scores
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         (x,) = ctx.saved_tensors
         if torch.is_grad_enabled():
-            again = ctx.made.form.in_torch(x)
+            again = ctx.compiled.form.in_torch(x)
             return None, torch.autograd.grad(again, x, gradients[0], create_graph=True)[0]
         slopes = torch.zeros(x.shape, dtype=x.dtype)
-        ctx.made.run(x, ctx.kept, gradients[0], slopes, back=True)
+        ctx.compiled.run(x, ctx.partial, gradients[0], slopes, back=True)
         return None, slopes

@@ -30,18 +30,18 @@ def circuit_forward(circuit: Circuit) -> int:
 
 def circuit_gradient(circuit: Circuit, *, parameters: bool) -> int:
     """Expectations and their derivatives in the inputs (and the parameters) by the adjoint method."""
-    found = 3 * circuit_forward(circuit)
+    operations = 3 * circuit_forward(circuit)
     for step in schedule(circuit).steps:
         if step.batched or parameters:
-            found += (4 * step.qubits if step.turns else 5) * 2**circuit.qubits
-    return found
+            operations += (4 * step.qubits if step.turns else 5) * 2**circuit.qubits
+    return operations
 
 
 def bloch_gradient(letters: tuple[str, ...], classes: int) -> int:
     """Scores of a product encoding and their derivative in the input: two products with its tensor."""
     words = 1
-    for kept in letters:
-        words *= len(kept)
+    for own in letters:
+        words *= len(own)
     return 4 * words * classes
 
 

@@ -205,7 +205,7 @@ def _available_memory() -> int:
     """Bytes that can be had without swapping: free pages and what the page cache would give up."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            found = dict(line.split(":", 1) for line in lines)
-        return int(found["MemAvailable"].split()[0]) * 1024
+            memory = dict(line.split(":", 1) for line in lines)
+        return int(memory["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

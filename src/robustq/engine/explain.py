@@ -11,7 +11,7 @@ import torch
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable, z
 from robustq.engine import cost, native, transfer
-from robustq.engine.frozen import strategy_costs
+from robustq.engine.frozen_model import strategy_costs
 from robustq.engine.schedule import Step, schedule
 from robustq.errors import CircuitError
 from robustq.noise.model import NoiseModel
@@ -20,7 +20,7 @@ SHARE = 0.6  # of the rate of a large matrix product that a pass over the state 
 
 
 @dataclass(frozen=True)
-class Row:
+class CostLine:
     """One pass, or several alike in a row."""
 
     what: str
@@ -43,7 +43,7 @@ class Explanation:
     """
 
     method: str
-    rows: tuple[Row, ...]
+    rows: tuple[CostLine, ...]
     gradient: int
     input_gradient: int
     frozen: dict[str, int]
@@ -103,11 +103,11 @@ def explain(
     noisy = model.has_channels
     frozen = strategy_costs(circuit, read, model)
     rows = transfer.cost_rows(circuit, model) if noisy else _pure_rows(circuit)
-    made = tuple(Row(*row) for row in rows)
-    full = 4 * sum(row.operations for row in made) if noisy else cost.circuit_gradient(circuit, parameters=True)
+    table = tuple(CostLine(*row) for row in rows)
+    full = 4 * sum(row.operations for row in table) if noisy else cost.circuit_gradient(circuit, parameters=True)
     part = full if noisy else cost.circuit_gradient(circuit, parameters=False)
     seconds = None if noisy or not native.available() else full * batch / (SHARE * rate())
-    return Explanation(_method(circuit, model), made, full, part, frozen, batch, seconds)
+    return Explanation(_method(circuit, model), table, full, part, frozen, batch, seconds)
 
 
 def _method(circuit: Circuit, noise: NoiseModel) -> str:
@@ -118,10 +118,10 @@ def _method(circuit: Circuit, noise: NoiseModel) -> str:
 
 
 def _pure_rows(circuit: Circuit) -> list[tuple[str, int, int]]:
-    made, size = schedule(circuit), 2**circuit.qubits
-    start = f"product state of {len(made.opening)} gates" if not circuit.amplitudes else "amplitudes"
+    steps, size = schedule(circuit), 2**circuit.qubits
+    start = f"product state of {len(steps.opening)} gates" if not circuit.amplitudes else "amplitudes"
     rows = [(start, 1, cost.OPENING * size)]
-    for step in made.steps:
+    for step in steps.steps:
         what, operations = _describe(step), cost.step_cost(step) * size
         if rows[-1][0] == what:
             rows[-1] = (what, rows[-1][1] + 1, rows[-1][2] + operations)
@@ -137,7 +137,7 @@ def _describe(step: Step) -> str:
     return f"phases{own}" if step.factors else "norms put back"
 
 
-def _times(row: Row) -> str:
+def _times(row: CostLine) -> str:
     return row.what if row.times == 1 else f"{row.times} x {row.what}"
 
 

@@ -32,16 +32,19 @@ def gate_angles(circuit: Circuit, parameters: Tensor) -> GateAngles:
     if circuit.amplitudes:
         raise ModelError("expected features that turn gates, got features loaded as amplitudes")
     turned = _turned(circuit)
-    found = Polynomials.of([angle for angle, _ in turned], circuit.parameters)
+    polynomials = Polynomials.of([angle for angle, _ in turned], circuit.parameters)
     at_zero = slot_vector(parameters.new_zeros(1, circuit.inputs), parameters)
     first = 1 + circuit.parameters  # the place of feature 0
     quadratic = parameters.new_zeros(len(turned), circuit.inputs, circuit.inputs)
-    for left, right, owner, coefficient in zip(found.left, found.right, found.owner, found.coefficient, strict=True):
+    for left, right, owner, coefficient in zip(
+        polynomials.left, polynomials.right, polynomials.owner, polynomials.coefficient, strict=True
+    ):
+        # products with a parameter are linear in the features; only pairs of features bend the angle
         if min(left, right) >= first:
             quadratic[owner, left - first, right - first] += coefficient
     return GateAngles(
-        constant=found.values(at_zero)[0],
-        linear=found.jacobian(at_zero)[0, :, first:],
+        constant=polynomials.values(at_zero)[0],
+        linear=polynomials.jacobian(at_zero)[0, :, first:],
         quadratic=quadratic,
         spread=parameters.new_tensor([max(sizes) for _, sizes in turned]),
     )
@@ -62,10 +65,10 @@ def frequencies(circuit: Circuit, parameters: Tensor) -> tuple[Tensor, tuple[int
     if bool(angles.quadratic.any()):
         raise ModelError("expected angles affine in the features, got products of features")
     sizes = [steps for _, steps in _turned(circuit)]
-    found = [common_frequency(_uses(column, sizes)) for column in angles.linear.abs().unbind(1)]
-    check_size([degree for _, degree in found])
-    lowest = torch.tensor([base for base, _ in found], dtype=torch.float64)
-    return lowest, tuple(degree for _, degree in found)
+    pairs = [common_frequency(_uses(column, sizes)) for column in angles.linear.abs().unbind(1)]
+    check_size([degree for _, degree in pairs])
+    lowest = torch.tensor([base for base, _ in pairs], dtype=torch.float64)
+    return lowest, tuple(degree for _, degree in pairs)
 
 
 def _uses(column: Tensor, sizes: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
@@ -80,21 +83,22 @@ def _uses(column: Tensor, sizes: Sequence[tuple[float, ...]]) -> list[tuple[floa
 @lru_cache(maxsize=256)
 def _turned(circuit: Circuit) -> tuple[tuple[Angle, tuple[float, ...]], ...]:
     """Every angle with inputs, and the differences between the eigenvalues of its generator."""
-    found = []
+    turned = []
     for operation in circuit.operations:
         row = gate(operation.gate)
         names = [(name, place) for name, place in row.parts] or [(operation.gate, 0)]
-        found += [
+        turned += [
             (operation.angles[place], _differences(name))
             for name, place in names
             if operation.angles and operation.angles[place].has_inputs
         ]
-    return tuple(found)
+    return tuple(turned)
 
 
 @lru_cache
 def _differences(name: str) -> tuple[float, ...]:
     """The frequencies of a gate: 1 for a rotation; 1/2 and 1 for a controlled one."""
     values = np.linalg.eigvalsh(gate(name).generator_matrix)
+    # rounded, so that equal gaps are one frequency
     apart = np.abs(values[:, None] - values[None, :]).round(12)
     return tuple(sorted(float(v) for v in np.unique(apart) if v > 0))

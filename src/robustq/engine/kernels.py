@@ -59,13 +59,15 @@ def fidelity_kernel(
     [[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]]
     """
     check_shots(shots, generator)
-    noise = noise if _has_channels(circuit, noise) else None
+    if noise is not None and not any(noise.after(o) for o in circuit.operations):
+        noise = None  # read-out error alone leaves states pure
     if not len(a) or (b is not None and not len(b)):
         return a.new_zeros(len(a), len(a if b is None else b))
     left = _vectors(circuit, a, parameters, noise)
     right = left if b is None else _vectors(circuit, b, parameters, noise)
     overlap = _products(left, right, squared=noise is None)
     if b is None:
+        # the two halves of a matrix product round differently; a kernel is symmetric exactly
         overlap = _evened(overlap)
     if shots is None or generator is None:
         return overlap
@@ -73,8 +75,8 @@ def fidelity_kernel(
     if b is None and noise is None:
         chances.fill_diagonal_(1)  # without the rounding that would cost a shot now and then
     sampled = _sampled(chances if noise is None else (1 + chances) / 2, shots, generator)
-    found = (sampled if noise is None else 2 * sampled - 1).to(overlap)
-    return _mirrored(found) if b is None else found
+    kernel = (sampled if noise is None else 2 * sampled - 1).to(overlap)
+    return _mirrored(kernel) if b is None else kernel
 
 
 def projected_kernel(
@@ -129,11 +131,6 @@ def projected_kernel(
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
     squares = (_evened(squares) if b is None else squares).clamp_min(0)
     return torch.exp(-gamma * squares / 2)
-
-
-def _has_channels(circuit: Circuit, noise: NoiseModel | None) -> bool:
-    """Whether anything but read-out error happens."""
-    return noise is not None and any(noise.after(o) for o in circuit.operations)
 
 
 def _vectors(circuit: Circuit, features: Tensor, parameters: Tensor | None, noise: NoiseModel | None) -> Tensor:

@@ -59,6 +59,7 @@ class Bank:
 
     def unitaries(self, angles: Tensor) -> Tensor:
         """Unitaries ``(batch or 1, gates, d, d)`` from angles ``(batch or 1, gates)``."""
+        # polar: no complex exponential, and phases of modulus one up to a rounding
         phases = torch.polar(
             torch.ones_like(angles)[..., None].expand(*angles.shape, self.eigenvalues.shape[1]),
             -angles[..., None] * self.eigenvalues,
@@ -197,6 +198,7 @@ def _steps(circuit: Circuit, pieces: list[tuple[Ref, ...]], device: torch.device
         if gate(operation.gate).permutes:
             close_layer()
             moved = permutation(operation, circuit.qubits)
+            # new[j] = old[index[moved[j]]]: the earlier relabelling is read last
             index = moved if index is None else index[moved]
         elif len(operation.qubits) == 1:
             close_gather()
@@ -228,5 +230,6 @@ def permutation(operation: Operation, qubits: int) -> np.ndarray:
         bit = target >> (width - 1 - k) & 1
         moved = moved & ~(1 << p) | bit << p
     index = np.empty_like(state)
+    # the gate sends b to moved[b]; a gather needs the inverse
     index[moved] = state
     return index

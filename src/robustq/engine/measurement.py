@@ -60,8 +60,8 @@ class Measurement:
         """Upper bounds on the operator norms of the observables, ``(observables,)``."""
         rows = [float(np.abs(row).max()) for row in self.diagonals]
         rows += [sum(abs(c) for c, _ in word.terms) for word in self.words]
-        found: RealArray = np.array(rows) @ np.abs(self.combine) + np.abs(self.constant)
-        return found
+        bounds: RealArray = np.array(rows) @ np.abs(self.combine) + np.abs(self.constant)
+        return bounds
 
     def matrices(self) -> ComplexArray:
         """Every row as a matrix, ``(rows, 2**qubits, 2**qubits)``."""
@@ -99,6 +99,7 @@ def outcomes(observables: tuple[Observable, ...], qubits: int, readouts: Readout
     rows, blocks = np.zeros((0, 2**qubits)), [np.zeros((0, len(observables)))]
     if flat:
         stacked = np.array([d for d in diagonals if d is not None])
+        # basis states that all observables read alike are one outcome: far fewer than 2**qubits draws
         values, group = np.unique(stacked, axis=1, return_inverse=True)
         needed = values.shape[1] * 2**qubits * 8
         if needed > OUTCOME_BYTES:
@@ -161,9 +162,9 @@ def _smear_words(observable: PauliSum, readouts: Readouts) -> PauliSum:
     for c, word in observable.terms:
         for keep in product((True, False), repeat=len(word)):
             pairs = zip(word, keep, strict=True)
-            factor = c * float(np.prod([a[q] if kept else b[q] for (q, _), kept in pairs]))
+            factor = c * float(np.prod([a[q] if stays else b[q] for (q, _), stays in pairs]))
             if factor:
-                terms.append((factor, tuple(w for w, kept in zip(word, keep, strict=True) if kept)))
+                terms.append((factor, tuple(w for w, stays in zip(word, keep, strict=True) if stays)))
     return PauliSum(tuple(terms))
 
 
@@ -196,6 +197,7 @@ def pauli_action(word: Word, qubits: int) -> tuple[NDArray[np.int64], ComplexArr
         if letter in "XY":
             index = index ^ (1 << place)
         if letter == "Y":
+            # Y|b> = i (-1)^b |1 - b>, read at the target
             phase = phase * (-1j * sign)
         elif letter == "Z":
             phase = phase * sign
@@ -204,6 +206,7 @@ def pauli_action(word: Word, qubits: int) -> tuple[NDArray[np.int64], ComplexArr
 
 def operator_rows(rho: Tensor, operators: Tensor) -> Tensor:
     """``tr(M_r rho)`` as ``(batch, rows)`` for densities and operators ``(., D, D)``."""
+    # tr(M rho) = sum_ij M_ji rho_ij: one matrix product for all rows
     flat = operators.transpose(1, 2).reshape(len(operators), -1)
     means: Tensor = (rho.reshape(len(rho), -1) @ flat.T).real
     return means
@@ -249,6 +252,7 @@ def _multinomial(chances: Tensor, shots: int, generator: torch.Generator) -> Ten
     counts = torch.zeros_like(chances)
     for k in range(chances.shape[1]):
         last = k == chances.shape[1] - 1
+        # the last outcome takes what is left, so that counts add up to the shots exactly
         ratio = torch.ones_like(rest) if last else chances[:, k] / rest.clamp_min(1e-300)
         counts[:, k] = torch.binomial(left, ratio.clamp(0, 1), generator=generator)
         left = left - counts[:, k]

@@ -76,16 +76,16 @@ def rows(circuit: Circuit, reading: m.Measurement, inputs: Tensor, parameters: T
 @lru_cache(maxsize=256)
 def plan(circuit: Circuit) -> Any:
     """The schedule flattened for the kernel."""
-    made = schedule(circuit)
+    steps = schedule(circuit)
     flat = Flat(circuit)
-    flat.add(made.opening)
+    flat.add(steps.opening)
     opening = len(flat.factors)
-    for step in made.steps:
+    for step in steps.steps:
         first, table = len(flat.factors), flat.table(step.places)
         flat.add(step.factors)
         count = len(flat.factors) - first
         flat.steps.append([int(not step.turns), int(step.batched), table, first, count])
-    last = flat.table(made.places)
+    last = flat.table(steps.places)
     return _kernel.Plan(
         circuit.qubits,
         circuit.parameters,
@@ -132,6 +132,7 @@ class Flat:
                 self.coefficients.append(coefficient)
             turns = isinstance(factor, Turn)
             on = (factor.qubit,) if isinstance(factor, Turn) else factor.qubits
+            # qubit 0 is the most significant bit; -1 says that there is no second qubit
             places = [self._top - q for q in on] + [-1]
             count = len(self.monomials) - first
             self.factors.append([first, count, places[0], places[1], int(factor.angle.has_inputs), int(not turns)])
@@ -171,8 +172,8 @@ class _Rows(torch.autograd.Function):
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
         ctx.kept = inputs.new_empty(1, _room(circuit, inputs) if any(ctx.needs_input_grad) else 0)
-        given = views(parameters[None], inputs, start, ctx.kept, out)
-        _kernel.forward(plan(circuit), _reading(reading), *given, torch.get_num_threads())
+        arguments = views(parameters[None], inputs, start, ctx.kept, out)
+        _kernel.forward(plan(circuit), _reading(reading), *arguments, torch.get_num_threads())
         return out
 
     @staticmethod
@@ -181,13 +182,13 @@ class _Rows(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody wants second derivatives
             return (None, None, *_torch_gradients(ctx, upstream))
         inputs, parameters, start = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[3]
-        g_parameters = parameters.new_empty(1, len(parameters) if wanted else 0)
+        needs_parameters = ctx.needs_input_grad[3]
+        g_parameters = parameters.new_empty(1, len(parameters) if needs_parameters else 0)
         g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
-        given = views(parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start)
-        given = [plan(ctx.circuit), _reading(ctx.reading), *given]
-        _kernel.backward(*given, torch.get_num_threads())
-        return None, None, g_inputs, g_parameters[0] if wanted else None, g_start
+        arguments = views(parameters[None], inputs, start, ctx.kept, upstream, g_parameters, g_inputs, g_start)
+        arguments = [plan(ctx.circuit), _reading(ctx.reading), *arguments]
+        _kernel.backward(*arguments, torch.get_num_threads())
+        return None, None, g_inputs, g_parameters[0] if needs_parameters else None, g_start
 
 
 def views(*tensors: Tensor) -> list[np.ndarray]:
@@ -197,6 +198,7 @@ def views(*tensors: Tensor) -> list[np.ndarray]:
 
 def _room(circuit: Circuit, inputs: Tensor) -> int:
     """Numbers needed to keep every final state for the way back; 0 where running again is wiser."""
+    # whole cache lines of samples, real and imaginary parts apart
     lanes = 64 // inputs.element_size()
     needed = -(-len(inputs) // lanes) * lanes * 2 * 2**circuit.qubits
     return needed if needed * inputs.element_size() <= KEPT_BYTES else 0
@@ -221,7 +223,8 @@ def differentiable(
     One saved tensor may be made from another (amplitudes from inputs). Views of them keep that way
     apart: autograd goes it anyway, once the gradients are handed back.
     """
+    # a view is a node of its own: grad() stops there and does not add the path through the inputs
     alone = [t.view_as(t) for t in saved]
-    wanted = [t for t in alone if t.requires_grad]
-    found = iter(torch.autograd.grad(function(*alone), wanted, upstream, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in alone)
+    leaves = [t for t in alone if t.requires_grad]
+    gradients = iter(torch.autograd.grad(function(*alone), leaves, upstream, create_graph=True, allow_unused=True))
+    return tuple(next(gradients) if t.requires_grad else None for t in alone)

@@ -58,6 +58,7 @@ def split(listed: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     suffix: list[Event] = []
     for event in reversed(listed):
         if event.has_inputs or blocked.intersection(event.qubits):
+            # nothing earlier on these qubits can be moved behind it
             blocked.update(event.qubits)
             prefix.append(event)
         else:
@@ -80,8 +81,8 @@ def encoder(circuit: Circuit, noise: NoiseModel) -> Circuit:
 
 def only(circuit: Circuit, part: Sequence[Event], amplitudes: int) -> Circuit:
     """The circuit with some of its gates alone, slots numbered as before."""
-    kept = tuple(event.operation for event in part if event.operation is not None)
-    return Circuit(circuit.qubits, kept, circuit.inputs, circuit.parameters, amplitudes)
+    operations = tuple(event.operation for event in part if event.operation is not None)
+    return Circuit(circuit.qubits, operations, circuit.inputs, circuit.parameters, amplitudes)
 
 
 def is_pure(circuit: Circuit, noise: NoiseModel) -> bool:
@@ -97,6 +98,7 @@ def pull_back(operators: Tensor, suffix: Sequence[Event], matrices: dict[Key, Te
         if event.channel is None:
             tensor = _conjugate(tensor, product(event.refs, matrices).mH, event.qubits, qubits)
         else:
+            # Heisenberg picture: K^dagger O K, the adjoint of the channel's superoperator
             adjoint = _superoperator(event.channel, tensor).mH
             tensor = apply_matrix(tensor, adjoint, _both_sides(event.qubits, qubits))
     return tensor.reshape(rows, size, size)

@@ -73,6 +73,7 @@ def schedule(circuit: Circuit) -> Schedule:
                 turned += len(step.factors)
             elif not step.batched:
                 turned = 0
+            # an empty pass of phases puts the norm back before the factors left out over- or underflow
             if turned > MOST_TURNS:
                 steps.append(Step(False, places, (), turns=False))
                 turned = len(step.factors)
@@ -106,7 +107,7 @@ def _slots(listed: list[Primitive], qubits: int) -> Iterator[list[Primitive]]:
     last = [-1] * qubits  # the latest slot that touches each qubit
     slots: dict[int, list[Primitive]] = {}
     for primitive in listed:
-        kind = next(k for k, known in enumerate(KINDS) if isinstance(primitive, known))
+        kind = next(k for k, cls in enumerate(KINDS) if isinstance(primitive, cls))
         after = max(last[q] for q in _on(primitive))
         # A slot's members run in their order, and all but relabellings of one slot commute.
         slot = after if after % 3 == kind and after >= 0 else after + 1 + (kind - after - 1) % 3
@@ -120,7 +121,8 @@ def _slots(listed: list[Primitive], qubits: int) -> Iterator[list[Primitive]]:
 def _passes(slot: list[Primitive], places: Places) -> Iterator[Step]:
     """Shared and batched members apart; the turns of a qubit side by side."""
     turns = isinstance(slot[0], Turn)
+    # members of a slot commute, so shared ones may go first: one table for the whole batch
     for batched in (False, True):
-        kept = [p for p in slot if not isinstance(p, Relabelling) and p.angle.has_inputs == batched]
-        if kept:
-            yield Step(batched, places, tuple(sorted(kept, key=_on)), turns=turns)
+        members = [p for p in slot if not isinstance(p, Relabelling) and p.angle.has_inputs == batched]
+        if members:
+            yield Step(batched, places, tuple(sorted(members, key=_on)), turns=turns)

@@ -77,6 +77,7 @@ def shift_rule(name: str) -> tuple[tuple[float, float], ...]:
     4
     """
     base, count = _frequencies(name)
+    # the rule for equidistant frequencies: 2R shifts, each weighted by 1 / sin^2 of half of it
     points = [(2 * k - 1) * math.pi / (2 * count) for k in range(1, 2 * count + 1)]
     return tuple(
         ((math.remainder(point, 2 * math.pi)) / base, base * (-1) ** k / (4 * count * math.sin(point / 2) ** 2))
@@ -95,8 +96,8 @@ def _frequencies(name: str) -> tuple[float, int]:
     base = float(gaps.min())
     multiples = gaps / base
     if not np.allclose(multiples, multiples.round(), atol=1e-9):
-        found = sorted({round(float(gap), 6) for gap in gaps})
-        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {found}")
+        distinct = sorted({round(float(gap), 6) for gap in gaps})
+        raise CircuitError(f"gate {name!r}: expected equally spaced frequencies, got {distinct}")
     return base, int(multiples.max().round())
 
 
@@ -144,20 +145,20 @@ def unfolded(circuit: Circuit, wrt: tuple[str, ...] = ("inputs", "parameters")) 
     """
     kinds = {SLOTS[name] for name in wrt}
     operations: list[Operation] = []
-    wanted: list[Angle] = []
+    angles: list[Angle] = []
     rules: list[tuple[tuple[float, float], ...]] = []
     for operation in circuit.operations:
         own = list(operation.angles)
         for place, angle in enumerate(operation.angles):
             if kinds & {slot.kind for slot in angle.slots}:
-                own[place] = x(circuit.inputs + len(wanted))
-                wanted.append(angle)
+                own[place] = x(circuit.inputs + len(angles))
+                angles.append(angle)
                 rules.append(shift_rule(_part(operation.gate, place)))
         operations.append(Operation(operation.gate, operation.qubits, tuple(own)))
     rewritten = Circuit(
-        circuit.qubits, tuple(operations), circuit.inputs + len(wanted), circuit.parameters, circuit.amplitudes
+        circuit.qubits, tuple(operations), circuit.inputs + len(angles), circuit.parameters, circuit.amplitudes
     )
-    return Unfolded(rewritten, Polynomials.of(wanted, circuit.parameters), *_table(rules))
+    return Unfolded(rewritten, Polynomials.of(angles, circuit.parameters), *_table(rules))
 
 
 def _part(name: str, place: int) -> str:
@@ -206,7 +207,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class _Task:
+class _ObservablesTask:
     """What to read, how noisily, how often; and how many circuits to hold at once."""
 
     circuit: Circuit
@@ -222,9 +223,10 @@ class _Task:
         if self.shots is not None:
             reading = m.outcomes(self.observables, circuit.qubits, NoiseModel().readouts_of(circuit.qubits))
             rows = row_observables(self.observables, circuit.qubits)
-        found = [inputs.new_zeros(0, len(rows))]
+        # an empty first part, so that an empty batch has a shape too
+        parts = [inputs.new_zeros(0, len(rows))]
         for part in torch.split(inputs, self.chunk):
-            found.append(
+            parts.append(
                 expectations(
                     circuit,
                     rows,
@@ -235,9 +237,10 @@ class _Task:
                     generator=self.generator,
                 )
             )
-        means = torch.cat(found)
+        means = torch.cat(parts)
         if reading is None or self.shots is None:
             return means, torch.zeros_like(means)
+        # from the same shots, hence the unbiased n - 1; 0 / 0 is the honest answer to a single shot
         return m.combine(means, reading), _spread(means, reading) / (self.shots - 1)
 
 
@@ -271,6 +274,7 @@ def _spread(rows: Tensor, reading: m.Measurement) -> Tensor:
     groups = len(reading.diagonals)
     combine = torch.as_tensor(reading.combine).to(rows)
     chances, values = rows[:, :groups], combine[:groups]
+    # Var = E v^2 - (E v)^2 of one joint outcome; a Pauli word on its own has 1 - mean^2
     joint = chances @ values**2 - (chances @ values) ** 2
     return joint.clamp_min(0) + (1 - rows[:, groups:] ** 2) @ combine[groups:] ** 2
 
@@ -342,13 +346,13 @@ def _task(
     shots: int | None,
     generator: torch.Generator | None,
     chunk: int | None,
-) -> _Task:
+) -> _ObservablesTask:
     sides = 1 if noise is None else 2
     size = max(1, AMPLITUDES // 2 ** (sides * circuit.qubits)) if chunk is None else chunk
     if size < 1:
         raise CircuitError(f"expected chunk >= 1, got {chunk}")
     check_shots(shots, generator)
-    return _Task(circuit, m.as_tuple(observables), noise, shots, generator, size)
+    return _ObservablesTask(circuit, m.as_tuple(observables), noise, shots, generator, size)
 
 
 def check_shots(shots: int | None, generator: torch.Generator | None) -> None:
@@ -384,6 +388,7 @@ def _group(task: Task, plan: Unfolded, inputs: Tensor, parameters: Tensor) -> tu
     flat = task.read(plan.circuit, folded.flatten(0, 1), parameters)
     shape = (len(inputs), len(plan.shifts), len(task.observables))
     means, variances = (part.reshape(shape) for part in flat)
+    # means of all shifted circuits at once: f'(angle) = sum over shifts, then the chain rule to the slots
     weights = torch.as_tensor(plan.weights).to(means)
     jacobian = plan.angles.jacobian(slot_vector(inputs, parameters))
     slopes = torch.einsum("kt,bto,bks->bos", weights, means, jacobian)
@@ -459,10 +464,10 @@ class SampledExpectations(torch.autograd.Function):
         flags = zip(SLOTS, ctx.needs_input_grad[1:], strict=True)
         wrt = tuple(name for name, needed in flags if needed)
         inputs, parameters = ctx.saved_tensors
-        found = _shifted(ctx.task, inputs, parameters, wrt)
+        gradient = _shifted(ctx.task, inputs, parameters, wrt)
         by_x = by_theta = None
-        if found.inputs is not None:
-            by_x = torch.einsum("bo,bof->bf", upstream, found.inputs)
-        if found.parameters is not None:
-            by_theta = torch.einsum("bo,bop->p", upstream, found.parameters)
+        if gradient.inputs is not None:
+            by_x = torch.einsum("bo,bof->bf", upstream, gradient.inputs)
+        if gradient.parameters is not None:
+            by_theta = torch.einsum("bo,bop->p", upstream, gradient.parameters)
         return None, by_x, by_theta

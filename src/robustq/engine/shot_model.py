@@ -17,7 +17,7 @@ from torch import Tensor
 from robustq.circuits.circuit import Circuit
 from robustq.circuits.observables import Observable
 from robustq.engine import measurement as m
-from robustq.engine.frozen import FrozenModel
+from robustq.engine.frozen_model import FrozenModel
 from robustq.engine.shot_gradients import (
     AMPLITUDES,
     SampledExpectations,

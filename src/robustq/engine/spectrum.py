@@ -81,6 +81,7 @@ def extreme_values(terms: Sequence[Term], qubits: int, *, generator: np.random.G
     bottom, top = float(operator.diagonal.min()), float(operator.diagonal.max())
     if not operator.moves:
         return Extremes(bottom, top, bottom, top)
+    # Weyl: the rest moves an eigenvalue by its norm at most; each part is a permutation times a diagonal
     rest = math.fsum(float(np.abs(factors).max()) for factors in operator.moves.values())
     low, high = operator.ends(generator)
     return Extremes(low, high, min(bottom - rest, low), max(top + rest, high))

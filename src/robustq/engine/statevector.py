@@ -95,6 +95,7 @@ def apply_matrix(tensor: Tensor, matrix: Tensor, axes: Sequence[int]) -> Tensor:
     n = size.bit_length() - 1
     width = len(axes)
     first = axes[0]
+    # neighbours in order need no transposed copy of the state
     if list(axes) == list(range(first, first + width)):
         view = tensor.reshape(batch, 2**first, 2**width, -1)
         return (matrix[:, None] @ view).reshape(batch, size)
@@ -144,6 +145,7 @@ def _apply_layer(layer: Layer, state: Tensor, matrices: dict[Key, Tensor], qubit
 def _run_products(layer: Layer, matrices: dict[Key, Tensor]) -> list[Tensor]:
     """Each run's product; runs of equal kind are multiplied together in one batched matmul."""
     shapes = [tuple(ref.key for ref in refs) for _, refs in layer.runs]
+    # unequal runs cannot be stacked; the usual layer of equal rotations can
     if len(set(shapes)) > 1:
         return [product(refs, matrices) for _, refs in layer.runs]
     total: Tensor | None = None

@@ -94,16 +94,16 @@ def trajectory_expectations(
     inputs, parameters = _checked(circuit, inputs, parameters)
     model = noise or NoiseModel()
     plan = m.exact(m.as_tuple(observables), circuit.qubits, model.readouts_of(circuit.qubits))
-    walk = _Walk(circuit, _script(circuit, model))
+    walk = _CircuitWithJumps(circuit, _script(circuit, model))
     size = chunk or max(1, AMPLITUDES // max(2**circuit.qubits, walk.draws))
     check_memory(circuit.qubits, min(size, len(inputs) * trajectories), 1)
     owners = torch.arange(len(inputs)).repeat_interleave(trajectories)
-    found = [inputs.new_zeros(0, len(observables))]
+    values = [inputs.new_zeros(0, len(observables))]
     for rows in torch.split(owners, size) if len(owners) else ():
         chances = torch.rand(len(rows), walk.draws, dtype=torch.float64, generator=generator)
         state = walk.final(inputs, parameters, rows, chances)
-        found.append(m.combine(m.pure_rows(state, plan), plan))
-    return _estimate(torch.cat(found).reshape(len(inputs), trajectories, len(observables)))
+        values.append(m.combine(m.pure_rows(state, plan), plan))
+    return _estimate(torch.cat(values).reshape(len(inputs), trajectories, len(observables)))
 
 
 def _estimate(values: Tensor) -> Estimate:
@@ -130,6 +130,7 @@ def _jump(kraus: Sequence[ComplexArray], qubits: tuple[int, ...]) -> _Jump:
     operators = np.array([k for k in kraus if np.abs(k).max() > 0], dtype=complex)
     effects = operators.conj().transpose(0, 2, 1) @ operators
     weights = np.trace(effects, axis1=1, axis2=2).real / effects.shape[1]
+    # K^dagger K a multiple of the identity: a random unitary, whose odds no state can change
     if np.allclose(effects, weights[:, None, None] * np.eye(effects.shape[1]), atol=1e-12):
         return _Jump(qubits, operators / np.sqrt(weights)[:, None, None], weights)
     return _Jump(qubits, operators, None)
@@ -145,7 +146,7 @@ def _script(circuit: Circuit, noise: NoiseModel) -> tuple[tuple[_Jump, ...], ...
 
 
 @dataclass(frozen=True, eq=False)
-class _Walk:
+class _CircuitWithJumps:
     """A circuit with its jumps, ready to be run along any number of trajectories."""
 
     circuit: Circuit
@@ -164,6 +165,7 @@ class _Walk:
         unitaries = _unitaries(self.circuit, inputs, parameters, state.dtype)
         for operation, matrix, jumps in zip(self.circuit.operations, unitaries, self.jumps, strict=True):
             if gate(operation.gate).permutes:
+                # no arithmetic for a gate that only moves amplitudes
                 state = state[:, _index(operation, self.circuit.qubits).to(rows.device)]
             else:
                 spread = matrix if len(matrix) == 1 else matrix[rows]
@@ -177,10 +179,10 @@ def _unitaries(circuit: Circuit, inputs: Tensor, parameters: Tensor, dtype: torc
     """The matrix ``(batch or 1, d, d)`` of every operation in turn."""
     listed = [angle for operation in circuit.operations for angle in operation.angles]
     angles = Polynomials.of(listed, circuit.parameters).values(slot_vector(inputs, parameters))
-    taken = 0
+    used = 0
     for operation in circuit.operations:
-        own = angles[:, taken : taken + len(operation.angles)]
-        taken += len(operation.angles)
+        own = angles[:, used : used + len(operation.angles)]
+        used += len(operation.angles)
         yield _unitary(operation, own if operation.has_inputs else own[:1], dtype)
 
 
@@ -216,16 +218,13 @@ def _struck(state: Tensor, jump: _Jump, chances: Tensor) -> Tensor:
     edges = torch.as_tensor(jump.weights).cumsum(0)[:-1].to(chances.device)
     choice = torch.searchsorted(edges, chances, right=True)
     for k, operator in enumerate(operators):
-        if _is_scalar(jump.operators[k]):
+        exact = jump.operators[k]
+        if np.allclose(exact, exact[0, 0] * np.eye(len(exact)), atol=1e-12):
             continue  # a global phase
         hit = (choice == k).nonzero().squeeze(1)
         if len(hit):
             state[hit] = apply_matrix(state[hit], operator[None], jump.qubits)
     return state
-
-
-def _is_scalar(operator: ComplexArray) -> bool:
-    return bool(np.allclose(operator, operator[0, 0] * np.eye(len(operator)), atol=1e-12))
 
 
 def _jumped(state: Tensor, operators: Tensor, on: Sequence[int], chances: Tensor) -> Tensor:
@@ -248,5 +247,5 @@ def _marginal(state: Tensor, on: Sequence[int]) -> Tensor:
         return (pairs @ pairs.mH).sum(1)
     view = state.reshape(rows, *[2] * (size.bit_length() - 1))
     front = view.movedim([q + 1 for q in on], list(range(1, len(on) + 1)))
-    kept = front.reshape(rows, 2 ** len(on), -1)
-    return kept @ kept.mH
+    matrix = front.reshape(rows, 2 ** len(on), -1)
+    return matrix @ matrix.mH

@@ -103,18 +103,18 @@ def _plan(circuit: Circuit, events: Sequence[Event]) -> Any:
     pieces: list[list[int]] = []
     ops: list[list[int]] = []
     tables: dict[int, list[RealMatrix]] = {4: [], 16: []}
-    for made in _maps(events):
+    for step in _maps(events):
         first = len(pieces)
-        for piece in made.pieces:
-            kept = tables[len(piece.matrix)]
-            kept.append(piece.matrix)
+        for piece in step.pieces:
+            table = tables[len(piece.matrix)]
+            table.append(piece.matrix)
             number = -1
             if piece.factor is not None:
                 number = len(flat.factors)
                 flat.add([piece.factor])
-            pieces.append([len(kept) - 1, number])
-        places = [circuit.qubits - 1 - q for q in made.qubits] + [-1]
-        ops.append([places[0], places[1], first, len(made.pieces)])
+            pieces.append([len(table) - 1, number])
+        places = [circuit.qubits - 1 - q for q in step.qubits] + [-1]
+        ops.append([places[0], places[1], first, len(step.pieces)])
     return native.kernel().TransferPlan(
         circuit.qubits,
         circuit.parameters,
@@ -129,7 +129,7 @@ def _plan(circuit: Circuit, events: Sequence[Event]) -> Any:
 
 def _maps(events: Sequence[Event]) -> list[_Map]:
     """The events as maps: a piece joins the map that touched its qubits last, where that is cheap."""
-    made: list[_Map] = []
+    maps: list[_Map] = []
     latest: dict[int, _Map] = {}
     for event in events:
         for qubits, piece in _pieces(event):
@@ -137,10 +137,10 @@ def _maps(events: Sequence[Event]) -> list[_Map]:
             alone = target is not None and all(latest.get(q) is target for q in qubits)
             if target is None or not alone or not _joins(target, qubits, piece):
                 target = _Map(qubits)
-                made.append(target)
+                maps.append(target)
             target.pieces.append(_Piece(_on(piece.matrix, qubits, target.qubits), piece.factor))
             latest |= dict.fromkeys(qubits, target)
-    return made
+    return maps
 
 
 def _joins(target: _Map, qubits: tuple[int, ...], piece: _Piece) -> bool:
@@ -174,18 +174,18 @@ def _rotations(operation: Operation) -> Iterator[tuple[tuple[int, ...], _Piece]]
 
 def cost_rows(circuit: Circuit, noise: NoiseModel) -> list[tuple[str, int, int]]:
     """What is done, how often, and the operations: the prefix a sample, the suffix a row that is read."""
-    found = []
+    table = []
     for part in ("prefix", "suffix"):
-        made = _maps(passage(circuit, noise, part).events())
-        words = sum(_entries(one) * 4 ** (circuit.qubits - len(one.qubits)) for one in made)
-        found.append((f"maps of the {part}", len(made), 2 * words))
-    return found
+        maps = _maps(passage(circuit, noise, part).events())
+        words = sum(_entries(one) * 4 ** (circuit.qubits - len(one.qubits)) for one in maps)
+        table.append((f"maps of the {part}", len(maps), 2 * words))
+    return table
 
 
-def _entries(made: _Map) -> int:
+def _entries(of: _Map) -> int:
     """Non-zero entries of a map at a generic angle."""
-    total: RealMatrix = np.eye(4 ** len(made.qubits))
-    for piece in made.pieces:
+    total: RealMatrix = np.eye(4 ** len(of.qubits))
+    for piece in of.pieces:
         matrix = np.abs(piece.matrix) + (0 if piece.factor is None else np.eye(len(piece.matrix)))
         total = np.asarray(matrix @ total != 0, float)
     return int(total.sum())
@@ -196,9 +196,9 @@ def _transfer_matrix(name: str) -> RealMatrix:
     """``R_ij = tr(P_i U P_j U^dagger) / d`` of a gate without angles."""
     unitary, words = gate(name).matrix(), _words(gate(name).qubits)
     images = unitary @ words @ unitary.conj().T
-    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(unitary)
-    found[np.abs(found) < 1e-15] = 0
-    return found
+    matrix: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(unitary)
+    matrix[np.abs(matrix) < 1e-15] = 0
+    return matrix
 
 
 @lru_cache(maxsize=8)
@@ -206,8 +206,9 @@ def _generator(word: str) -> RealMatrix:
     """``S`` with ``exp(-i a W) P_j exp(i a W) = cos(2a) P_j + sin(2a) sum_i S_ij P_i`` where W, P_j anticommute."""
     words, matrix = _words(len(word)), pauli_matrix(word)
     images = -0.5j * (matrix @ words - words @ matrix)
-    found: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(matrix)
-    return np.round(found)
+    generator: RealMatrix = np.einsum("iab,jba->ij", words, images).real / len(matrix)
+    # entries are 0 or +-1 exactly; rounding the einsum's noise away keeps them sparse
+    return np.round(generator)
 
 
 @lru_cache(maxsize=4)
@@ -219,15 +220,15 @@ def _words(qubits: int) -> NDArray[np.complex128]:
     return words
 
 
-def _on(matrix: RealMatrix, qubits: tuple[int, ...], wanted: tuple[int, ...]) -> RealMatrix:
-    """A map on ``qubits`` as a map on ``wanted``, which holds them all."""
-    if qubits == wanted:
+def _on(matrix: RealMatrix, qubits: tuple[int, ...], onto: tuple[int, ...]) -> RealMatrix:
+    """A map on ``qubits`` as a map on ``onto``, which holds them all."""
+    if qubits == onto:
         return matrix
     if len(qubits) == 2:  # the same two, the other way round
         return matrix.reshape(4, 4, 4, 4).transpose(1, 0, 3, 2).reshape(16, 16)
-    first = qubits[0] == wanted[0]
-    found = np.kron(matrix, np.eye(4)) if first else np.kron(np.eye(4), matrix)
-    return np.asarray(found, np.float64)
+    first = qubits[0] == onto[0]
+    extended = np.kron(matrix, np.eye(4)) if first else np.kron(np.eye(4), matrix)
+    return np.asarray(extended, np.float64)
 
 
 def rows(
@@ -243,6 +244,7 @@ def rows(
 
     With ``forwards`` the states go all the way; by default where there are fewer of them than rows.
     """
+    # evolve whichever there are fewer of: states forwards, or read-out rows backwards
     if len(inputs) < rows_of(reading) if forwards is None else forwards:
         start = state_vectors(circuit, inputs)
         state = evolve(passage(circuit, noise, "whole"), inputs, parameters, start)
@@ -273,11 +275,11 @@ def evolve(by: Passage, inputs: Tensor, parameters: Tensor, start: Tensor | None
     """Pauli vectors ``(batch, 4**qubits)`` through a passage; without ``start`` from |0...0>."""
     if start is None:
         start = inputs.new_zeros(0, 0)
-    result: Tensor = _Transfer.apply(by, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
+    result: Tensor = _PauliTransfer.apply(by, inputs, parameters, start, back)  # type: ignore[no-untyped-call]
     return result
 
 
-class _Transfer(torch.autograd.Function):
+class _PauliTransfer(torch.autograd.Function):
     """The kernel's maps; backwards it runs them again from checkpoints."""
 
     @staticmethod
@@ -286,8 +288,8 @@ class _Transfer(torch.autograd.Function):
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), by.plan.words)
         empty = inputs.new_empty(0, 0)
-        given = native.views(parameters[None], inputs, start, out, empty, empty, empty)
-        native.kernel().transfer(by.plan, back, *given, False, torch.get_num_threads())
+        arguments = native.views(parameters[None], inputs, start, out, empty, empty, empty)
+        native.kernel().transfer(by.plan, back, *arguments, False, torch.get_num_threads())
         return out
 
     @staticmethod
@@ -296,12 +298,12 @@ class _Transfer(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody wants second derivatives
             return (None, *_torch_gradients(ctx, upstream), None)
         inputs, parameters, start = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[2]
-        g_parameters = parameters.new_zeros(1, len(parameters) if wanted else 0)
+        needs_parameters = ctx.needs_input_grad[2]
+        g_parameters = parameters.new_zeros(1, len(parameters) if needs_parameters else 0)
         g_inputs, g_start = inputs.new_zeros(inputs.shape), start.new_empty(start.shape)
-        given = native.views(parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start)
-        native.kernel().transfer(ctx.by.plan, ctx.back, *given, True, torch.get_num_threads())
-        return None, g_inputs, g_parameters[0] if wanted else None, g_start, None
+        arguments = native.views(parameters[None], inputs, start, upstream, g_parameters, g_inputs, g_start)
+        native.kernel().transfer(ctx.by.plan, ctx.back, *arguments, True, torch.get_num_threads())
+        return None, g_inputs, g_parameters[0] if needs_parameters else None, g_start, None
 
 
 def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
@@ -313,13 +315,13 @@ def _torch_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         lowered = lower(circuit, inputs.dtype, inputs.device)
         matrices = lowered.matrices(inputs, parameters)
         part = ctx.by.events(lowered.pieces)
-        given = operators_of(start, circuit.qubits) if len(start) else None
-        if given is None:
+        effects = operators_of(start, circuit.qubits) if len(start) else None
+        if effects is None:
             return pauli_vectors(push_forward(circuit, inputs, part, matrices), circuit.qubits)
         if ctx.back:
-            pulled = pull_back(given, part, matrices, circuit.qubits)
+            pulled = pull_back(effects, part, matrices, circuit.qubits)
             return pauli_vectors(pulled / size, circuit.qubits)
-        return pauli_vectors(push(given / size, part, matrices), circuit.qubits)
+        return pauli_vectors(push(effects / size, part, matrices), circuit.qubits)
 
     return native.differentiable(vectors, ctx.saved_tensors, upstream)
 
@@ -333,7 +335,7 @@ def rows_of(reading: Measurement) -> int:
 def pauli_rows(reading: Measurement, dtype: torch.dtype) -> Tensor:
     """The rows of a measurement as Pauli vectors ``(rows, 4**qubits)`` of a real ``dtype``."""
     size = 4**reading.qubits
-    found = np.zeros((rows_of(reading), size))
+    matrix = np.zeros((rows_of(reading), size))
     spread = reading.diagonals.reshape(-1, *[2] * reading.qubits)
     for axis in range(1, reading.qubits + 1):  # tr(diag Z...) / 2**n is a Walsh transform
         spread = (
@@ -342,12 +344,12 @@ def pauli_rows(reading: Measurement, dtype: torch.dtype) -> Tensor:
         )
     diagonal = np.arange(2**reading.qubits)
     place = sum(3 * (diagonal >> k & 1) << (2 * k) for k in range(reading.qubits))
-    found[: len(reading.diagonals), place] = spread.reshape(-1, 2**reading.qubits)
+    matrix[: len(reading.diagonals), place] = spread.reshape(-1, 2**reading.qubits)
     for row, word_sum in enumerate(reading.words, len(reading.diagonals)):
         for c, word in word_sum.terms:
             index = sum(LETTERS.index(p) << (2 * (reading.qubits - 1 - q)) for q, p in word)
-            found[row, index] += c
-    return torch.as_tensor(found, dtype=dtype)
+            matrix[row, index] += c
+    return torch.as_tensor(matrix, dtype=dtype)
 
 
 def state_vectors(circuit: Circuit, inputs: Tensor) -> Tensor | None:
@@ -368,6 +370,7 @@ def pauli_vectors(operators: Tensor, qubits: int) -> Tensor:
     letters = np.stack([PAULI[letter] for letter in LETTERS])
     change = torch.as_tensor(letters.transpose(0, 2, 1).reshape(4, 4)).to(operators)
     tensor = operators.reshape(batch, *[2] * (2 * qubits))
+    # row bit and column bit of a qubit side by side: its 2x2 block becomes one index of four letters
     order = [axis for q in range(qubits) for axis in (1 + q, 1 + qubits + q)]
     tensor = tensor.permute(0, *order).reshape(batch, *[4] * qubits)
     for axis in range(1, qubits + 1):

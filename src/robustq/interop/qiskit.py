@@ -44,9 +44,9 @@ def _properties(backend: Any) -> Any:
 
 
 def _qubit(target: Any, properties: Any, index: int) -> Qubit:
-    known = target.qubit_properties[index] if target.qubit_properties else None
-    t1 = _number(getattr(known, "t1", None), 1.0)
-    t2 = min(_number(getattr(known, "t2", None), 2 * t1), 2 * t1)
+    own = target.qubit_properties[index] if target.qubit_properties else None
+    t1 = _number(getattr(own, "t1", None), 1.0)
+    t2 = min(_number(getattr(own, "t2", None), 2 * t1), 2 * t1)
     names = [name for name in PULSE_NAMES if name in target.operation_names]
     pulse = target[names[0]].get((index,)) if names else None
     read = target["measure"].get((index,)) if "measure" in target.operation_names else None
@@ -75,19 +75,19 @@ def _couplings(target: Any) -> list[Coupling]:
     best: dict[tuple[int, int], Coupling] = {}
     for name in target.operation_names:
         entries = target[name] if name not in LEFT_OUT else {}
-        for places, known in _pairs(entries):
+        for places, entry in _pairs(entries):
             pair = (min(places), max(places))
-            error = min(_number(getattr(known, "error", None), 0.0), 1.0)
-            new = Coupling(pair, error, _number(getattr(known, "duration", None), 0.0))
+            error = min(_number(getattr(entry, "error", None), 0.0), 1.0)
+            new = Coupling(pair, error, _number(getattr(entry, "duration", None), 0.0))
             if pair not in best or new.gate_error < best[pair].gate_error:
                 best[pair] = new
     return [best[pair] for pair in sorted(best)]
 
 
 def _pairs(entries: Mapping[Any, Any]) -> list[tuple[tuple[int, int], Any]]:
-    return [(places, known) for places, known in entries.items() if places and len(places) == 2]
+    return [(places, entry) for places, entry in entries.items() if places and len(places) == 2]
 
 
 def _number(value: object, default: float) -> float:
-    known = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if known else default  # type: ignore[arg-type]
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if usable else default  # type: ignore[arg-type]

@@ -3,14 +3,14 @@
 from robustq.mitigation.cdr import CDR
 from robustq.mitigation.correction.technique import PartialCorrection
 from robustq.mitigation.distillation import VirtualDistillation
-from robustq.mitigation.learned import Learned
-from robustq.mitigation.mitigated import MitigatedNet
+from robustq.mitigation.idling import Decoupling, Idle
+from robustq.mitigation.net import MitigatedNet
 from robustq.mitigation.pec import PEC
 from robustq.mitigation.plan import Plan, Problem, Run, Technique, Unmitigated
 from robustq.mitigation.readout import ReadoutHistogram, ReadoutInversion
+from robustq.mitigation.regression import Learned
 from robustq.mitigation.stack import Stack
 from robustq.mitigation.symmetry import SymmetryVerification
-from robustq.mitigation.waiting import Decoupling, Idle
 from robustq.mitigation.zne import ZNE
 
 __all__ = [

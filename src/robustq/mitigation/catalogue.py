@@ -16,13 +16,13 @@ from robustq.errors import SpecError
 from robustq.mitigation.cdr import CDR
 from robustq.mitigation.correction.technique import PartialCorrection
 from robustq.mitigation.distillation import VirtualDistillation
-from robustq.mitigation.learned import Learned
+from robustq.mitigation.idling import Decoupling, Idle
 from robustq.mitigation.pec import PEC
 from robustq.mitigation.plan import Technique, Unmitigated
 from robustq.mitigation.readout import ReadoutHistogram, ReadoutInversion
+from robustq.mitigation.regression import Learned
 from robustq.mitigation.stack import Stack
 from robustq.mitigation.symmetry import SymmetryVerification
-from robustq.mitigation.waiting import Decoupling, Idle
 from robustq.mitigation.zne import ZNE
 
 
@@ -150,11 +150,11 @@ def build(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> 
     read-out inversion + zne, local, richardson at 1, 2
     """
     first, _, rest = name.partition("+")
-    given = dict((options or {}).get(first, {}))
+    chosen = dict((options or {}).get(first, {}))
     entry = resolve("mitigation", first, MITIGATIONS)
-    wanted = signature(entry.make).parameters.values()
-    missing = [p.name for p in wanted if p.default is p.empty and p.name not in given]
+    parameters = signature(entry.make).parameters.values()
+    missing = [p.name for p in parameters if p.default is p.empty and p.name not in chosen]
     if missing:
         raise SpecError(f"mitigation {first!r}: expected the option {missing[0]!r}, got none")
-    technique: Technique = entry.make(**given)
+    technique: Technique = entry.make(**chosen)
     return Stack(technique, build(rest, options)) if rest else technique

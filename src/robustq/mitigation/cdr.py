@@ -49,7 +49,7 @@ class CDR:
         return Plan((problem.run,), combine, training=self.circuits * problem.run.circuits)
 
 
-def line(found: TrainingCircuits) -> tuple[Tensor, Tensor]:
+def line(circuits: TrainingCircuits) -> tuple[Tensor, Tensor]:
     """Slope and constant of each observable by least squares, ``(observables,)``.
 
     Where the noisy values do not differ the slope is 1 and only the mean is corrected.
@@ -58,9 +58,9 @@ def line(found: TrainingCircuits) -> tuple[Tensor, Tensor]:
     >>> [round(float(v), 6) for v in line(TrainingCircuits(noisy, noisy, 2 * noisy))]
     [2.0, 0.0]
     """
-    centre, target = found.noisy.mean(0), found.ideal.mean(0)
-    away, wanted = found.noisy - centre, found.ideal - target
+    centre, target = circuits.noisy.mean(0), circuits.ideal.mean(0)
+    away, shift = circuits.noisy - centre, circuits.ideal - target
     spread = (away**2).sum(0)
-    fitted = (away * wanted).sum(0) / spread.clamp_min(LEAST_SPREAD)
+    fitted = (away * shift).sum(0) / spread.clamp_min(LEAST_SPREAD)
     slope = torch.where(spread > LEAST_SPREAD, fitted, torch.ones_like(fitted))
     return slope, target - slope * centre

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from robustq.circuits import Observable
 from robustq.circuits.observables import PauliSum, Word
 from robustq.errors import DataError
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 from robustq.noise import Readout
 
 LEAST = 0.01  # of 1 - p01 - p10: below, an inverse multiplies shot noise by a hundred and more
@@ -35,12 +35,12 @@ def calibrated(zeros: ArrayLike, ones: ArrayLike) -> tuple[Readout, ...]:
         raise DataError(
             f"read-out: expected as many qubits prepared as 0 and as 1, got {len(first)} and {len(second)}"
         )
-    found = tuple(
+    readouts = tuple(
         Readout(float(low[1] / low.sum()), float(high[0] / high.sum()))
         for low, high in zip(first, second, strict=True)
     )
-    check_invertible(found)
-    return found
+    check_invertible(readouts)
+    return readouts
 
 
 def check_invertible(readouts: Sequence[Readout]) -> None:
@@ -73,15 +73,15 @@ def inverted(observable: Observable, readouts: Sequence[Readout]) -> PauliSum:
     for c, word in total.terms:
         for keep in itertools.product((True, False), repeat=len(word)):
             pairs = list(zip(word, keep, strict=True))
-            factor = c * float(np.prod([_factor(readouts[q], kept) for (q, _), kept in pairs]))
-            left = tuple(letter for letter, kept in pairs if kept)
+            factor = c * float(np.prod([_factor(readouts[q], stays) for (q, _), stays in pairs]))
+            left = tuple(letter for letter, stays in pairs if stays)
             terms[left] = terms.get(left, 0.0) + factor
     return PauliSum(tuple((c, word) for word, c in terms.items() if c))
 
 
-def _factor(readout: Readout, kept: bool) -> float:
+def _factor(readout: Readout, stays: bool) -> float:
     a, b = 1 - readout.p01 - readout.p10, readout.p10 - readout.p01
-    return 1 / a if kept else -b / a
+    return 1 / a if stays else -b / a
 
 
 def _counts(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ MARKS = ("rzz", "cp", "crz", "rxx", "ryy", "crx", "cry")  # two-qubit rotations;
 
 
 @dataclass(frozen=True)
-class Row:
+class PulseSequence:
     """One row of the table of sequences.
 
     Attributes:
@@ -46,10 +46,12 @@ class Row:
     reference: str
 
 
-SEQUENCES: Mapping[str, Row] = {
-    "xx": Row(("x", "x"), False, "one pair of X a wait", "Viola, Knill & Lloyd, PRL 82, 2417 (1999)"),
-    "xy4": Row(("x", "y", "x", "y"), False, "X Y X Y, once a wait", "Maudsley, J. Magn. Reson. 69, 488 (1986)"),
-    "cpmg": Row(
+SEQUENCES: Mapping[str, PulseSequence] = {
+    "xx": PulseSequence(("x", "x"), False, "one pair of X a wait", "Viola, Knill & Lloyd, PRL 82, 2417 (1999)"),
+    "xy4": PulseSequence(
+        ("x", "y", "x", "y"), False, "X Y X Y, once a wait", "Maudsley, J. Magn. Reson. 69, 488 (1986)"
+    ),
+    "cpmg": PulseSequence(
         ("y", "y"),
         True,
         "pairs of Y, as many as there is room for",
@@ -216,6 +218,7 @@ class _Clock:
 
     def _joint(self, coupling: Coupling, count: int) -> int:
         pulse = HALVES * self.slot
+        # less a rounding, so that an exact multiple of a pulse is not rounded up by one
         return HALVES * math.ceil(count * coupling.gate_duration / pulse - 1e-9)
 
     def noise(self, mark: str, detuning: Sequence[float]) -> NoiseModel:
@@ -296,14 +299,14 @@ def _windows(schedule: Sequence[Placed], circuit: Circuit, slots: int) -> Iterat
 
 def _colours(pairs: Sequence[tuple[int, int]], qubits: int) -> list[tuple[int, bool]]:
     """The first colour that no coupled neighbour has, and whether a qubit has such neighbours."""
-    found: list[int] = []
+    colours: list[int] = []
     for q in range(qubits):
-        near = {found[min(pair)] for pair in pairs if max(pair) == q}
-        found.append(next(c for c in itertools.count() if c not in near))
-    return [(found[q], any(q in pair for pair in pairs)) for q in range(qubits)]
+        near = {colours[min(pair)] for pair in pairs if max(pair) == q}
+        colours.append(next(c for c in itertools.count() if c not in near))
+    return [(colours[q], any(q in pair for pair in pairs)) for q in range(qubits)]
 
 
-def _pulses(window: Window, row: Row, colour: tuple[int, bool]) -> Iterator[tuple[str, int]]:
+def _pulses(window: Window, row: PulseSequence, colour: tuple[int, bool]) -> Iterator[tuple[str, int]]:
     """The pulses of a wait and the slots before which they flip; none where there is no room."""
     number, staggered = colour
     half = window.length // 2  # a wait is a whole number of pulses, so this is exact
@@ -311,6 +314,7 @@ def _pulses(window: Window, row: Row, colour: tuple[int, bool]) -> Iterator[tupl
     pairs *= 2 ** (number // 2)
     if half < ROOM * pairs:
         return
+    # even and odd colours flip at different eighths of a period: their ZZ terms average out
     period = window.length / pairs
     shift = period * (1 + 2 * (number % 2)) / 8 if staggered else period / 4
     names = itertools.cycle(row.pulses)
@@ -336,6 +340,7 @@ def _written(timing: Timed) -> Timed:
         operations += [op("i", q) for q in range(circuit.qubits) if q not in busy]
         for a, b in timing._pairs:
             if a not in busy or busy[a] != busy.get(b):
+                # the identity, to which the noise model attaches the pair's crosstalk of this slot
                 operations.append(op(timing._mark, a, b, angles=[0.0]))
     operations += acting.get(timing.slots, [])
     return replace(timing, fitted=replace(timing.fitted, circuit=replace(circuit, operations=tuple(operations))))

@@ -25,7 +25,7 @@ from robustq.circuits.gates import PAULI
 from robustq.circuits.observables import Word
 from robustq.errors import CircuitError, DataError
 from robustq.mitigation.plan import Function, Plan, Problem, Run
-from robustq.mitigation.signed import as_pauli_sum
+from robustq.mitigation.signed_shots import as_pauli_sum
 
 WIDEST = 6  # qubits: the state itself is kept for every input
 LETTERS = "IXYZ"
@@ -74,6 +74,7 @@ def quotient(parts: Sequence[Tensor]) -> Tensor:
     tensor([[0.5000]])
     """
     (seen,) = parts
+    # under shots the purity may come out zero or negative
     return (seen[:, :-1] / seen[:, -1:].clamp_min(1e-3)).clamp(-1, 1)
 
 
@@ -100,12 +101,12 @@ class Distilled:
     ) -> Tensor:
         """``(batch, observables + 1)``; shots count as outcomes +1 and -1, which scatter most."""
         state = engine.pauli_states(self.run.circuit, inputs=inputs, parameters=parameters, noise=self.run.noise)
-        found = self._of(state)
+        values = self._of(state)
         if shots is None:
-            return found
-        ups = ((1 + found.detach().double().cpu()) / 2).clamp(0, 1)
+            return values
+        ups = ((1 + values.detach().double().cpu()) / 2).clamp(0, 1)
         drawn = torch.binomial(torch.full_like(ups, float(shots)), ups, generator=generator)
-        return (2 * drawn / shots - 1).to(found)
+        return (2 * drawn / shots - 1).to(values)
 
     def frozen(self, parameters: Tensor) -> Function:
         """Nothing can be pulled back: the square of a state is not linear in it."""
@@ -135,6 +136,7 @@ def overlap(state: Tensor, word: Word, qubits: int, gate_error: float = 0.0) -> 
     tensor([1.])
     """
     partner, sign, weight = (torch.as_tensor(v) for v in _pairing(word, qubits))
+    # a depolarised pair of copies loses every word that touches it
     factor = sign.to(state) * torch.pow(1 - gate_error, weight.to(state))
     total = (state * factor * state[:, partner]).sum(1)
     return total / float(2**qubits)
@@ -180,8 +182,8 @@ def distilled_error(infidelity: float, qubits: int, mean: float) -> float:
     0.00076
     """
     size: int = 2**qubits
-    kept = (1 - infidelity) ** 2 + 2 * infidelity * (1 - infidelity) / size
-    return mean * (1 - kept / (kept + infidelity**2 / size))
+    signal = (1 - infidelity) ** 2 + 2 * infidelity * (1 - infidelity) / size
+    return mean * (1 - signal / (signal + infidelity**2 / size))
 
 
 def purity(circuit: Circuit, state: Tensor) -> Tensor:

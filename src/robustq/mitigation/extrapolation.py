@@ -32,6 +32,7 @@ def coefficients(scales: Sequence[float], degree: int) -> NDArray[np.float64]:
             f"extrapolation: expected a degree from 1 to {len(scales) - 1} for {len(scales)} scales, got {degree}"
         )
     powers = np.vander(np.asarray(scales, float), degree + 1, increasing=True)
+    # the first row of the pseudo-inverse is the fitted value at scale zero
     weights: NDArray[np.float64] = np.linalg.pinv(powers)[0]
     return weights
 
@@ -50,6 +51,7 @@ def exponential(values: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
     stacked = torch.stack(list(values))
     signs = torch.sign(stacked[0])
     fits = ((stacked * signs) > SMALLEST).all(0)
+    # ones where no fit is made: a logarithm of a negative number would poison the gradient
     logs = torch.where(fits, stacked * signs, torch.ones_like(stacked)).log()
     weights = torch.as_tensor(coefficients(scales, 1)).to(stacked)
     curve = signs * torch.einsum("s,s...->...", weights, logs).clamp_max(0).exp()

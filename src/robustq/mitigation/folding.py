@@ -40,6 +40,7 @@ def fold_gates(circuit: Circuit, scale: float) -> Circuit:
     whole, part = _counts(len(operations), scale)
     folded: list[Operation] = []
     for k, operation in enumerate(operations):
+        # Bresenham: `part` of the gates, spread evenly
         once_more = (k + 1) * part // len(operations) > k * part // len(operations)
         folded += [operation] + [operation.inverse(), operation] * (whole + once_more)
     return _with(circuit, tuple(folded))

@@ -49,8 +49,8 @@ def least_squares(frequencies: Histogram, readouts: Sequence[Readout]) -> Histog
     check(frequencies, readouts)
     table = confusion(readouts)
     heavy = 1e4 * np.ones((1, len(table)))
-    found, _ = nnls(np.vstack([table, heavy]), np.append(frequencies, 1e4))
-    return np.asarray(found / found.sum(), float)
+    weights, _ = nnls(np.vstack([table, heavy]), np.append(frequencies, 1e4))
+    return np.asarray(weights / weights.sum(), float)
 
 
 def m3(frequencies: Histogram, readouts: Sequence[Readout]) -> Histogram:
@@ -64,9 +64,9 @@ def m3(frequencies: Histogram, readouts: Sequence[Readout]) -> Histogram:
     check(frequencies, readouts)
     seen = np.flatnonzero(frequencies)
     table = _between(seen, seen, readouts)
-    found = np.zeros_like(frequencies)
-    found[seen] = np.linalg.solve(table / table.sum(0), frequencies[seen])
-    return found
+    quasi = np.zeros_like(frequencies)
+    quasi[seen] = np.linalg.solve(table / table.sum(0), frequencies[seen])
+    return quasi
 
 
 METHODS: Mapping[str, Callable[[Histogram, Sequence[Readout]], Histogram]] = {

@@ -63,10 +63,10 @@ def training_circuits(problem: Problem, circuits: int, kept: float) -> TrainingC
         return _answers(replace(run, circuit=whole), slots, problem, rounded)
 
 
-def _answers(run: Run, slots: Tensor, problem: Problem, found: Tensor) -> TrainingCircuits:
+def _answers(run: Run, slots: Tensor, problem: Problem, circuit_angles: Tensor) -> TrainingCircuits:
     blank = slots.new_zeros(0)
     noisy = run.values(slots, blank, shots=problem.shots, generator=problem.generator)
-    return TrainingCircuits(found, noisy, run.ideal(slots, blank))
+    return TrainingCircuits(circuit_angles, noisy, run.ideal(slots, blank))
 
 
 def slotted(circuit: Circuit) -> Circuit:
@@ -91,14 +91,14 @@ def slotted(circuit: Circuit) -> Circuit:
 def angles(circuit: Circuit, inputs: Tensor, parameters: Tensor) -> Tensor:
     """Every angle of the circuit at these inputs, ``(batch, angles)``, in radians."""
     listed = [angle for operation in circuit.operations for angle in operation.angles]
-    found = Polynomials.of(listed, circuit.parameters).values(slot_vector(inputs, parameters))
-    return found.expand(len(inputs), -1)
+    values = Polynomials.of(listed, circuit.parameters).values(slot_vector(inputs, parameters))
+    return values.expand(len(inputs), -1)
 
 
 def steps(circuit: Circuit) -> Tensor:
     """Between the Clifford angles of every angle's gate, ``(angles,)`` of float64."""
-    found = [STEPS[o.gate] for o in circuit.operations for _ in o.angles]
-    return torch.tensor(found, dtype=torch.float64)
+    sizes = [STEPS[o.gate] for o in circuit.operations for _ in o.angles]
+    return torch.tensor(sizes, dtype=torch.float64)
 
 
 def near_clifford(true: Tensor, step: Tensor, kept: float, generator: torch.Generator) -> Tensor:
@@ -113,5 +113,6 @@ def near_clifford(true: Tensor, step: Tensor, kept: float, generator: torch.Gene
     order = torch.rand(true.shape, generator=generator).argsort(1).argsort(1).to(true.device)
     chance = torch.rand(true.shape, generator=generator, dtype=true.dtype).to(true.device)
     step = step.to(true)
+    # stochastic rounding: unbiased, so that the relatives stay near the circuit on average
     rounded = step * torch.floor(true / step + chance)
     return torch.where(order < round(kept * true.shape[1]), true, rounded)

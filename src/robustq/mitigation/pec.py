@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from robustq.engine.statevector import apply_matrix, product
 from robustq.errors import CircuitError
 from robustq.mitigation.plan import Plan, Problem, Run
 from robustq.mitigation.quasi import inverse
-from robustq.noise import Channel, NoiseModel
+from robustq.noise import NoiseModel
 
 DEAREST = 1e3  # cost of a circuit: its square is how many times more shots it takes
 
@@ -49,6 +48,7 @@ class PEC:
             CircuitError: if a channel cannot be inverted, or all together cost too much.
         """
         run = problem.run
+        # costs of the channels multiply, and the variance goes with their square
         price = cost(run.circuit, run.noise)
         if price > self.dearest:
             raise CircuitError(
@@ -71,12 +71,7 @@ def cost(circuit: Circuit, noise: NoiseModel) -> float:
     >>> round(cost(quiet, NoiseModel.uniform(gate_error=0.1)), 6)
     1.166667
     """
-    return math.prod(inverse(channel).cost for channel, _ in _strikes(circuit, noise))
-
-
-def _strikes(circuit: Circuit, noise: NoiseModel) -> Iterator[tuple[Channel, tuple[int, ...]]]:
-    for operation in circuit.operations:
-        yield from noise.after(operation)
+    return math.prod(inverse(channel).cost for o in circuit.operations for channel, _ in noise.after(o))
 
 
 @torch.no_grad()
@@ -120,8 +115,10 @@ def signed_circuits(
             continue
         undone = inverse(event.channel)
         chosen = _drawn(undone.weights, circuits, generator)
+        # the channel, then the drawn operation: one matrix each, as a device would run them
         after = torch.as_tensor(undone.operations @ event.channel.ptm)
         state = apply_matrix(state, after[chosen], on)
+        # the signs of all draws of a circuit multiply its outcome
         signs *= torch.as_tensor(np.sign(undone.weights))[chosen][:, None]
         price *= undone.cost
     outcomes = _read(run, state)

@@ -18,7 +18,7 @@ from torch import Tensor
 from robustq import engine
 from robustq.circuits import Circuit, Observable
 from robustq.errors import DataError
-from robustq.mitigation.signed import signed_means
+from robustq.mitigation.signed_shots import signed_means
 from robustq.noise import Device, Mapped, NoiseModel
 
 NOISELESS = NoiseModel()

@@ -63,6 +63,7 @@ def inverse(channel: Channel) -> Quasi:
             f"pec: expected a channel that can be inverted, its smallest singular value at least "
             f"{LEAST_SINGULAR:g}, got {smallest:.2g} for {channel!r}"
         )
+    # a unitary is undone by a unitary, at no cost
     if len(channel.kraus) == 1:
         return Quasi(np.ones(1), _inverted(table)[None])
     if np.abs(table - np.diag(np.diag(table))).max() < 1e-12:
@@ -87,13 +88,15 @@ def _by_programme(channel: Channel, target: RealMatrix) -> Quasi:
 
     basis = local_operations(channel.qubits)
     table = basis.reshape(len(basis), -1).T
-    found = linprog(np.ones(2 * len(basis)), A_eq=np.hstack([table, -table]), b_eq=target.ravel(), bounds=(0, None))
-    if not found.success or found.x is None:
+    solution = linprog(
+        np.ones(2 * len(basis)), A_eq=np.hstack([table, -table]), b_eq=target.ravel(), bounds=(0, None)
+    )
+    if not solution.success or solution.x is None:
         raise CircuitError(
             f"pec: expected a noise model whose inverse is a combination of local operations, got {channel!r}; "
             "pauli, depolarising, damping, relaxation and unitary channels are"
         )
-    weights = found.x[: len(basis)] - found.x[len(basis) :]
+    weights = solution.x[: len(basis)] - solution.x[len(basis) :]
     used = np.abs(weights) > 1e-12
     return Quasi(weights[used], basis[used])
 

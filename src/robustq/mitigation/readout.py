@@ -121,8 +121,8 @@ class Counted:
 
     @property
     def _everywhere(self) -> tuple[Readout, ...]:
-        known = dict(zip(self.used, self.readouts, strict=True))
-        return tuple(known.get(q, Readout()) for q in range(self.run.circuit.qubits))
+        readouts = dict(zip(self.used, self.readouts, strict=True))
+        return tuple(readouts.get(q, Readout()) for q in range(self.run.circuit.qubits))
 
     def values(
         self,
@@ -192,6 +192,7 @@ def known(run: Run, shots: int | None, generator: torch.Generator) -> Sequence[R
         check_invertible(true)
         return true
     flips = torch.tensor([[r.p01, r.p10] for r in true], dtype=torch.float64)
+    # what the two calibration circuits, all zeros and all ones, would be read as
     wrong = torch.binomial(torch.full_like(flips, float(shots)), flips, generator=generator).numpy()
     zeros = np.stack([shots - wrong[:, 0], wrong[:, 0]], 1)
     return calibrated(zeros, np.stack([wrong[:, 1], shots - wrong[:, 1]], 1))

@@ -16,7 +16,7 @@ from robustq.circuits import Observable, pauli
 from robustq.circuits.observables import PauliSum, Word
 from robustq.errors import CircuitError, DataError
 from robustq.mitigation.plan import Plan, Problem, Run
-from robustq.mitigation.signed import as_pauli_sum, dict_of
+from robustq.mitigation.signed_shots import as_pauli_sum, dict_of
 
 EXACT = 1e-6  # by how much the ideal state may miss its sector
 
@@ -102,10 +102,10 @@ def times(word: PauliSum, observable: PauliSum) -> PauliSum:
     ((_, letters),) = word.terms
     terms: list[tuple[float, Word]] = []
     for other, c in dict_of(observable).items():
-        phase, found = _product(dict(letters), dict(other))
+        phase, product = _product(dict(letters), dict(other))
         if abs(phase.imag) > 0.5:
             raise CircuitError(f"symmetry: expected observables that commute with {word}, got {observable}")
-        terms.append((c * phase.real, found))
+        terms.append((c * phase.real, product))
     return PauliSum(tuple(terms))
 
 

@@ -52,6 +52,7 @@ class ZNE:
     def plan(self, problem: Problem) -> Plan:
         """One run a scale."""
         run = problem.run
+        # extrapolated from what folding reached, not from what was asked for
         scales = [reached(run.circuit, scale) for scale in self.scales]
         if len(set(scales)) != len(scales):
             raise SpecError(

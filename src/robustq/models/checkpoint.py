@@ -160,5 +160,5 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _metadata(held: bytes) -> dict[str, str]:
     """The text in the header of a safetensors file, whose length its first eight bytes say."""
     header = json.loads(held[8 : 8 + int.from_bytes(held[:8], "little")])
-    found: dict[str, str] = header["__metadata__"]
-    return found
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata

@@ -92,11 +92,11 @@ def describe(model: nn.Module) -> dict[str, Any]:
     return {"kind": kind, "config": model.config()}  # type: ignore[operator]
 
 
-def _outside_kind(made: type) -> str | None:
+def _outside_kind(cls: type) -> str | None:
     """The name that an outsider's class can be imported by, if it can be rebuilt at all."""
-    name = f"{made.__module__}:{made.__qualname__}"
-    able = hasattr(made, "config") and hasattr(made, "from_config") and is_outside(name)
-    return name if able and made.__module__ != "__main__" else None
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    able = hasattr(cls, "config") and hasattr(cls, "from_config") and is_outside(name)
+    return name if able and cls.__module__ != "__main__" else None
 
 
 def outsiders(folder: Path | str, allow: Collection[str]) -> Mapping[str, Rebuild]:
@@ -106,14 +106,14 @@ def outsiders(folder: Path | str, allow: Collection[str]) -> Mapping[str, Rebuil
         ModelFileError: if that is not in one of the modules or packages of ``allow``.
     """
     content = _checked(folder)
-    found = dict.fromkeys(_outside_kinds({"kind": content["kind"], "config": content["config"]}))
-    for kind in found:
+    kinds = dict.fromkeys(_outside_kinds({"kind": content["kind"], "config": content["config"]}))
+    for kind in kinds:
         if not is_allowed(kind, allow):
             raise ModelFileError(
                 f"{folder}: expected parts of the library only, got {kind}, whose code would be run: "
                 f"if you trust it, load it with allow=[{package_of(kind)!r}]"
             )
-    return {kind: imported("model", kind).from_config for kind in found}
+    return {kind: imported("model", kind).from_config for kind in kinds}
 
 
 def _outside_kinds(described: Any) -> Iterator[str]:

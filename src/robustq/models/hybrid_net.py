@@ -108,9 +108,9 @@ class HybridNet(nn.Module):
 
     def uncertainty(self, device: Device, relative: float) -> float:
         """As :meth:`QuantumNet.uncertainty`, through the layer behind the circuit."""
-        found = uncertainty(self.fitted(device), device, relative)
+        bounds = uncertainty(self.fitted(device), device, relative)
         weight, _ = weights(self.after)
-        return float(self.core.scale.detach()) * found.slack(weight.numpy())
+        return float(self.core.scale.detach()) * bounds.slack(weight.numpy())
 
     def freeze(self, noise: Noise | None = None, *, uses: int | None = None) -> FrozenHybrid:
         """The same function of ``x`` with the circuit frozen."""

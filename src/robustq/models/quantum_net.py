@@ -96,8 +96,8 @@ class QuantumNet(nn.Module):
         >>> round(model.uncertainty(Device.bundled("manila"), 0.1), 3)
         0.107
         """
-        found = uncertainty(self.fitted(device), device, relative)
-        return float(self.scale.detach()) * found.slack(np.eye(len(self.observables)))
+        bounds = uncertainty(self.fitted(device), device, relative)
+        return float(self.scale.detach()) * bounds.slack(np.eye(len(self.observables)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` for features ``(batch, circuit.inputs)``."""
@@ -277,15 +277,15 @@ class Sampled:
 
     def _machine(self, dtype: torch.dtype) -> engine.ShotModel:
         angles = self.model.theta.detach().to(dtype)
-        known = self._machines.get(dtype)
-        if known is None or not torch.equal(known[0], angles):
+        cached = self._machines.get(dtype)
+        if cached is None or not torch.equal(cached[0], angles):
             circuit, observables, rules = self._run
             assert self.generator is not None
             machine = engine.ShotModel(
                 circuit, observables, angles, noise=rules, shots=self.shots, generator=self.generator
             )
-            self._machines[dtype] = known = (angles.clone(), machine)
-        return known[1]
+            self._machines[dtype] = cached = (angles.clone(), machine)
+        return cached[1]
 
     @cached_property
     def _machines(self) -> dict[torch.dtype, tuple[Tensor, engine.ShotModel]]:

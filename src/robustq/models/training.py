@@ -119,7 +119,7 @@ def fit(
     keeper = checkpoint and Keeper(checkpoint, name_of(model, x, y, generator, plan, defence))
     train, held = hold_back(y, plan.validation, generator)
     state = _State.new(model, generator, plan, len(train))
-    run = _Run(model, x, y, defence, generator, plan.epochs, state.memory)
+    run = _TrainingRun(model, x, y, defence, generator, plan.epochs, state.memory)
     if keeper:
         state.restore(keeper)
     for number in range(len(state.epochs) + 1, plan.epochs + 1):
@@ -188,10 +188,10 @@ class _State:
 
     def restore(self, keeper: Keeper) -> None:
         """Go on from what was written; from the start if there is nothing of this training."""
-        found = keeper.read()
-        if found is None:
+        checkpoint = keeper.read()
+        if checkpoint is None:
             return
-        parts, numbers = found
+        parts, numbers = checkpoint
         self.model.load_state_dict(parts.get("model", {}))
         self.best_weights = parts.get("best", {})
         self.best, self.best_loss = numbers["best"], numbers["best_loss"]
@@ -234,7 +234,7 @@ def hold_back(y: Tensor, share: float, generator: torch.Generator) -> tuple[Tens
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _TrainingRun:
     """What every step of one training needs."""
 
     model: nn.Module

@@ -132,8 +132,9 @@ def gate_channels(qubits: tuple[Qubit, ...], error: float, duration: float, coun
     relaxed = tuple(qubit.relaxation(total) for qubit in qubits) if total else ()
     # F = (1 + (1 - p)(T - 1)) / d**2 for relaxation with trace T followed by depolarising p
     d, trace = 2 ** len(qubits), _trace(qubits, duration)
-    wanted = d * ((d + 1) * (1 - error) - 1)  # the trace that has this infidelity
-    p = float(np.clip(1 - (wanted - 1) / (trace - 1), 0, 1)) if trace > 1 else 0.0
+    # F_avg = (tr(PTM) / d + 1) / (d + 1), solved for the trace
+    target = d * ((d + 1) * (1 - error) - 1)  # the trace that has this infidelity
+    p = float(np.clip(1 - (target - 1) / (trace - 1), 0, 1)) if trace > 1 else 0.0
     if p < 1e-12:
         return relaxed
     name = "depolarising" if len(qubits) == 1 else "depolarising-2"

@@ -94,7 +94,7 @@ DOMAINS: Mapping[str, tuple[Callable[[float], bool], str]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ChannelRow:
     """One row of the table.
 
     Attributes:
@@ -119,64 +119,64 @@ class Row:
 
 # Depolarising replaces the qubits by the maximally mixed state with probability p, so <Z> shrinks
 # by exactly 1 - p (Qiskit's convention; PennyLane's p is the chance of a Pauli error).
-CHANNELS: Mapping[str, Row] = {
-    "depolarising": Row(
+CHANNELS: Mapping[str, ChannelRow] = {
+    "depolarising": ChannelRow(
         1,
         {"p": "probability"},
         _depolarising(1),
         "one qubit replaced by the maximally mixed state",
         "Nielsen & Chuang, eq. 8.102",
     ),
-    "depolarising-2": Row(
+    "depolarising-2": ChannelRow(
         2,
         {"p": "probability"},
         _depolarising(2),
         "two qubits replaced by the maximally mixed state",
         "Nielsen & Chuang, section 8.3.4",
     ),
-    "bit-flip": Row(
+    "bit-flip": ChannelRow(
         1,
         {"p": "probability"},
         lambda p: _paulis(1, {"X": p}),
         "X with probability p",
         "Nielsen & Chuang, section 8.3.3",
     ),
-    "phase-flip": Row(
+    "phase-flip": ChannelRow(
         1,
         {"p": "probability"},
         lambda p: _paulis(1, {"Z": p}),
         "Z with probability p",
         "Nielsen & Chuang, section 8.3.3",
     ),
-    "pauli": Row(
+    "pauli": ChannelRow(
         1,
         dict.fromkeys(("px", "py", "pz"), "probability"),
         lambda px, py, pz: _paulis(1, {"X": px, "Y": py, "Z": pz}),
         "X, Y or Z with probabilities of their own",
         "Wallman & Emerson, PRA 94, 052325 (2016)",
     ),
-    "amplitude-damping": Row(
+    "amplitude-damping": ChannelRow(
         1,
         {"p": "probability"},
         lambda p: _relaxation(p, 0.0, math.sqrt(1 - p)),
         "decay from 1 to 0 with probability p",
         "Nielsen & Chuang, eq. 8.108",
     ),
-    "generalised-amplitude-damping": Row(
+    "generalised-amplitude-damping": ChannelRow(
         1,
         {"p": "probability", "excited": "probability"},
         lambda p, excited: _relaxation(p, excited, math.sqrt(1 - p)),
         "decay towards a mixture that holds a 1 with probability excited",
         "Nielsen & Chuang, section 8.3.5",
     ),
-    "phase-damping": Row(
+    "phase-damping": ChannelRow(
         1,
         {"p": "probability"},
         lambda p: _relaxation(0.0, 0.0, math.sqrt(1 - p)),
         "coherences shrink by sqrt(1 - p)",
         "Nielsen & Chuang, section 8.3.6",
     ),
-    "thermal-relaxation": Row(
+    "thermal-relaxation": ChannelRow(
         1,
         {"t1": "lifetime", "t2": "lifetime", "time": "duration", "excited": "probability"},
         _thermal_relaxation,
@@ -184,21 +184,21 @@ CHANNELS: Mapping[str, Row] = {
         "Georgopoulos, Emary & Zuliani, PRA 104, 062432 (2021)",
         {"excited": 0.0},
     ),
-    "over-rotation": Row(
+    "over-rotation": ChannelRow(
         1,
         {"axis": "axis", "angle": "angle"},
         _over_rotation,
         "coherent rotation about x, y or z by too much",
         "Barnes et al., PRA 95, 062338 (2017)",
     ),
-    "zz-crosstalk": Row(
+    "zz-crosstalk": ChannelRow(
         2,
         {"angle": "angle"},
         _zz_crosstalk,
         "coherent exp(-i angle/2 ZZ) of two neighbours",
         "Mundada et al., PR Applied 12, 054023 (2019)",
     ),
-    "kraus": Row(
+    "kraus": ChannelRow(
         0,
         {},
         _arrays,
@@ -206,7 +206,7 @@ CHANNELS: Mapping[str, Row] = {
         "Kraus, States, Effects and Operations (1983)",
         most=16,
     ),
-    "unitary": Row(
+    "unitary": ChannelRow(
         0, {}, _arrays, "your own unitary error, on one or two qubits", "Nielsen & Chuang, section 8.2.3", most=1
     ),
 }
@@ -332,13 +332,13 @@ def _scalars(name: str, values: tuple[object, ...], named: dict[str, object]) ->
     for key in named:
         if key not in row.parameters:
             raise unknown_name(f"parameter of channel {name!r}", key, row.parameters)
-    given = dict(row.defaults or {}) | dict(zip(row.parameters, values, strict=False)) | named
-    if len(values) > len(row.parameters) or len(given) < len(row.parameters):
+    arguments = dict(row.defaults or {}) | dict(zip(row.parameters, values, strict=False)) | named
+    if len(values) > len(row.parameters) or len(arguments) < len(row.parameters):
         raise CircuitError(
             f"channel {name!r}: expected {', '.join(row.parameters)}, got {len(values)} value(s)"
             + (f" and {', '.join(named)}" if named else "")
         )
-    return tuple(_scalar(name, key, kind, given[key]) for key, kind in row.parameters.items())
+    return tuple(_scalar(name, key, kind, arguments[key]) for key, kind in row.parameters.items())
 
 
 def _scalar(name: str, key: str, kind: str, value: object) -> float | str:

@@ -114,8 +114,8 @@ class Device:
             DataError: on an unknown version, missing or unknown keys, or impossible values.
         """
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-            raise DataError(f"device: expected a snapshot of format {FORMAT}, got {found!r}")
+            got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+            raise DataError(f"device: expected a snapshot of format {FORMAT}, got {got!r}")
         body = {key: value for key, value in data.items() if key != "format"}
         _check_keys("device", body, Device)
         try:
@@ -152,9 +152,9 @@ class Device:
     def bundled(name: str) -> Device:
         """A snapshot that ships with the library (``robustq list devices``)."""
         folder = resources.files("robustq.noise") / "devices"
-        known = [file.name.removesuffix(".json") for file in folder.iterdir()]
-        if name not in known:
-            raise unknown_name("device", name, known)
+        names = [file.name.removesuffix(".json") for file in folder.iterdir()]
+        if name not in names:
+            raise unknown_name("device", name, names)
         return Device._parsed((folder / f"{name}.json").read_text(encoding="utf-8"))
 
     @staticmethod
@@ -232,11 +232,11 @@ def _check_map(device: Device) -> None:
 def _check_keys(what: str, data: object, kind: type) -> None:
     if not isinstance(data, Mapping):
         raise DataError(f"{what}: expected an object, got {type(data).__name__}")
-    known = {f.name: f for f in fields(kind)}
+    allowed = {f.name: f for f in fields(kind)}
     for key in data:
-        if key not in known:
-            raise unknown_name(f"key of {what}", key, known)
-    missing = [name for name, f in known.items() if f.default is MISSING and name not in data]
+        if key not in allowed:
+            raise unknown_name(f"key of {what}", key, allowed)
+    missing = [name for name, f in allowed.items() if f.default is MISSING and name not in data]
     if missing:
         raise DataError(f"{what}: expected {', '.join(missing)}, got none")
 

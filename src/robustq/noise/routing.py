@@ -93,6 +93,7 @@ def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) 
     supply = _Supply.of(device)
     layouts = {_settled(demand, supply, r): None for r in regions(device, circuit.qubits)}
     best = sorted(layouts, key=lambda layout: (_price(demand, supply, layout), layout))[:ROUTED]
+    # dicts keep order and drop duplicates: the result does not depend on hashing
     refined = {other: None for layout in best for other in _refined(operations, supply, layout)}
     routes = [(_route(operations, supply, layout), layout) for layout in refined]
     (routed, final), layout = min(routes, key=lambda r: (_total(r[0], demand, supply, r[1]), r[1]))
@@ -109,6 +110,7 @@ def regions(device: Device, size: int) -> Iterator[tuple[int, ...]]:
     (0, 1, 2)
     """
     errors = {c.qubits: c.gate_error for c in device.couplings}
+    # couplings are listed once; routing goes both ways
     errors |= {(b, a): error for (a, b), error in errors.items()}
     for seed in range(len(device.qubits)):
         region = [seed]
@@ -174,6 +176,7 @@ class _Supply:
 
 
 def _loss(error: float) -> float:
+    # logarithms of success add up along a path; a dead gate costs much, not infinitely much
     return -math.log(max(1 - error, 1e-9))
 
 
@@ -196,6 +199,7 @@ def _settled(demand: _Demand, supply: _Supply, region: tuple[int, ...]) -> tuple
             other = list(layout)
             other[i], other[j] = other[j], other[i]
             cheaper = _price(demand, supply, tuple(other))
+            # beyond rounding, so that equal layouts cannot be exchanged for ever
             if cheaper < price - 1e-12:
                 layout, price, improved = tuple(other), cheaper, True
     return layout
@@ -204,6 +208,7 @@ def _settled(demand: _Demand, supply: _Supply, region: tuple[int, ...]) -> tuple
 def _price(demand: _Demand, supply: _Supply, layout: tuple[int, ...]) -> float:
     """The expected loss: a gate between qubits at a distance pays three gates a further hop."""
     gates, ways, _ = supply.inside(layout)
+    # a SWAP is three two-qubit gates
     apart = np.where(np.isfinite(gates), gates, 3 * ways)
     np.fill_diagonal(apart, 0.0)
     chosen = list(layout)
@@ -216,6 +221,7 @@ def _refined(operations: Sequence[Operation], supply: _Supply, layout: tuple[int
     """The layout, and those found by routing the circuit there and back again."""
     for _ in range(PASSES):
         yield layout
+        # the reversed circuit ends where the forward one would like to begin (SABRE's reverse traversal)
         for way in (operations, operations[::-1]):
             _, final = _route(way, supply, layout)
             layout = tuple(layout[position] for position in final)
@@ -253,6 +259,7 @@ def _ready(
     blocked: set[int] = set()
     for o in waiting:
         apart = len(o.qubits) == 2 and hops[place[o.qubits[0]], place[o.qubits[1]]] > 1
+        # behind a gate that waits, everything on its qubits waits, in order
         if apart or not blocked.isdisjoint(o.qubits):
             blocked.update(o.qubits)
             left.append(o)
@@ -277,11 +284,11 @@ def _ahead(waiting: Sequence[Operation]) -> tuple[list[tuple[int, ...]], list[tu
 
 def _swaps(front: Sequence[tuple[int, ...]], place: Sequence[int], gates: RealMatrix) -> list[tuple[int, int]]:
     """Every coupling of a position that waits, in order."""
-    found = set()
+    pairs = set()
     for a in {place[q] for pair in front for q in pair}:
         for b in np.flatnonzero(np.isfinite(gates[a])).tolist():
-            found.add((min(a, b), max(a, b)))
-    return sorted(found)
+            pairs.add((min(a, b), max(a, b)))
+    return sorted(pairs)
 
 
 def _closer(pair: tuple[int, ...], place: list[int], swap: tuple[int, int], hops: RealMatrix) -> bool:

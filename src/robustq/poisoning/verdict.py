@@ -105,8 +105,8 @@ def poison(
         raise DataError(f"expected repeats >= 1, got {repeats}")
     seeds = torch.randint(1 << 62, (repeats, 3), generator=generator).tolist()
     trial = _Trial(attack, train, (x, y), (x_test, y_test), threat)
-    found = [trial.run(*three, first=number == 0) for number, three in enumerate(seeds)]
-    columns = {name: torch.stack([each[name] for each in found]) for name in found[0]}
+    outcomes = [trial.run(*three, first=number == 0) for number, three in enumerate(seeds)]
+    columns = {name: torch.stack([each[name] for each in outcomes]) for name in outcomes[0]}
     return PoisonResult(threat=threat, **columns)
 
 
@@ -128,15 +128,15 @@ class _Trial:
         if first:
             self._check_repeatable(clean, victim)
         x, y = self.test
-        found = {"touched": torch.tensor(self.threat.touched(crafted, self.rows))}
+        outcomes = {"touched": torch.tensor(self.threat.touched(crafted, self.rows))}
         for name, model in (("clean", clean), ("random", random), ("poisoned", poisoned)):
-            found[name] = (self._logits(model, x).argmax(1) == y).cpu()
+            outcomes[name] = (self._logits(model, x).argmax(1) == y).cpu()
         if isinstance(self.attack, Triggered):
             triggered = self.attack.trigger(x[y != self.attack.target].clone())
             for name, model in (("hits", poisoned), ("clean_hits", clean)):
                 label = self._logits(model, triggered).argmax(1)
-                found[name] = (label == self.attack.target).cpu()
-        return found
+                outcomes[name] = (label == self.attack.target).cpu()
+        return outcomes
 
     def _check_repeatable(self, model: Classifier, seed: int) -> None:
         """Refuse a victim whose training is not a function of its rows and its generator."""
@@ -152,14 +152,14 @@ class _Trial:
 
     def _crafted(self, seed: int) -> Rows:
         (x, y), stream = self.rows, torch.Generator().manual_seed(seed)
-        made = self.attack.craft(TrainingData(x.clone(), y.clone(), self.threat, stream))
-        _check_rows(*made)
-        if not self.threat.contains(made, self.rows):
+        crafted = self.attack.craft(TrainingData(x.clone(), y.clone(), self.threat, stream))
+        _check_rows(*crafted)
+        if not self.threat.contains(crafted, self.rows):
             raise ThreatError(
                 f"{self.attack}: expected {self.threat}, which is {self.threat.allowed(len(y))} of "
-                f"{len(y)}, got {len(made[1])} rows of which {_differing(made, self.rows)} differ"
+                f"{len(y)}, got {len(crafted[1])} rows of which {_differing(crafted, self.rows)} differ"
             )
-        return made
+        return crafted
 
     def _trained(self, rows: Rows, seed: int) -> Classifier:
         x, y = rows
@@ -171,9 +171,9 @@ class _Trial:
             return check_logits(model(x.clone()), len(x))
 
 
-def _differing(made: Rows, clean: Rows) -> str:
-    shapes_fit = made[0].shape[1:] == clean[0].shape[1:] and len(made[1]) >= len(clean[1])
-    return str(Poisoning(1.0).touched(made, clean)) if shapes_fit else "an unknown number"
+def _differing(crafted: Rows, clean: Rows) -> str:
+    shapes_fit = crafted[0].shape[1:] == clean[0].shape[1:] and len(crafted[1]) >= len(clean[1])
+    return str(Poisoning(1.0).touched(crafted, clean)) if shapes_fit else "an unknown number"
 
 
 def _check_rows(x: Tensor, y: Tensor) -> None:

@@ -47,14 +47,14 @@ def reliability(probabilities: Array, labels: NDArray[np.int64], bins: int = 10)
     check_probabilities(probabilities, labels)
     top, hit = probabilities.max(1), probabilities.argmax(1) == labels
     place = np.minimum((top * bins).astype(int), bins - 1)
-    found = []
+    filled = []
     for k in range(bins):
         here = place == k
         if here.any():
-            found.append(
+            filled.append(
                 Bin(k / bins, (k + 1) / bins, int(here.sum()), float(top[here].mean()), float(hit[here].mean()))
             )
-    return found
+    return filled
 
 
 def expected_calibration_error(probabilities: Array, labels: NDArray[np.int64], bins: int = 10) -> float:
@@ -95,6 +95,7 @@ def adaptive_calibration_error(
 def _gap(chance: Array, hit: NDArray[np.bool_], bins: int) -> float:
     """Mean gap between chance and frequency over bins of equal size."""
     order = np.argsort(chance, kind="stable")
+    # equal chances share their outcomes, or the split into bins would depend on the order of rows
     chance, hits = chance[order], shared(chance[order], hit[order].astype(float))
     parts = zip(np.array_split(chance, bins), np.array_split(hits, bins), strict=True)
     return float(sum(len(c) * abs(c.mean() - h.mean()) for c, h in parts) / len(chance))
@@ -161,5 +162,6 @@ def bootstrap(
         for _ in range(resamples)
     ]
     low, high = np.quantile(draws, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    # reflected about the estimate: the basic interval
     low, high = max(0.0, 2 * value - float(high)), max(0.0, 2 * value - float(low))
     return Interval(value, min(low, value), max(high, value), inputs, seeds, confidence)

@@ -59,6 +59,7 @@ def false_alarms(negative: ArrayLike, positive: ArrayLike, found: float = 0.95) 
     low, high = _checked(negative), _checked(positive)
     if not 0 < found <= 1:
         raise DataError(f"expected a share to be found in (0, 1], got {found}")
+    # less a rounding: 0.95 * 20 must be 19
     needed = int(np.ceil(found * len(high) - 1e-9))
     threshold = np.sort(high)[len(high) - needed]
     return float((low >= threshold).mean())

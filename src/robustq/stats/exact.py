@@ -40,13 +40,13 @@ def clopper_pearson(successes: ArrayLike, trials: ArrayLike, alpha: float) -> ND
     """
     from scipy.special import betaincinv
 
-    found, of = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
-    if not (np.isfinite(of).all() and ((found >= 0) & (found <= of) & (of > 0)).all()):
-        raise DataError(f"expected 0 <= successes <= trials > 0, got {found} of {of}")
+    count, of = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
+    if not (np.isfinite(of).all() and ((count >= 0) & (count <= of) & (of > 0)).all()):
+        raise DataError(f"expected 0 <= successes <= trials > 0, got {count} of {of}")
     if not 0 < alpha < 1:
         raise DataError(f"expected alpha in (0, 1), got {alpha}")
     # ends of the range in closed form: there the inverse of the beta distribution is 0, or loses digits
-    inside = np.clip(found, 1e-9, None)
+    inside = np.clip(count, 1e-9, None)
     bound = betaincinv(inside, of - inside + 1, alpha)
-    bound = np.where(found == of, alpha ** (1 / of), bound)
-    return np.asarray(np.where(found == 0, 0.0, bound), dtype=np.float64)
+    bound = np.where(count == of, alpha ** (1 / of), bound)
+    return np.asarray(np.where(count == 0, 0.0, bound), dtype=np.float64)

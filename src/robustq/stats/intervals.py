@@ -80,6 +80,7 @@ def crossed_variance(values: NDArray[np.float64]) -> CrossedVariance:
     ms_seed = inputs * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
     residual = values - by_seed - by_input + mean
     ms_rest = float((residual**2).sum()) / ((seeds - 1) * max(1, inputs - 1))
+    # the difference of mean squares can be negative by chance; a variance cannot
     combined = max(ms_seed + ms_input - ms_rest, ms_rest, 0.0)
     spread = (
         ms_seed**2 / (seeds - 1) + ms_input**2 / max(1, inputs - 1) + ms_rest**2 / ((seeds - 1) * max(1, inputs - 1))
@@ -168,6 +169,7 @@ def difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) ->
     up, down = float(gap.clip(0).mean()), float((-gap).clip(0).mean())
     up_low, up_high = wilson(up * size, size, confidence)
     down_low, down_high = wilson(down * size, size, confidence)
+    # square-and-add: the distances of the two limits add up like standard errors
     low = value - math.hypot(up - up_low, down_high - down)
     high = value + math.hypot(up_high - up, down - down_low)
     return Interval(value, max(-1.0, low), min(1.0, high), inputs, seeds, confidence)

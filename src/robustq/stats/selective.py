@@ -32,8 +32,9 @@ def risk_coverage(uncertainty: ArrayLike, wrong: ArrayLike) -> tuple[Array, Arra
     doubt, errors = _checked(uncertainty, wrong)
     order = np.argsort(doubt, kind="stable")
     answered = np.arange(1, len(doubt) + 1)
-    found = np.cumsum(shared(doubt[order], errors[order]))
-    return answered / len(doubt), found / answered
+    # ties answered together, each with the mean error of its tie
+    mistakes = np.cumsum(shared(doubt[order], errors[order]))
+    return answered / len(doubt), mistakes / answered
 
 
 def aurc(uncertainty: ArrayLike, wrong: ArrayLike) -> float:

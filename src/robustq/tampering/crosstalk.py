@@ -89,11 +89,11 @@ def layers(circuit: Circuit) -> list[list[Operation]]:
     >>> [len(layer) for layer in layers(ansaetze.brickwork(4, layers=1))]
     [4, 2]
     """
-    found: list[list[Operation]] = [[] for _ in range(circuit.depth)]
+    moments: list[list[Operation]] = [[] for _ in range(circuit.depth)]
     level = [0] * circuit.qubits
     for operation in circuit.operations:
         start = max(level[q] for q in operation.qubits)
-        found[start].append(operation)
+        moments[start].append(operation)
         for q in operation.qubits:
             level[q] = start + 1
-    return found
+    return moments

@@ -92,9 +92,9 @@ class GateRemoval:
         def logits(settings: Tensor) -> Tensor:
             removed = (settings > 0.5).tolist()
             pairs = zip(circuit.operations, removed, strict=True)
-            kept = extended(circuit, (o for o, gone in pairs if not gone), 0)
+            reduced = extended(circuit, (o for o, gone in pairs if not gone), 0)
             with torch.no_grad():
-                return model.read(model.measured(features, angles, circuit=kept))
+                return model.read(model.measured(features, angles, circuit=reduced))
 
         names = [f"gate {k} ({described(o)})" for k, o in enumerate(circuit.operations)]
         return surface(names, features, logits)

@@ -114,8 +114,8 @@ def smallest_drift(
     low = 0.0
     for _ in range(ROUNDS):
         middle = (low + best.distance) / 2
-        found = at(middle)
-        low, best = (low, found) if _flips(found, share) else (middle, best)
+        result = at(middle)
+        low, best = (low, result) if _flips(result, share) else (middle, best)
     return best
 
 

@@ -170,9 +170,9 @@ class SharedProblem:
         return votes(logits) if self._ledger.access.knowledge == "labels" else logits
 
     def _remember(self, feasible: Tensor, logits: Tensor) -> None:
-        found = int(self._goal.reached(logits).sum()), float(self._goal.loss(logits, "margin"))
-        if found > self._score:
-            self._best, self._score = feasible.clone(), found
+        score = int(self._goal.reached(logits).sum()), float(self._goal.loss(logits, "margin"))
+        if score > self._score:
+            self._best, self._score = feasible.clone(), score
 
 
 def _gradient(loss: Tensor, settings: Tensor) -> Tensor:

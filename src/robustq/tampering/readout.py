@@ -53,7 +53,7 @@ class ReadoutTamper:
         """The model with every observable written in words, all of them measured once."""
         qubits = sorted({q for o in model.observables for q in o.qubits})
         features = model.encoder_inputs(x).detach()
-        table = _Table.of(model.observables, qubits)
+        table = _MisreadTerms.of(model.observables, qubits)
         words = tuple(PauliSum(((1.0, word),)) for word in table.words)
         with torch.no_grad():
             means = model.measured(features, model.angles.detach(), observables=words)
@@ -68,7 +68,7 @@ class ReadoutTamper:
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
+class _MisreadTerms:
     """Every observable after misreading: a row for each word it has and each part of it that is kept.
 
     A letter is read as a Z, so it becomes ``a P + b`` with ``a = 1 - p01 - p10`` and ``b = p10 - p01``.
@@ -82,19 +82,19 @@ class _Table:
     place: Tensor  # (rows,): word * observables + observable
 
     @staticmethod
-    def of(observables: Sequence[Observable], qubits: Sequence[int]) -> _Table:
+    def of(observables: Sequence[Observable], qubits: Sequence[int]) -> _MisreadTerms:
         words: dict[Word, int] = {}
         rows = [
             (c, word, part, words.setdefault(part, len(words)) * len(observables) + k)
             for k, observable in enumerate(observables)
-            for c, word in in_words(observable).terms
+            for c, word in as_pauli_words(observable).terms
             for part in _parts(word)
         ]
-        kept = [[q in dict(part) for q in qubits] for _, _, part, _ in rows]
+        stays = [[q in dict(part) for q in qubits] for _, _, part, _ in rows]
         lost = [[q in dict(word) and q not in dict(part) for q in qubits] for _, word, part, _ in rows]
         weights = torch.tensor([c for c, *_ in rows], dtype=torch.float64)
         place = torch.tensor([place for *_, place in rows])
-        return _Table(list(words), len(observables), weights, torch.tensor(kept), torch.tensor(lost), place)
+        return _MisreadTerms(list(words), len(observables), weights, torch.tensor(stays), torch.tensor(lost), place)
 
     def mixing(self, p01: Tensor, p10: Tensor) -> Tensor:
         """From words to observables, ``(words, observables)``."""
@@ -106,14 +106,14 @@ class _Table:
         return flat.index_add(0, self.place.to(device), weight).reshape(-1, self.observables)
 
 
-def in_words(observable: Observable) -> PauliSum:
+def as_pauli_words(observable: Observable) -> PauliSum:
     """An observable as a sum of Pauli words; what is diagonal by its Walsh-Hadamard transform.
 
     Raises:
         ModelError: if it is neither a Pauli sum nor diagonal, or is on too many qubits.
 
     >>> from robustq.circuits import Projector
-    >>> str(in_words(Projector(("1",), (0,))))
+    >>> str(as_pauli_words(Projector(("1",), (0,))))
     '0.5*I + -0.5*Z0'
     """
     if isinstance(observable, PauliSum):
@@ -130,11 +130,9 @@ def in_words(observable: Observable) -> PauliSum:
         zero, one = np.moveaxis(values, axis, 0)
         values = np.stack([(zero + one) / 2, (zero - one) / 2], axis)
     words = ((float(c), place) for place, c in np.ndenumerate(values) if c)
-    return PauliSum(tuple((c, _z_word(qubits, place)) for c, place in words))
-
-
-def _z_word(qubits: tuple[int, ...], place: tuple[int, ...]) -> Word:
-    return tuple((q, "Z") for q, present in zip(qubits, place, strict=True) if present)
+    return PauliSum(
+        tuple((c, tuple((q, "Z") for q, bit in zip(qubits, place, strict=True) if bit)) for c, place in words)
+    )
 
 
 def _parts(word: Word) -> Iterator[Word]:

@@ -13,7 +13,7 @@ from robustq.errors import DataError
 from robustq.tampering.insertion import GateInsertion
 from robustq.tampering.problem import SharedProblem, errors, spread_of
 from robustq.tampering.surface import SettingsAttack, Surface
-from robustq.tampering.verdict import at_rest, check_tamperable
+from robustq.tampering.verdict import check_tamperable, untampered_logits
 from robustq.threats import Knobs
 
 
@@ -175,7 +175,7 @@ def plant(
     check_tamperable(model)
     x, y = x.detach(), y.detach()
     surface = trojan.both(model, x)
-    rest = at_rest(surface, torch.cat([x, x]), torch.cat([y, y]))
+    rest = untampered_logits(surface, torch.cat([x, x]), torch.cat([y, y]))
     if not 0 <= trojan.target < rest.shape[1] or bool((y == trojan.target).all()):
         raise DataError(
             f"trojan: expected a target in 0..{rest.shape[1] - 1} and inputs of other classes, got "

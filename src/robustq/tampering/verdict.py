@@ -109,7 +109,7 @@ def tamper(
         raise SpecError(f"expected a tampering, got {type(tampering).__name__}; a CircuitTrojan is for plant()")
     x, y = x.detach(), y.detach()
     surface = tampering.open(model, x)
-    goal = Flip.of(at_rest(surface, x, y), y)
+    goal = Flip.of(untampered_logits(surface, x, y), y)
     problem = SharedProblem(surface, goal, tampering.threat(model), generator, access)
     settings = problem.best(attack)
     return TamperResult(
@@ -134,7 +134,7 @@ def check_tamperable(model: object) -> None:
         )
 
 
-def at_rest(surface: Surface, x: Tensor, y: Tensor) -> Tensor:
+def untampered_logits(surface: Surface, x: Tensor, y: Tensor) -> Tensor:
     """The logits nobody touched ``(batch, classes)``, once the data are known to fit them."""
     if not len(x) or y.shape != (len(x),) or y.dtype != torch.int64:
         raise DataError(

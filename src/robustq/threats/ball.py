@@ -160,5 +160,6 @@ def unit_noise(x: Tensor, generator: torch.Generator, *, normal: bool = True) ->
 def unit_radius(x: Tensor, generator: torch.Generator) -> Tensor:
     """Radii of points uniform in a unit ball of the dimension of ``x``, to broadcast against it."""
     size = max(1, x[0].numel() if len(x) else 1)
+    # the volume within r grows like r^n
     radius = torch.rand(len(x), generator=generator, dtype=x.dtype).to(x.device) ** (1 / size)
     return column(radius, x)

@@ -58,7 +58,8 @@ class Knobs:
 
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
         """The largest changes kept, then onto the ball and into the box."""
-        return self._ball.project(self._fewest(candidate, x), x)
+        fewest = candidate if self.at_most is None else self._few.project(candidate, x)
+        return self._ball.project(fewest, x)
 
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Random settings, as many as may be turned, chosen at random."""
@@ -83,9 +84,6 @@ class Knobs:
         """Whether each candidate is allowed."""
         near = self._ball.contains(candidate, x)
         return near if self.at_most is None else near & self._few.contains(candidate, x)
-
-    def _fewest(self, candidate: Tensor, x: Tensor) -> Tensor:
-        return candidate if self.at_most is None else self._few.project(candidate, x)
 
     def __str__(self) -> str:
         few = "" if self.at_most is None else f", at most {self.at_most} turned"

@@ -28,11 +28,11 @@ class L0(Ball):
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
         """The nearest point of the set: the changes kept are those whose loss would cost most."""
         units = self.units(x)
-        wanted = candidate - x if units is None else torch.where(units > 0, candidate - x, 0)
-        allowed = clip(x + wanted, self.box) - x
-        gain = wanted**2 - (wanted - allowed) ** 2
-        kept = x + torch.where(_largest(gain, int(self.eps)), allowed, 0)
-        return clip(kept, self.box)
+        change = candidate - x if units is None else torch.where(units > 0, candidate - x, 0)
+        allowed = clip(x + change, self.box) - x
+        gain = change**2 - (change - allowed) ** 2
+        moved = x + torch.where(_largest(gain, int(self.eps)), allowed, 0)
+        return clip(moved, self.box)
 
     def sample(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """``eps`` features drawn at random, anywhere in the box (normal where it has an open side)."""

@@ -37,8 +37,8 @@ class L1(Ball):
 
         def at(threshold: Tensor) -> Tensor:
             soft = delta.sign() * (delta.abs() - column(threshold, x) / unit.clamp_min(1e-30))
-            kept = torch.where(soft.sign() == delta.sign(), soft, 0)
-            return torch.minimum(torch.maximum(kept, low), high)
+            same_sign = torch.where(soft.sign() == delta.sign(), soft, 0)
+            return torch.minimum(torch.maximum(same_sign, low), high)
 
         def size(moved: Tensor) -> Tensor:
             return torch.where(unit > 0, moved / unit.clamp_min(1e-30), 0).abs().flatten(1).sum(1)
@@ -51,6 +51,7 @@ class L1(Ball):
             middle = (lower + upper) / 2
             fits = size(at(middle)) <= self.eps
             lower, upper = torch.where(fits, lower, middle), torch.where(fits, middle, upper)
+        # no threshold at all where the candidate already fits; `upper` is the end that fits, never `lower`
         upper = torch.where(size(at(torch.zeros_like(upper))) <= self.eps, 0, upper)
         return clip(x + at(upper), self.box)
 
@@ -60,8 +61,9 @@ class L1(Ball):
         ordered = flat.abs().sort(1, descending=True).values
         excess = ordered.cumsum(1) - self.eps
         ranks = torch.arange(1, flat.shape[1] + 1, dtype=flat.dtype, device=flat.device)
-        kept = (ordered * ranks > excess).sum(1, keepdim=True).clamp_min(1)
-        threshold = (excess.gather(1, kept - 1) / kept).clamp_min(0)
+        support = (ordered * ranks > excess).sum(1, keepdim=True).clamp_min(1)
+        # theta of their algorithm 1
+        threshold = (excess.gather(1, support - 1) / support).clamp_min(0)
         left = (flat.abs() - threshold).clamp_min(0)
         # many features far away leave the threshold few digits
         length = left.sum(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)

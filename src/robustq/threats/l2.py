@@ -28,22 +28,22 @@ class L2(Ball):
         pixels lie on the box's edges. Length over ``s`` falls with ``s``, so that no round overshoots but
         by rounding.
         """
-        found = super().project(candidate, x)
+        projected = super().project(candidate, x)
         if self.box is None or self.eps == 0:
-            return found
+            return projected
         units = self.units(x)
         delta = candidate - x if units is None else torch.where(units > 0, candidate - x, 0)
         full = super().distance(candidate if units is None else x + delta, x)
         tiny = torch.finfo(x.dtype).tiny
         share = (self.eps / full.clamp_min(tiny)).clamp(max=1)
         for _ in range(ROUNDS):
-            length = super().distance(found, x)
+            length = super().distance(projected, x)
             if bool(((length > 0.999 * self.eps) | (share == 1)).all()):
                 break
             share = (share * self.eps / length.clamp_min(tiny)).clamp(max=1)
-            found = clip(x + column(share, x) * delta, self.box)
+            projected = clip(x + column(share, x) * delta, self.box)
         # a short first length has few digits, and its share as few
-        return super().project(found, x)
+        return super().project(projected, x)
 
     def _shrink(self, delta: Tensor) -> Tensor:
         length = length_of(delta).clamp_min(torch.finfo(delta.dtype).tiny)

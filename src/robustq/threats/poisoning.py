@@ -48,7 +48,8 @@ class Poisoning:
         if not self.labels and self.features is None:
             raise ThreatError("poisoning: expected labels or features that may change, got neither")
         check_box(self.features)
-        if not self.labels and not _is_finite(self.features):
+        finite = all(bool(torch.isfinite(torch.as_tensor(bound)).all()) for bound in self.features or ())
+        if not self.labels and not finite:
             raise ThreatError(f"poisoning: expected a finite box to draw inputs from, got {self.features}")
 
     @property
@@ -99,15 +100,15 @@ class Poisoning:
         their order, and added rows come last.
         """
         (x, y), (cx, cy), rows = clean, candidate, len(clean[1])
-        wanted = clip(cx[:rows], self.features) if self.features is not None else x
-        wanted = torch.where(column(_moved(candidate, clean), x), wanted, x)
+        features = clip(cx[:rows], self.features) if self.features is not None else x
+        features = torch.where(column(_moved(candidate, clean), x), features, x)
         labels = cy[:rows].clamp(0, _last(clean)) if self.labels else y
-        size = (wanted - x).flatten(1).norm(dim=1) + torch.where(labels != y, torch.inf, 0.0)
+        size = (features - x).flatten(1).norm(dim=1) + torch.where(labels != y, torch.inf, 0.0)
         order = size.argsort(descending=True, stable=True)[: self.allowed(rows)]
-        kept = torch.zeros(rows, dtype=torch.bool, device=y.device)
-        kept[order] = size[order] > 0
-        head = torch.where(column(kept, x), wanted, x), torch.where(kept, labels, y)
-        left = self.allowed(rows) - int(kept.sum()) if self.may_add else 0
+        changed = torch.zeros(rows, dtype=torch.bool, device=y.device)
+        changed[order] = size[order] > 0
+        head = torch.where(column(changed, x), features, x), torch.where(changed, labels, y)
+        left = self.allowed(rows) - int(changed.sum()) if self.may_add else 0
         new = clip(cx[rows : rows + left], self.features), cy[rows : rows + left]
         return torch.cat([head[0], new[0]]), torch.cat([head[1], new[1].clamp(0, _last(clean))])
 
@@ -132,10 +133,6 @@ class Poisoning:
         what = ["labels"] if self.labels else []
         what += [f"inputs{describe(self.features)}"] if self.features is not None else []
         return f"poisoning of at most {100 * self.budget:g} % of the rows: {' and '.join(what)}"
-
-
-def _is_finite(box: Box | None) -> bool:
-    return all(bool(torch.isfinite(torch.as_tensor(bound)).all()) for bound in box or ())
 
 
 def _last(clean: Rows) -> int:

@@ -42,19 +42,19 @@ class Ensemble:
         Raises:
             ModelError: if the method's posteriors cannot be joined: linearised ones, or scaled ones.
         """
-        found = [self.of.fit(_only(trainer, number), x, y, generator=generator) for number in range(self.size)]
-        return joined(found).eval()
+        posteriors = [self.of.fit(_only(trainer, number), x, y, generator=generator) for number in range(self.size)]
+        return joined(posteriors).eval()
 
 
-def joined(found: list[nn.Module]) -> Members:
+def joined(posteriors: list[nn.Module]) -> Members:
     """The members of several posteriors as those of one.
 
     >>> one = Members.of([nn.Linear(2, 2)])
     >>> len(joined([one, one, one]))
     3
     """
-    parts = [part for part in found if isinstance(part, Members) and not part.linearised]
-    if len(parts) < len(found):
+    parts = [part for part in posteriors if isinstance(part, Members) and not part.linearised]
+    if len(parts) < len(posteriors):
         raise ModelError("expected posteriors of models that are run as they are, got linearised or scaled ones")
     Members.of([part.base for part in parts])  # refuses what differs in more than parameters
     return Members(parts[0].base, torch.cat([part.vectors for part in parts]))

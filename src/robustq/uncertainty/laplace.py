@@ -114,6 +114,7 @@ def gauss_newton(model: nn.Module, x: Tensor, among: Sequence[int]) -> Tensor:
         slopes = jacobian(model, rows, among)
         with torch.no_grad():
             chance = exact(rows).softmax(1)
+        # J^T (diag p - p p^T) J as a square: stays positive semidefinite under rounding
         centred = slopes - torch.einsum("nc,ncp->np", chance, slopes)[:, None]
         weighted = (chance.sqrt()[:, :, None] * centred).flatten(0, 1)
         total += weighted.mT @ weighted
@@ -140,13 +141,13 @@ def best_precision(parameters: NDArray[np.float64], curvature: NDArray[np.float6
     """
     from scipy.optimize import minimize_scalar
 
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda exponent: -evidence(parameters, curvature, math.exp(exponent)),
         bounds=(math.log(FLATTEST), math.log(STEEPEST)),
         method="bounded",
         options={"xatol": 1e-6},
     )
-    return float(math.exp(found.x))
+    return float(math.exp(optimum.x))
 
 
 def last_layer(model: nn.Module) -> list[int]:
@@ -175,10 +176,10 @@ def last_layer(model: nn.Module) -> list[int]:
     return [*(angles[slot] for slot in _tail(circuits[-1])), *scale]
 
 
-def _place(model: nn.Module, wanted: nn.Parameter) -> list[int]:
+def _place(model: nn.Module, target: nn.Parameter) -> list[int]:
     start = 0
     for parameter in model.parameters():
-        if parameter is wanted:
+        if parameter is target:
             return list(range(start, start + parameter.numel()))
         start += parameter.numel()
     raise ModelError("expected a parameter of the model, got another")

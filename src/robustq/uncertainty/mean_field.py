@@ -64,6 +64,7 @@ class MeanField:
         centre = start if self.centre == "start" else torch.zeros_like(start)
         model = Variational(base, centre, self, generator)
         plan = replace(trainer.training, validation=0.0, patience=0)
+        # losses are means over rows, so that each row bears its share of the one divergence
         bound = FreeEnergy(trainer.defence, self.temper / max(1, len(y)))
         last: dict[str, Tensor] = {}
         replace(trainer, training=plan, defence=bound).fit(
@@ -89,6 +90,7 @@ class Variational(nn.Module):
         self.base, self.centre, self.prior = base.requires_grad_(False), centre, how.prior
         self._generator = generator
         self.mean = nn.Parameter(start)
+        # the inverse of the softplus, so that widths start at `width`
         self.rho = nn.Parameter(torch.full_like(start, math.log(math.expm1(how.width))))
 
     @property

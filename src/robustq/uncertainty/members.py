@@ -123,6 +123,7 @@ class Members(nn.Module):
         mean = vector_of(self.base).double()
         apart = self.vectors.double() - mean
         lengths = apart.norm(dim=1)
+        # a step of one length in every direction, in float64: its error does not depend on how far members are
         shifts = STEP * apart / lengths.clamp(min=torch.finfo(apart.dtype).tiny)[:, None]
         ahead, behind = (
             Panel(tuple(run(at(self.base, mean + sign * shift)) for shift in shifts)) for sign in (1, -1)

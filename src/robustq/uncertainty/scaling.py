@@ -152,13 +152,14 @@ def temperature(logits: Array, labels: NDArray[np.int64]) -> float:
     from scipy.optimize import minimize_scalar
 
     _check(logits, labels, 1)
-    found = minimize_scalar(
+    optimum = minimize_scalar(
+        # over log T: the temperature stays positive, and its scale does not matter
         lambda exponent: _loss(logits * math.exp(-exponent), labels),
         bounds=(math.log(COLDEST), math.log(HOTTEST)),
         method="bounded",
         options={"xatol": 1e-8},
     )
-    return float(math.exp(found.x))
+    return float(math.exp(optimum.x))
 
 
 def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -175,15 +176,16 @@ def slopes_and_shifts(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, 
 
     def loss_and_slope(numbers: Array) -> tuple[float, Array]:
         values = numbers[:classes] * logits + numbers[classes:]
+        # the gradient of the cross-entropy: p - y
         excess = (softmax(values, axis=1) - np.eye(classes)[labels]) / rows
         return _loss(values, labels), np.concatenate([(excess * logits).sum(0), excess.sum(0)])
 
     start = np.concatenate([np.ones(classes), np.zeros(classes)])
     bounds = [(-HOTTEST, HOTTEST)] * (2 * classes)
-    found = minimize(
+    optimum = minimize(
         loss_and_slope, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8}
     )
-    return found.x[:classes], found.x[classes:]
+    return optimum.x[:classes], optimum.x[classes:]
 
 
 def _loss(logits: Array, labels: NDArray[np.int64]) -> float:

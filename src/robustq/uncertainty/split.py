@@ -70,6 +70,7 @@ def split(answers: Tensor, *, noiseless: Tensor | None = None, noisy: Tensor | N
         )
     each = drawn.double().log_softmax(-1)
     by_member = mixture(each.transpose(0, 1))
+    # mutual information twice: entropy of the mean less mean entropy, over members and over shots
     total, members = entropy_of(mixture(by_member)), entropy_of(by_member).mean(0)
     exact = entropy_of(each).mean((0, 1))
     noise = torch.zeros_like(total)
@@ -125,14 +126,14 @@ def decomposed(
     if draws < 1:
         raise ModelError(f"expected at least one draw, got {draws}")
 
-    def asked(predictive: Predictive) -> Tensor:
+    def member_logits(predictive: Predictive) -> Tensor:
         with torch.no_grad():
             return predictive.members(x)
 
-    noiseless = None if noise is None else asked(model.freeze(uses=len(x)))
-    noisy = None if noise is None else asked(model.freeze(noise, uses=len(x)))
+    noiseless = None if noise is None else member_logits(model.freeze(uses=len(x)))
+    noisy = None if noise is None else member_logits(model.freeze(noise, uses=len(x)))
     if shots is None:
-        return split(asked(model) if noisy is None else noisy, noiseless=noiseless)
+        return split(member_logits(model) if noisy is None else noisy, noiseless=noiseless)
     device = model.under(noise, shots=shots, generator=generator)
-    answers = torch.stack([asked(device) for _ in range(draws)], 1)
+    answers = torch.stack([member_logits(device) for _ in range(draws)], 1)
     return split(answers, noiseless=noiseless, noisy=noisy)

@@ -49,22 +49,22 @@ class Swag:
         wander = replace(
             trainer.training, epochs=self.snapshots, lr=self.lr, validation=0.0, patience=0, schedule="constant"
         )
-        kept: list[Tensor] = []
+        snapshots: list[Tensor] = []
         replace(trainer, training=wander).fit(
-            model, x, y, generator=generator, callbacks=[lambda _: kept.append(vector_of(model))]
+            model, x, y, generator=generator, callbacks=[lambda _: snapshots.append(vector_of(model))]
         )
-        posterior = Wandering(torch.stack(kept))
+        posterior = SwagPosterior(torch.stack(snapshots))
         return Members(model, posterior.draw(self.members, generator)).eval()
 
 
 @dataclass(frozen=True, eq=False)
-class Wandering:
+class SwagPosterior:
     """Low rank plus diagonal: half the snapshots' covariance and half its diagonal.
 
     Attributes:
         snapshots: ``(snapshots, P)``.
 
-    >>> Wandering(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).mean
+    >>> SwagPosterior(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).mean
     tensor([1., 1.])
     """
 

@@ -54,8 +54,8 @@ def at(model: Model, vector: Tensor) -> Model:
 
 def _twin(model: Model, new: Mapping[int, Tensor]) -> Model:
     twin = copy.copy(model)
-    kept = model._parameters.items()
-    twin._parameters = {k: None if p is None else new[id(p)] for k, p in kept}  # type: ignore[misc]
+    parameters = model._parameters.items()
+    twin._parameters = {k: None if p is None else new[id(p)] for k, p in parameters}  # type: ignore[misc]
     twin._modules = {k: part and _twin(part, new) for k, part in model._modules.items()}
     return twin
 

@@ -59,6 +59,7 @@ class CarliniWagner:
             flipped = self._descend(moves, reach, weight)
             least = torch.where(flipped, least, weight)
             most = torch.where(flipped, weight, most)
+            # tenfold while nothing flips, then bisection, as in the paper's search for c
             weight = torch.where(torch.isinf(most), 10 * weight, (least + most) / 2)
         slide(moves, self.slides)
         return problem.nearest
@@ -66,6 +67,7 @@ class CarliniWagner:
     def _descend(self, moves: Moves, reach: Tensor, weight: Tensor) -> Tensor:
         """Adam from the input for one ``c`` each; whether any step flipped, ``(batch, 1)``."""
         chart = _Chart.of(moves)
+        # Adam moves every coordinate by its step, so the l2 length grows with sqrt(features)
         scale = chart.scale * moves.low.shape[1] ** 0.5
         adam = Adam(chart.origin)
         unit = _or_one(moves.margin(torch.zeros_like(moves.low)).abs())[:, None]
@@ -74,6 +76,7 @@ class CarliniWagner:
             cooled = 0.01 + 0.99 * (1 + math.cos(math.pi * k / self.steps)) / 2
             delta = chart.delta(adam.point)
             margin, slope = moves.slope(delta)
+            # the paper's f: no pull on the margin once the input is flipped
             out = margin[:, None] > 0
             flipped |= out
             pull = 2 * delta / reach - torch.where(out, 0, weight * slope * reach / unit)
@@ -107,6 +110,7 @@ class _Chart:
     def origin(self) -> Tensor:
         """Where no change is made."""
         start = -self.middle / self.scale
+        # atanh is infinite at the edge, and the slope of tanh zero
         return start.clamp(-EDGE, EDGE).atanh() if self.bounded else start
 
     def delta(self, point: Tensor) -> Tensor:
@@ -128,6 +132,7 @@ class Adam:
         self._count += 1
         self._mean = 0.9 * self._mean + 0.1 * gradient
         self._square = 0.999 * self._square + 0.001 * gradient**2
+        # bias correction of both moments (Algorithm 1 of Kingma & Ba)
         mean = self._mean / (1 - 0.9**self._count)
         root = (self._square / (1 - 0.999**self._count)).sqrt()
         self.point = self.point - length * mean / (root + torch.finfo(root.dtype).eps)

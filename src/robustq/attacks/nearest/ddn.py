@@ -58,7 +58,9 @@ class DDN:
             margin, slope = moves.slope(delta)
             delta = delta + self.step * annealed * reach * direction_of(slope)
             grown = torch.where(margin > 0, 1 - self.gamma, 1 + self.gamma)
+            # never further than the nearest point found so far: only a nearer one is news
             radius = torch.minimum(radius * grown, problem.radius)
+            # the norm is set by the projection, not by the step: that is the decoupling
             delta = moves.clip(radius[:, None] * direction_of(delta))
         moves.margin(delta)
         slide(moves, self.slides)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.nearest.hyperplane import foot
+from robustq.attacks.nearest.hyperplane import projection
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
 from robustq.contracts import Problem
@@ -50,8 +50,9 @@ class DeepFool:
         reach = moves.size(opening(moves))[:, None]
         delta, moving = torch.zeros_like(moves.low), torch.ones_like(reach, dtype=torch.bool)
         for _ in range(self.steps):
-            gap, slope = moves.wall(delta)
-            step = foot(delta, slope, (1 + self.overshoot) * gap.abs(), room, moves.order)
+            gap, slope = moves.boundary(delta)
+            step = projection(delta, slope, (1 + self.overshoot) * gap.abs(), room, moves.order)
+            # where the linearisation is nearly flat its boundary is arbitrarily far, hence the cap at `reach`
             length = moves.size(step)[:, None].clamp_min(torch.finfo(step.dtype).tiny)
             delta = torch.where(moving, step * (reach / length).clamp_max(1), delta)
             moving = moving & ~(moves.margin(delta)[:, None] > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.attacks.nearest.hyperplane import foot
+from robustq.attacks.nearest.hyperplane import projection
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
 from robustq.contracts import Problem
@@ -75,11 +75,12 @@ class FAB:
         return share[:, None] * moves.of_candidate(drawn)
 
     def _step(self, moves: Moves, delta: Tensor) -> Tensor:
-        gap, slope = moves.wall(delta)
+        gap, slope = moves.boundary(delta)
         room, origin = (moves.low, moves.high), torch.zeros_like(delta)
-        own = foot(delta, slope, -gap, room, moves.order) - delta
-        clean = foot(origin, slope, (slope * delta).sum(1) - gap, room, moves.order)
+        own = projection(delta, slope, -gap, room, moves.order) - delta
+        clean = projection(origin, slope, (slope * delta).sum(1) - gap, room, moves.order)
         near, far = moves.size(own), moves.size(clean)
+        # the paper's alpha: the nearer the iterate is to the boundary, the less the input pulls
         weight = (near / (near + far).clamp_min(torch.finfo(near.dtype).tiny)).clamp_max(self.bias)
         moved = (1 - weight[:, None]) * (delta + self.overshoot * own)
         moved = moves.clip(moved + weight[:, None] * self.overshoot * clean)

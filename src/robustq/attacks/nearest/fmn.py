@@ -61,6 +61,7 @@ class FMN:
             cooled = (1 + math.cos(math.pi * k / self.steps)) / 2
             margin, slope = moves.slope(delta)
             delta = delta + self.step * (0.01 + 0.99 * cooled) * reach * direction_of(slope)
+            # not to zero: the last rounds must still leave the boundary on both sides
             change = max(cooled * self.gamma, 1e-3)
             radius = _closer(radius, margin > 0, change, moves.order)
             radius = torch.minimum(radius, problem.radius)
@@ -78,6 +79,7 @@ def _closer(radius: Tensor, flipped: Tensor, change: float, order: float) -> Ten
     """The next radius; a number of features changes by one at least."""
     if order > 0:
         return radius * torch.where(flipped, 1 - change, 1 + change)
+    # l0 is an integer: a factor near one would round back to the same number of features
     less = torch.minimum(radius - 1, (radius * (1 - change)).floor())
     more = torch.maximum(radius + 1, (radius * (1 + change)).floor())
     return torch.where(flipped, less, more).clamp_min(1)
@@ -88,5 +90,6 @@ def _shrink(delta: Tensor, radius: Tensor, order: float) -> Tensor:
     if order > 0:
         radius = radius.clamp_min(torch.finfo(delta.dtype).tiny)
         return radius * UNIT_BALLS[order].project(delta / radius, torch.zeros_like(delta))
+    # argsort of an argsort is the rank; the largest `radius` changes stay
     ranks = delta.abs().argsort(1, descending=True).argsort(1)
     return torch.where(ranks < radius, delta, 0)

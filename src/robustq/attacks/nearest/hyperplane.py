@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
+def projection(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor], order: float) -> Tensor:
     """The point ``z`` nearest to ``start`` with ``slope . (z - start) = gain`` and ``z`` in the box.
 
     Where the box ends before the hyperplane, its furthest corner that way. Exact: each feature moves
@@ -22,20 +22,23 @@ def foot(start: Tensor, slope: Tensor, gain: Tensor, room: tuple[Tensor, Tensor]
         order: of the norm, 0, 1, 2 or infinity.
 
     >>> box = (torch.zeros(1, 2), torch.ones(1, 2))
-    >>> foot(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.0]), box, 2)
+    >>> projection(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.0]), box, 2)
     tensor([[0.8000, 0.6000]])
-    >>> foot(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.5]), box, 1)
+    >>> projection(torch.zeros(1, 2), torch.tensor([[4.0, 3.0]]), torch.tensor([5.5]), box, 1)
     tensor([[1.0000, 0.5000]])
     """
     tiny = torch.finfo(slope.dtype).tiny
     largest = slope.abs().amax(1).clamp_min(tiny)
+    # scaled by the largest entry: products of tiny slopes and gains would underflow
     uphill = slope / largest[:, None] * torch.where(gain < 0, -1, 1)[:, None]
     needed = (gain.abs() / largest)[:, None]
     free = torch.where(uphill > 0, room[1] - start, start - room[0]).clamp_min(0)
     steep = uphill.abs()
+    # l1 fills the steepest feature first, l0 the one with most to gain: both are greedy
     if order <= 1:
         moved = _one_by_one(steep, free, needed, steep * free if order == 0 else steep)
     else:
+        # stationarity: in l2 the change is proportional to the slope, in l-inf all features move alike
         pace = torch.ones_like(steep) if math.isinf(order) else steep
         moved = _together(steep, free, needed, pace)
     return start + uphill.sign() * moved
@@ -45,6 +48,7 @@ def _one_by_one(steep: Tensor, free: Tensor, needed: Tensor, worth: Tensor) -> T
     """Features go to their limits in the order of ``worth`` until enough is gained."""
     order = worth.argsort(1, descending=True)
     gains = (steep * free).gather(1, order)
+    # what is still missing when a feature's turn comes
     missing = needed - (gains.cumsum(1) - gains)
     moved = missing / steep.gather(1, order).clamp_min(torch.finfo(steep.dtype).tiny)
     moved = torch.minimum(moved.clamp_min(0), free.gather(1, order))
@@ -57,6 +61,7 @@ def _together(steep: Tensor, free: Tensor, needed: Tensor, pace: Tensor) -> Tens
     ends = torch.where(rate > 0, free / pace.clamp_min(torch.finfo(pace.dtype).tiny), 0)
     ends, order = ends.sort(1)
     rates = rate.gather(1, order)
+    # features sorted by when they stop: gains of the stopped ones, and the rate of those still moving
     done, left = (rates * ends).cumsum(1), rates.flip(1).cumsum(1).flip(1)
     before = torch.cat([torch.zeros_like(done[:, :1]), done[:, :-1]], 1)
     reached = before + left * ends  # gained by the time each feature meets its limit

@@ -52,14 +52,15 @@ class Moves:
         """
         threat, x = problem.threat, problem.x
         if not isinstance(threat, norms):
-            wanted = " or ".join(ORDERS[norm][0] for norm in norms)
-            raise ThreatError(f"expected an {wanted} threat, got {threat}")
+            expected = " or ".join(ORDERS[norm][0] for norm in norms)
+            raise ThreatError(f"expected an {expected} threat, got {threat}")
         order = next(ORDERS[norm][1] for norm in norms if isinstance(threat, norm))
         units = threat.units(x)
         unit = torch.ones_like(x[0]).flatten() if units is None else units
         most = ((unit > 0) * unit.new_tensor(FAR if order == 0 else threat.eps)).expand(len(x), -1)
         if threat.box is None:
             return cls(problem, order, unit, -most, most)
+        # in units of the threat, zero always allowed: an input that rounding left outside its box may stay
         low, high = ((bound - x).flatten(1) for bound in bounds(threat.box, x))
         safe = torch.where(unit > 0, unit, 1)
         return cls(
@@ -104,9 +105,9 @@ class Moves:
     def slope(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """The margin and its gradient by ``delta``; a random direction where that vanishes."""
         margin, gradient = self.problem.loss_and_gradient(self.place(delta))
-        return margin.to(gradient), self.lively(gradient.flatten(1) * self.unit)
+        return margin.to(gradient), self.nonvanishing(gradient.flatten(1) * self.unit)
 
-    def walls(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def boundaries(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margins ``(batch, others)`` of the other classes and their slopes, nearest boundary first.
 
         How near is what the linearised boundary says, in the dual norm.
@@ -114,21 +115,23 @@ class Moves:
         logits, gradients = self.problem.jacobian(self.place(delta))
         classes = logits.shape[1]
         others = torch.arange(classes - 1, device=logits.device).expand(len(logits), -1)
+        # 0..K-2 with the true class skipped: one row of indices without a loop over the batch
         others = others + (others >= self.problem.y[:, None])
         gaps = logits.gather(1, others) - logits.gather(1, self.problem.y[:, None])
         slopes = gradients.flatten(2) * self.unit
         rows = torch.arange(len(logits), device=logits.device)[:, None]
         slopes = slopes[rows, others] - slopes[rows, self.problem.y[:, None]]
+        # by Hoelder the linearised boundary is |gap| / |slope|_dual away
         steep = _norm(slopes, self.dual).clamp_min(torch.finfo(slopes.dtype).tiny)
         order = (gaps.abs() / steep).argsort(1)
         return gaps.gather(1, order).to(slopes), slopes[rows, order]
 
-    def wall(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+    def boundary(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Margin ``(batch,)`` and slope of the class whose linearised boundary is nearest."""
-        gaps, slopes = self.walls(delta)
-        return gaps[:, 0], self.lively(slopes[:, 0])
+        gaps, slopes = self.boundaries(delta)
+        return gaps[:, 0], self.nonvanishing(slopes[:, 0])
 
-    def lively(self, slope: Tensor) -> Tensor:
+    def nonvanishing(self, slope: Tensor) -> Tensor:
         """The slope, or a faint random one where it vanishes.
 
         At the summit of a sine every direction leads down, and the gradient names none.
@@ -138,6 +141,7 @@ class Moves:
             return slope
         noise = torch.randn(slope.shape, generator=self.problem.generator, dtype=slope.dtype)
         faint = torch.finfo(slope.dtype).eps
+        # an eps of noise: enough for a direction after normalising, nothing beside a true slope
         return torch.where(dead, faint * noise.to(slope.device) * (self.unit > 0), slope)
 
 

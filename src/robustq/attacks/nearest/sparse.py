@@ -31,6 +31,7 @@ def prune(moves: Moves) -> Tensor:
     """Put changed features back, the least changed first, as long as the input stays flipped."""
     delta = moves.nearest
     changed = int((delta != 0).sum(1).max())
+    # unchanged features rank last, so that the slice holds changed ones only
     ranks = torch.where(delta != 0, delta.abs(), torch.inf).argsort(1)[:, : min(changed, TRIED)]
     for feature in ranks.T[:, :, None]:
         trial = delta.scatter(1, feature, 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.amplitude.exact import amplitude_forms
-from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
+from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_class
 from robustq.certify.amplitude.quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.amplitude.relaxation import least_shift, relaxed
 from robustq.certify.requirements import check_slack
@@ -81,13 +81,13 @@ class BoxProver:
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``."""
         label = self.model(x).argmax(1)
-        found, settled = self._without_box(x, label)
+        nearest, settled = self._without_box(x, label)
         left = (~settled).nonzero()[:, 0]
         boxed = nearest_class(self.cones.forms, x[left], label[left], self.threat, self.slack, reached)
-        found.proved[left] = torch.maximum(found.proved[left], boxed.proved)
-        found.distance[left], found.point[left] = boxed.distance, boxed.point
-        witness = behind(self.model, x, found.point, label, box=self.threat.box)
-        return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
+        nearest.proved[left] = torch.maximum(nearest.proved[left], boxed.proved)
+        nearest.distance[left], nearest.point[left] = boxed.distance, boxed.point
+        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _without_box(self, x: Tensor, label: Tensor) -> tuple[NearestFlip, Tensor]:
         """The closed form, and where the box leaves it as it is, ``(batch,)`` of bool."""
@@ -95,11 +95,11 @@ class BoxProver:
             endless = torch.full_like(x[:, 0], torch.inf)
             nothing = torch.zeros_like(endless)
             return NearestFlip(x.clone(), endless, nothing), nothing > 0
-        found = self.cones.nearest(x, label, self.slack)
-        return found, inside(found.point, self.threat.box)
+        nearest = self.cones.nearest(x, label, self.slack)
+        return nearest, inside(nearest.point, self.threat.box)
 
 
-def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
+def reached(pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
     """The nearest change that takes a margin to zero within the box, and the dual's bound.
 
     Args:
@@ -120,7 +120,7 @@ def reached(pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
         if not len(live):
             break
         search.visit(live)
-    search.press()
+    search.search_hard_case()
     proved = search.squared.clamp_min(0).sqrt() * (1 - FORM_ERROR)
     return NearestFlip(search.point, search.distance, torch.minimum(proved, search.distance))
 
@@ -132,11 +132,12 @@ class _Search:
     ``FAR`` the multiplier passes that end: no bound, but points on the far side.
     """
 
-    def __init__(self, margin: Margin, cap: Tensor) -> None:
+    def __init__(self, margin: QuadraticMargin, cap: Tensor) -> None:
         self.margin, self.cap = margin, cap
         value, slope = margin.constant, margin.linear.square().sum(1)
         self.downward = (-margin.values[0]).clamp_min(0)
         tiny = torch.finfo(value.dtype).tiny
+        # the multiplier that takes the linearised margin to zero
         self.u = value.clamp_min(tiny) / (2 * slope).clamp_min(tiny)
         largest = margin.values.abs().max().clamp_min(1e-30)
         self.u = torch.minimum(self.u, torch.minimum(3 / self.downward.clamp_min(tiny), LARGE / largest))
@@ -165,20 +166,20 @@ class _Search:
         # by symmetry the descent may stand on a ridge
         aside = start + TILT * torch.linalg.vector_norm(start, dim=1)[:, None] * self.margin.downward
         aside = torch.minimum(torch.maximum(aside, here.low), here.high)
-        found = _least(here, t, torch.where(beyond[:, None], aside, start))
-        self.last[rows] = found.point
-        self.squared[rows] = torch.maximum(self.squared[rows], found.bound)
-        value = here.at(found.point)
-        self._narrow(rows, value, found.point)
+        minimum = _least(here, t, torch.where(beyond[:, None], aside, start))
+        self.last[rows] = minimum.point
+        self.squared[rows] = torch.maximum(self.squared[rows], minimum.bound)
+        value = here.at(minimum.point)
+        self._narrow(rows, value, minimum.point)
         self._cross(rows)
         self._advance(rows)
 
     def _narrow(self, rows: Tensor, value: Tensor, point: Tensor) -> None:
         """Move one end of each bracket; halve the other's value if it stays twice (Illinois)."""
         over, under = rows[value <= 0], rows[value > 0]
-        for mine, kept, side in ((over, self.low_value, 1), (under, self.high_value, -1)):
+        for mine, other, side in ((over, self.low_value, 1), (under, self.high_value, -1)):
             again = mine[self.side[mine] == side]
-            kept[again] = kept[again] / 2
+            other[again] = other[again] / 2
             self.side[mine] = side
         self.high[over], self.high_value[over] = self.u[over], value[value <= 0]
         self.low[under], self.low_value[under] = self.u[under], value[value > 0]
@@ -196,10 +197,11 @@ class _Search:
         """The secant's multiplier, or a larger one as long as none is too large."""
         low, high = self.low[rows], self.high[rows]
         share = self.low_value[rows] / (self.low_value[rows] - self.high_value[rows])
+        # never onto an end of the bracket, where the secant would stand still
         between = low + share.clamp(0.01, 0.99) * (high - low)
         self.u[rows] = torch.where(torch.isfinite(high), between, GROWTH * self.u[rows])
 
-    def press(self) -> None:
+    def search_hard_case(self) -> None:
         """In the hard case, go on behind the end of the interval: the box's own multipliers make it convex.
 
         What is nearer than the witness lies in the cube around it, which cuts the box. The dual is concave
@@ -212,22 +214,24 @@ class _Search:
         rows, low, high = rows[bounded], low[bounded], high[bounded]
         if not len(rows) or self.downward <= 0:
             return
+        # the products (z - low)(z - high) <= 0 stand for the box's own multipliers
         shift = least_shift(self.margin.form)
         convex = relaxed(self.margin.rows(rows), shift, low, high)
         below, above = torch.zeros_like(self.u[rows]), torch.full_like(self.u[rows], torch.inf)
-        tried, point = 0.1 / self.downward + below, torch.zeros_like(low)
+        multiplier, point = 0.1 / self.downward + below, torch.zeros_like(low)
         for _ in range(ROUNDS):
-            problem = _beyond(self.margin.rows(rows), convex, tried)
-            found = minimise(problem, point, STEPS, _settled)
-            self.squared[rows], point = torch.maximum(self.squared[rows], found.bound), found.point
+            problem = _beyond(self.margin.rows(rows), convex, multiplier)
+            minimum = minimise(problem, point, STEPS, _settled)
+            self.squared[rows], point = torch.maximum(self.squared[rows], minimum.bound), minimum.point
             rising = convex.value(point, convex.product(point)) > 0
-            below, above = torch.where(rising, tried, below), torch.where(rising, above, tried)
-            tried = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * tried)
+            below, above = torch.where(rising, multiplier, below), torch.where(rising, above, multiplier)
+            multiplier = torch.where(torch.isfinite(above), (below + above) / 2, GROWTH * multiplier)
 
 
-def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
+def _beyond(margin: QuadraticMargin, convex: BoxQuadratic, further: Tensor) -> BoxQuadratic:
     """``|d|^2 + end q(d) + further p(d)``: the interval's end, and the convex relaxation ``p`` of ``q``."""
     largest = margin.values.abs().max()
+    # a little short of -1 / lowest eigenvalue, so that I + end V stays positive under rounding
     end = (1 - FORM_ERROR) / -margin.values[0]
     rounding = FORM_ERROR * (1 + (end + further) * largest)
     return replace(
@@ -241,7 +245,7 @@ def _beyond(margin: Margin, convex: BoxQuadratic, further: Tensor) -> BoxQuadrat
     )
 
 
-def _least(margin: Margin, t: Tensor, start: Tensor) -> Minimum:
+def _least(margin: QuadraticMargin, t: Tensor, start: Tensor) -> Minimum:
     """``min |d|^2 + t q(d)`` over the box, for one multiplier a row."""
     rounding = FORM_ERROR * (1 + t * margin.values.abs().max())
     problem = BoxQuadratic(

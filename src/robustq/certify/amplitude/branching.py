@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.amplitude.margin import Margin
+from robustq.certify.amplitude.margin import QuadraticMargin
 from robustq.certify.amplitude.quadratic import clear, minimise
 from robustq.certify.amplitude.relaxation import Shift, relaxed
 
@@ -16,21 +16,21 @@ MIDDLE = 0.2  # share of a box that a cut leaves on either side, at least
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class BoxDecision:
     """What is known of each row.
 
     Attributes:
         positive: the margin is positive on the whole box, ``(batch,)`` of bool.
-        found: a point was found where it is not, ``(batch,)``; neither where the budget was spent.
+        refuted: a point was found where it is not, ``(batch,)``; neither where the budget was spent.
         point: that point, ``(batch, n)``; zero where there is none.
     """
 
     positive: Tensor
-    found: Tensor
+    refuted: Tensor
     point: Tensor
 
 
-def decide(margin: Margin, shift: Shift, low: Tensor, high: Tensor, nodes: int) -> Decision:
+def decide(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor, nodes: int) -> BoxDecision:
     """Split boxes until the relaxation proves them all, a point refutes them, or ``nodes`` a row are spent.
 
     What the relaxation loses falls with the square of the width (alpha-BB: Adjiman et al., Computers & Chem. Eng.
@@ -51,27 +51,29 @@ def decide(margin: Margin, shift: Shift, low: Tensor, high: Tensor, nodes: int) 
     >>> [bool(decide(margin, least_shift(margin.form), -e + 0 * x, e + 0 * x, 99).positive) for e in (0.39, 0.41)]
     [True, False]
     """
-    found = torch.zeros_like(margin.constant, dtype=torch.bool)
+    refuted = torch.zeros_like(margin.constant, dtype=torch.bool)
     spent, point = torch.zeros_like(margin.constant), torch.zeros_like(margin.linear)
     row = torch.arange(len(low), device=low.device)
-    open_ = torch.zeros_like(found)
+    open_ = torch.zeros_like(refuted)
     while len(row):
         spent.index_add_(0, row, torch.ones_like(low[:, 0]))
         here = margin.rows(row)
         least = minimise(relaxed(here, shift, low, high), (low + high) / 2, STEPS, clear)
         below = here.at(least.point) <= 0
-        found[row[below]], point[row[below]] = True, least.point[below]
-        left = (least.bound <= 0) & ~found[row]
+        refuted[row[below]], point[row[below]] = True, least.point[below]
+        # one counterexample settles all boxes of its row
+        left = (least.bound <= 0) & ~refuted[row]
         open_[row[left & (spent[row] >= nodes)]] = True
         left = left & ~open_[row]
         low, high = _halves(shift, least.point[left], low[left], high[left])
         row = row[left].repeat(2)
-    return Decision(~found & ~open_, found, point)
+    return BoxDecision(~refuted & ~open_, refuted, point)
 
 
 def _halves(shift: Shift, point: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Both parts of each box, cut near ``point``."""
     width = high - low
+    # what the relaxation loses at its minimiser, feature by feature; width breaks ties
     loss = shift.diagonal * (point - low) * (high - point) + 1e-9 * width
     at = loss.argmax(1, keepdim=True)
     edge = MIDDLE * width

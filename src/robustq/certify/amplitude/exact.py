@@ -78,6 +78,6 @@ class AmplitudeProver:
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``."""
         label = self.model(x).argmax(1)
-        found = self.cones.nearest(x, label, self.slack)
-        witness = behind(self.model, x, found.point, label)
-        return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
+        nearest = self.cones.nearest(x, label, self.slack)
+        witness = behind(self.model, x, nearest.point, label)
+        return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)

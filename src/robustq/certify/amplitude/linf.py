@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustq.certify.amplitude.branching import decide
 from robustq.certify.amplitude.exact import amplitude_forms
-from robustq.certify.amplitude.margin import Margin, Pair, nearest_class
+from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_class
 from robustq.certify.amplitude.quadratic import clear, minimise
 from robustq.certify.amplitude.relaxation import Shift, itself, least_shift, relaxed
 from robustq.certify.requirements import check_slack
@@ -84,11 +84,11 @@ class LinfProver:
         """Radii of inputs ``(batch, features)``, up to the threat's budget."""
         label = self.model(x).argmax(1)
         slack = self.certifier.slack
-        found = nearest_class(self.forms, x, label, self.threat, slack, self._reached)
-        witness = behind(self.model, x, found.point, label, box=self.threat.box)
-        return Bounds(label=label, lower=found.proved, upper=found.distance, witness=witness)
+        nearest = nearest_class(self.forms, x, label, self.threat, slack, self._reached)
+        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
-    def _reached(self, pair: Pair, margin: Margin, cap: Tensor) -> NearestFlip:
+    def _reached(self, pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
         """A change that takes one margin to zero, and the budget below which none does."""
         if pair not in self.shifts:
             self.shifts[pair] = least_shift(margin.form)
@@ -103,7 +103,7 @@ class LinfProver:
 class _Search:
     """The largest proved budget and the nearest witness of each row, for one margin."""
 
-    def __init__(self, margin: Margin, shift: Shift, most: Tensor) -> None:
+    def __init__(self, margin: QuadraticMargin, shift: Shift, most: Tensor) -> None:
         self.margin, self.shift, self.most = margin, shift, most
         level = margin.constant <= 0
         self.proved = torch.zeros_like(most)
@@ -133,9 +133,9 @@ class _Search:
             low, high = self.box(live, size)
             at = torch.minimum(torch.maximum(start[live], low), high)
             here = self.margin.rows(live)
-            found = minimise(itself(here, low, high), at, DESCENT, _never)
-            start[live] = found.point
-            live = live[self._kept(live, found.point, size)]
+            minimum = minimise(itself(here, low, high), at, DESCENT, _never)
+            start[live] = minimum.point
+            live = live[self._kept(live, minimum.point, size)]
 
     def _kept(self, rows: Tensor, point: Tensor, size: Tensor) -> Tensor:
         """Note the points that are witnesses; which of them are clearly nearer than ``size``."""
@@ -157,12 +157,13 @@ class _Search:
             low, high = self.box(live, size[live])
             at = torch.minimum(torch.maximum(last[live], low), high)
             problem = relaxed(self.margin.rows(live), self.shift, low, high)
-            found = minimise(problem, at, STEPS, clear)
-            last[live], positive = found.point, found.bound > 0
+            minimum = minimise(problem, at, STEPS, clear)
+            last[live], positive = minimum.point, minimum.bound > 0
             self.proved[live[positive]] = size[live[positive]]
             top[live[~positive]] = size[live[~positive]]
             live = live[self.proved[live] < top[live] * (1 - SHARP)]
             middle = (self.proved[live] + top[live]) / 2
+            # fourfold steps back from the witness until something is proved, bisection from then on
             size[live] = torch.maximum(middle, full[live] - least[live])
             size[live] = torch.where(self.proved[live] > 0, middle, size[live])
             least = 4 * least
@@ -171,18 +172,18 @@ class _Search:
     def split(self, nodes: int) -> None:
         """Decide budgets by branch and bound, first just below the witness, then between."""
         top = torch.minimum(self.distance * (1 - CLOSE), self.most)
-        size = top.clone()
+        size = top.clone()  # just below the witness: a proof there ends the search
         for _ in range(TRIALS):
             live = (self.proved < top * (1 - CLOSE)).nonzero()[:, 0]
             if not len(live):
                 break
-            here, tried = self.margin.rows(live), size[live]
-            found = decide(here, self.shift, *self.box(live, tried), nodes)
-            self.proved[live[found.positive]] = tried[found.positive]
-            refuted = live[found.found]
-            self._kept(refuted, found.point[found.found], tried[found.found])
+            here, budget = self.margin.rows(live), size[live]
+            decision = decide(here, self.shift, *self.box(live, budget), nodes)
+            self.proved[live[decision.positive]] = budget[decision.positive]
+            refuted = live[decision.refuted]
+            self._kept(refuted, decision.point[decision.refuted], budget[decision.refuted])
             self._polish(refuted)
-            top[live[~found.positive]] = tried[~found.positive]
+            top[live[~decision.positive]] = budget[~decision.positive]
             top = torch.minimum(top, self.distance * (1 - CLOSE))
             size = (self.proved + top) / 2
             size[refuted] = top[refuted]

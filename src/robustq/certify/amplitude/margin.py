@@ -18,7 +18,7 @@ ROUNDINGS = 16  # of size features, that the margin at the clean input may suffe
 
 
 @dataclass(frozen=True, eq=False)
-class Margin:
+class QuadraticMargin:
     """``q(d) = d^T form d + 2 linear.d + constant``, of the sign of the margin at ``x + units d``.
 
     Attributes:
@@ -38,10 +38,10 @@ class Margin:
     low: Tensor
     high: Tensor
 
-    def rows(self, kept: Tensor) -> Margin:
+    def rows(self, index: Tensor) -> QuadraticMargin:
         """Some of the rows, by index or by mask."""
         names = ("linear", "constant", "low", "high")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def at(self, moved: Tensor) -> Tensor:
         """``q`` of changes ``(batch, n)``, ``(batch,)``."""
@@ -53,12 +53,13 @@ class Margin:
         turned = way @ self.form
         square, half = (way * turned).sum(1), (start * turned + way * self.linear).sum(1)
         value = self.at(start)
+        # the stable form of the quadratic's first root: no difference of nearly equal numbers
         root = (half**2 - square * value).clamp_min(0).sqrt() - half
         share = value / root.clamp_min(torch.finfo(value.dtype).tiny)
         return start + share.clamp(0, 1)[:, None] * way
 
 
-def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float = 0.0) -> Margin:
+def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float = 0.0) -> QuadraticMargin:
     """The margin that ``form`` gives, as low as rounding and ``slack`` allow.
 
     Args:
@@ -84,17 +85,19 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float =
         raise CertificateError(f"expected a feature that may move, got none of {len(units)}")
     form = (form + form.mT) / 2
     largest = torch.linalg.eigvalsh(form).abs().max().clamp_min(size)
+    # slack |x|^2, because logits are x^T M x / |x|^2; the form's own rounding with it
     form = form - (slack + FORM_ERROR * largest) * torch.eye(len(form)).to(form)
     turned, units = x @ form, units[free]
     own = form[free][:, free] * units * units[:, None]
     values, vectors = torch.linalg.eigh(own)
     eps = ROUNDINGS * len(form) * torch.finfo(x.dtype).eps
     low, high = _around(threat, x)
-    return Margin(
+    return QuadraticMargin(
         form=own,
         values=values - FORM_ERROR * values.abs().max(),
         downward=vectors[:, 0],
         linear=turned[:, free] * units,
+        # not more than the truth, whatever the sum's rounding
         constant=(x * turned).sum(1) - eps * largest * x.square().sum(1),
         low=low[:, free] / units,
         high=high[:, free] / units,
@@ -121,14 +124,14 @@ def moved_input(threat: Ball, x: Tensor, moved: Tensor) -> Tensor:
     units = torch.ones_like(x[0]) if units is None else units
     change = torch.zeros_like(x)
     change[:, units > 0] = moved * units[units > 0]
-    found = x + change
+    shifted = x + change
     # a zero vector cannot be loaded, and one close to it is a step away from that
-    nothing = found.abs().amax(1) <= NOTHING * x.abs().amax(1)
-    return torch.where(nothing[:, None], x, found)
+    nothing = shifted.abs().amax(1) <= NOTHING * x.abs().amax(1)
+    return torch.where(nothing[:, None], x, shifted)
 
 
 Pair = tuple[int, int, float]  # two classes and a slack: what a margin's form depends on
-Reach = Callable[[Pair, Margin, Tensor], NearestFlip]
+Reach = Callable[[Pair, QuadraticMargin, Tensor], NearestFlip]
 
 
 def nearest_class(forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: float, reach: Reach) -> NearestFlip:
@@ -151,13 +154,13 @@ def nearest_class(forms: Tensor, x: Tensor, label: Tensor, threat: Ball, slack: 
             cap = best.distance[rows]
             margin = margin_of(form, x[rows], threat, slack, size)
             lowered = reach((right, other, slack), margin, cap)
-            found = lowered
+            nearest = lowered
             if slack > 0:
                 margin = margin_of(form, x[rows], threat, 0.0, size)
-                found = reach((right, other, 0.0), margin, cap)
-            point = moved_input(threat, x[rows], found.point)
-            nearer = (found.distance < cap) & (point != x[rows]).any(1)
-            best.distance[rows[nearer]] = found.distance[nearer]
+                nearest = reach((right, other, 0.0), margin, cap)
+            point = moved_input(threat, x[rows], nearest.point)
+            nearer = (nearest.distance < cap) & (point != x[rows]).any(1)
+            best.distance[rows[nearer]] = nearest.distance[nearer]
             best.point[rows[nearer]] = point[nearer]
             best.proved[rows] = torch.minimum(best.proved[rows], lowered.proved)
     return best

@@ -48,10 +48,10 @@ class BoxQuadratic:
     lowest: Tensor
     highest: Tensor
 
-    def rows(self, kept: Tensor) -> BoxQuadratic:
+    def rows(self, index: Tensor) -> BoxQuadratic:
         """Some of the rows, by index or by mask."""
         names = ("diagonal", "weight", "linear", "constant", "low", "high", "lowest", "highest")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     def product(self, z: Tensor) -> Tensor:
         """``H z``, shape of ``z``."""
@@ -69,9 +69,11 @@ class BoxQuadratic:
         slope, lowest = 2 * (product + self.linear), self.lowest[:, None]
         down, up = self.low - z, self.high - z
         tiny = torch.finfo(z.dtype).tiny
+        # slope d + lowest d^2 is least at an end, or at its vertex where it is convex
         inner = torch.where(lowest > 0, -slope / (2 * lowest).clamp_min(tiny), down)
         inner = torch.minimum(torch.maximum(inner, down), up)
         moves = torch.stack([down, up, inner])
+        # 0 times infinity where a box is endless: NaN means that nothing is proved
         terms, at = torch.nan_to_num(moves * (slope + lowest * moves), nan=-torch.inf).min(0)
         step = moves.gather(0, at[None])[0]
         length = torch.linalg.vector_norm(z, dim=1) + torch.linalg.vector_norm(step, dim=1)
@@ -117,7 +119,7 @@ def minimise(problem: BoxQuadratic, start: Tensor, steps: int, enough: Enough) -
     z, product = start, problem.product(start)
     value, bound = problem.value(z, product), problem.bound(z, product)
     point, live = z.clone(), (~enough(value, bound)).nonzero()[:, 0]
-    walk = _Walk(problem.rows(live), z[live], product[live])
+    walk = _AcceleratedDescent(problem.rows(live), z[live], product[live])
     for _ in range(0, steps, CHECK):
         if not len(live):
             break
@@ -133,7 +135,7 @@ def minimise(problem: BoxQuadratic, start: Tensor, steps: int, enough: Enough) -
     return Minimum(point, value, bound)
 
 
-class _Walk:
+class _AcceleratedDescent:
     """The state of the descent: two points, with ``H`` times each, and the momentum."""
 
     def __init__(self, problem: BoxQuadratic, z: Tensor, product: Tensor) -> None:
@@ -141,11 +143,11 @@ class _Walk:
         self.ahead, self.ahead_product = z, product
         self.pace = torch.ones_like(z[:, :1])
 
-    def rows(self, kept: Tensor) -> _Walk:
+    def rows(self, index: Tensor) -> _AcceleratedDescent:
         """The walk of some rows."""
-        walk = _Walk(self.problem.rows(kept), self.z[kept], self.product[kept])
-        walk.ahead, walk.ahead_product = self.ahead[kept], self.ahead_product[kept]
-        walk.pace = self.pace[kept]
+        walk = _AcceleratedDescent(self.problem.rows(index), self.z[index], self.product[index])
+        walk.ahead, walk.ahead_product = self.ahead[index], self.ahead_product[index]
+        walk.pace = self.pace[index]
         return walk
 
     def step(self) -> None:
@@ -154,6 +156,7 @@ class _Walk:
         stepped = self.ahead - (self.ahead_product + at.linear) / at.highest[:, None]
         z = torch.minimum(torch.maximum(stepped, at.low), at.high)
         product = at.product(z)
+        # gradient restart of O'Donoghue & Candes
         uphill = ((self.ahead - z) * (z - self.z)).sum(1, keepdim=True) > 0
         pace = torch.where(uphill, 1.0, self.pace)
         self.pace = (1 + (1 + 4 * pace**2).sqrt()) / 2

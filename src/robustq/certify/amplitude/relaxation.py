@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.amplitude.margin import Margin
+from robustq.certify.amplitude.margin import QuadraticMargin
 from robustq.certify.amplitude.quadratic import BoxQuadratic
 from robustq.quadric import FORM_ERROR
 
@@ -43,6 +43,7 @@ def least_shift(form: Tensor) -> Shift:
     >>> [round(float(mu), 3) for mu in least_shift(form).diagonal]  # one everywhere would do, too
     [1.0, 1.0, 0.0]
     """
+    # the programme is not solved to the end, so that an even diagonal can be the better one
     even, own = _convex(form, torch.zeros_like(form[0])), _convex(form, _mixed(form))
     return own if own.diagonal.sum() < even.diagonal.sum() else even
 
@@ -69,12 +70,13 @@ def _mixed(form: Tensor) -> Tensor:
         for row in range(size):
             pull = coupled[row] @ vectors
             length = torch.linalg.vector_norm(pull)
+            # the unit vector that lowers the objective most; shorter where the diagonal alone is enough
             vectors[row] = -pull / torch.maximum(length, own[row]).clamp_min(1e-300)
     pulls: Tensor = torch.linalg.vector_norm(coupled @ vectors, dim=1)
     return (pulls - own).clamp_min(0)
 
 
-def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadratic:
+def relaxed(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadratic:
     """A convex quadratic that is below the margin on the boxes ``low <= d <= high``, ``(batch, n)``."""
     mu, one = shift.diagonal, torch.ones_like(margin.constant)
     return BoxQuadratic(
@@ -90,7 +92,7 @@ def relaxed(margin: Margin, shift: Shift, low: Tensor, high: Tensor) -> BoxQuadr
     )
 
 
-def itself(margin: Margin, low: Tensor, high: Tensor) -> BoxQuadratic:
+def itself(margin: QuadraticMargin, low: Tensor, high: Tensor) -> BoxQuadratic:
     """The margin on boxes, as it is."""
     one = torch.ones_like(margin.constant)
     return BoxQuadratic(

@@ -72,8 +72,8 @@ def ratio(own: Tensor, other: Tensor, slack: float = 0.0) -> Tensor:
     >>> float(ratio(torch.tensor(0.8), torch.tensor(0.2)))
     2.0
     """
-    found = 2 * own / (slack + (slack**2 + 4 * own * other).sqrt())
-    return found.masked_fill(own <= 0, 0.0)
+    factor = 2 * own / (slack + (slack**2 + 4 * own * other).sqrt())
+    return factor.masked_fill(own <= 0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

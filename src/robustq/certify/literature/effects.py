@@ -40,6 +40,6 @@ class Effects:
 
     def probabilities(self, logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Of the row's own class, at least, ``(batch, 1)``; of each, at most, ``(batch, classes)``."""
-        found = (logits - self.low) / self.scale
-        own = found.gather(1, label[:, None])
-        return (own - self.error).clamp(0, 1), (found + self.error).clamp(0, 1)
+        shares = (logits - self.low) / self.scale
+        own = shares.gather(1, label[:, None])
+        return (own - self.error).clamp(0, 1), (shares + self.error).clamp(0, 1)

@@ -85,8 +85,8 @@ def two_level(margin: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     up = ((margin - low) * high).clamp_min(0).sqrt()
     down = (-low * (high - margin)).clamp_min(0).sqrt()
-    found = margin / (up + down)
-    return found.masked_fill(margin <= 0, 0.0).masked_fill((low > 0) & (margin > 0), torch.inf)
+    distance = margin / (up + down)
+    return distance.masked_fill(margin <= 0, 0.0).masked_fill((low > 0) & (margin > 0), torch.inf)
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,12 +70,12 @@ class Branching:
         """
         dual_order(threat, "branching")
         assert isinstance(threat, Linf | L2 | L1)
-        found = turning(model, "branching")
-        directions = found.angles.linear if found.front is None else found.front[0]
+        turns = turning(model, "branching")
+        directions = turns.angles.linear if turns.front is None else turns.front[0]
         moving = directions.shape[1] - len(set(threat.frozen))
         if moving > self.features:
             raise CertificateError(f"branching: expected at most {self.features} features that move, got {moving}")
-        return BranchingProver(self, model, threat, found, Margins.of(found.forms))
+        return BranchingProver(self, model, threat, turns, Margins.of(turns.forms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +133,10 @@ class _Search:
         left = self.prover.certifier.budget
         while left > 0 and len(self.near) and not self._closed():
             order = self.near.argsort()
-            taken, kept = order[: min(WIDTH, left)], order[min(WIDTH, left) :]
-            left -= len(taken)
-            low, high = self._undecided(self.low[taken], self.high[taken])
-            self._keep(kept, *self._halves(low, high))
+            first, rest = order[: min(WIDTH, left)], order[min(WIDTH, left) :]
+            left -= len(first)
+            low, high = self._undecided(self.low[first], self.high[first])
+            self._keep(rest, *self._halves(low, high))
         return self._lower(), self.best, self.witness
 
     def _lower(self) -> float:
@@ -156,10 +156,10 @@ class _Search:
             self._note((low + high)[flipped] / 2)
         return low[~proved], high[~proved]
 
-    def _note(self, found: Tensor) -> None:
+    def _note(self, witnesses: Tensor) -> None:
         """Pull the nearest witnesses towards the input and remember the nearest of them."""
-        nearest = self.threat.distance(found, self.x.expand_as(found)).argsort()[:PULLED]
-        near, far = self.x.expand(len(nearest), -1), found[nearest]
+        nearest = self.threat.distance(witnesses, self.x.expand_as(witnesses)).argsort()[:PULLED]
+        near, far = self.x.expand(len(nearest), -1), witnesses[nearest]
         for _ in range(2):
             near, far = self._first(near, far)
         sizes = self.threat.distance(far, self.x.expand_as(far))
@@ -184,12 +184,12 @@ class _Search:
         cut = torch.zeros_like(low, dtype=torch.bool).scatter(1, axis, True)
         return (torch.cat([low, torch.where(cut, middle, low)]), torch.cat([torch.where(cut, middle, high), high]))
 
-    def _keep(self, kept: Tensor, low: Tensor, high: Tensor) -> None:
-        """Go on with the old boxes ``kept`` and the new ones that are near enough to matter."""
-        self.near = torch.cat([self.near[kept], self._distance(low, high)])
-        self.low, self.high = torch.cat([self.low[kept], low]), torch.cat([self.high[kept], high])
-        wanted = (self.near <= self.eps) & (self.near < self.best)
-        self.near, self.low, self.high = self.near[wanted], self.low[wanted], self.high[wanted]
+    def _keep(self, old: Tensor, low: Tensor, high: Tensor) -> None:
+        """Go on with the boxes ``old`` and the new ones that are near enough to matter."""
+        self.near = torch.cat([self.near[old], self._distance(low, high)])
+        self.low, self.high = torch.cat([self.low[old], low]), torch.cat([self.high[old], high])
+        close = (self.near <= self.eps) & (self.near < self.best)
+        self.near, self.low, self.high = self.near[close], self.low[close], self.high[close]
 
     def _distance(self, low: Tensor, high: Tensor) -> Tensor:
         """From the input to each box, ``(batch,)``."""

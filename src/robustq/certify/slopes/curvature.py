@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.bisection import furthest
 from robustq.certify.slopes.lipschitz import claim
 from robustq.certify.slopes.margins import TINY, Margins
-from robustq.certify.slopes.turns import ROUNDING, Turn, Turning, dual_order, length, still, turning, units_of
+from robustq.certify.slopes.turns import ROUNDING, TurnBounds, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -52,8 +52,8 @@ class Curvature:
         Raises:
             CertificateError: unless the features turn gates and the threat is l-inf, l2 or l1.
         """
-        order, found = dual_order(threat, "curvature"), turning(model, "curvature")
-        return CurvatureProver(model, threat, order, found, Margins.of(found.forms), self.slack)
+        order, turns = dual_order(threat, "curvature"), turning(model, "curvature")
+        return CurvatureProver(model, threat, order, turns, Margins.of(turns.forms), self.slack)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class CurvatureProver:
 
 
 @dataclass(frozen=True, eq=False)
-class Tangent:
+class Linearisation:
     """Answers, scaled margins and their gradients at a batch of inputs.
 
     Attributes:
@@ -96,7 +96,7 @@ class Tangent:
     slopes: Tensor
 
 
-def tangent(model: Classifier, margins: Margins, x: Tensor, label: Tensor | None = None) -> Tangent:
+def tangent(model: Classifier, margins: Margins, x: Tensor, label: Tensor | None = None) -> Linearisation:
     """The scaled margins of ``label`` (the answer, if absent) and their gradients by autograd."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
@@ -106,13 +106,13 @@ def tangent(model: Classifier, margins: Margins, x: Tensor, label: Tensor | None
     label = logits.argmax(1) if label is None else label
     own = jacobian.gather(1, label[:, None, None].expand(-1, 1, x.shape[1]))
     scale = margins.half[label].clamp_min(TINY)
-    return Tangent(label, margins.shares(logits, label), (own - jacobian) / scale[..., None])
+    return Linearisation(label, margins.shares(logits, label), (own - jacobian) / scale[..., None])
 
 
-def above(turn: Turn, shares: Tensor, slopes: Tensor, radius: Tensor) -> Tensor:
+def above(turn: TurnBounds, shares: Tensor, slopes: Tensor, radius: Tensor) -> Tensor:
     """What the scaled margins cannot fall below within ``radius``; all ``(batch, classes)``."""
     swing = turn.swing(radius)
-    return lowest(shares, slopes * radius + turn.bend * radius**2 / 2, swing)
+    return lowest(shares, slopes * radius + turn.curvature * radius**2 / 2, swing)
 
 
 def lowest(share: Tensor, slope: Tensor, swing: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.furthest import furthest
+from robustq.certify.slopes.bisection import furthest
 from robustq.certify.slopes.margins import Margins
 from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
@@ -53,15 +53,15 @@ class Lipschitz:
         Raises:
             CertificateError: unless the features turn gates and the threat is l-inf, l2 or l1.
         """
-        order, found = dual_order(threat, "lipschitz"), turning(model, "lipschitz")
+        order, turns = dual_order(threat, "lipschitz"), turning(model, "lipschitz")
         if not self.published:
-            return LipschitzProver(model, threat, order, found, Margins.of(found.forms), self.slack)
-        if not found.is_affine:
+            return LipschitzProver(model, threat, order, turns, Margins.of(turns.forms), self.slack)
+        if not turns.is_affine:
             raise CertificateError(
                 "lipschitz, as published: expected angles affine in the features, got products of "
                 "features or a sigmoid"
             )
-        return PublishedProver(model, threat, order, found, self.slack)
+        return PublishedProver(model, threat, order, turns, self.slack)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """How far the gates of a circuit can turn while its input stays near a point.
 
 A certificate by slopes needs two numbers for every radius: ``swing(r)``, the largest sum over the gates of
-spread times turn, and ``bend``, by how much those turns leave their tangent. Both are bounds over the whole
+spread times turn, and ``curvature``, by how much those turns leave their tangent. Both are bounds over the whole
 ball, so that what follows from them holds in it. All lengths are in the units of the threat.
 """
 
@@ -23,11 +23,11 @@ FARTHEST = 1e100  # a sigmoid far from zero hardly turns anything nearby
 TINY = 1e-100  # its square is a number too
 
 
-class Turn(Protocol):
+class TurnBounds(Protocol):
     """What is known around each input of a batch."""
 
     @property
-    def bend(self) -> Tensor:
+    def curvature(self) -> Tensor:
         """``b`` with spread times turn within ``b r^2 / 2`` of its tangent, ``(batch, 1)``."""
         ...
 
@@ -57,8 +57,8 @@ def length(vectors: Tensor, order: float) -> Tensor:
     >>> length(torch.tensor([[3.0, 4.0]]), 2.0)
     tensor([5.])
     """
-    found: Tensor = torch.linalg.vector_norm(vectors, ord=order, dim=-1)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(vectors, ord=order, dim=-1)
+    return norms
 
 
 def steepest(directions: Tensor, weights: Tensor, order: float) -> Tensor:
@@ -78,16 +78,16 @@ def steepest(directions: Tensor, weights: Tensor, order: float) -> Tensor:
     >>> float(steepest(w, c, 1.0)), round(float(steepest(w, c, 2.0)), 6)
     (4.0, 2.0)
     """
-    found = length((weights[..., None] * directions.abs()).sum(-2), order)
+    bound = length((weights[..., None] * directions.abs()).sum(-2), order)
     if order != 2:
-        return found
+        return bound
     # clamped, because nothing has a gradient where it vanishes, and models are trained through this
     scaled = weights.clamp_min(TINY).sqrt()[..., None] * directions
     across = 0 < scaled.shape[-2] < scaled.shape[-1]
     square = scaled @ scaled.mT if across else scaled.mT @ scaled
     highest = torch.linalg.eigvalsh(square)[..., -1]
     most = (weights.sum(-1) * highest).clamp_min(TINY).sqrt()
-    return torch.minimum(found, most * (1 + ROUNDING))
+    return torch.minimum(bound, most * (1 + ROUNDING))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,27 +96,27 @@ class PolynomialTurn:
 
     Attributes:
         rate: ``(batch, 1)``, or ``(1, 1)`` where it is the same for all.
-        bend: as ``rate``; zero where the angles are affine.
+        curvature: as ``rate``; zero where the angles are affine.
     """
 
     rate: Tensor
-    bend: Tensor
+    curvature: Tensor
 
     @staticmethod
     def around(angles: GateAngles, x: Tensor, units: Tensor, order: float) -> PolynomialTurn:
         """Around inputs ``(batch, features)``; units ``(features,)`` or ``(batch, features)``."""
-        slopes, bend = angles.linear, x.new_zeros(1)
+        slopes, curvature = angles.linear, x.new_zeros(1)
         twice = angles.quadratic + angles.quadratic.mT
         if bool(twice.any()):  # else it is the same around every input, however many features
             slopes = slopes + torch.einsum("aij,bj->bai", twice, x)
             rows = length(twice * units[..., None, None, :], order) * units[..., None, :]
-            bend = length((angles.spread[:, None] * rows).sum(-2), order)
+            curvature = length((angles.spread[:, None] * rows).sum(-2), order)
         rate = steepest(slopes * units[..., None, :], angles.spread, order)
-        return PolynomialTurn(rate.reshape(-1, 1), bend.reshape(-1, 1))
+        return PolynomialTurn(rate.reshape(-1, 1), curvature.reshape(-1, 1))
 
     def swing(self, radius: Tensor) -> Tensor:
-        """See :class:`Turn`."""
-        return (self.rate * radius + self.bend * radius**2 / 2) * (1 + ROUNDING)
+        """See :class:`TurnBounds`."""
+        return (self.rate * radius + self.curvature * radius**2 / 2) * (1 + ROUNDING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +155,14 @@ class SquashedTurn:
         return length(self.directions, self.order)
 
     @property
-    def bend(self) -> Tensor:
-        """See :class:`Turn`: of each sigmoid, and of the products of two, whose slopes are 1/4 at most."""
+    def curvature(self) -> Tensor:
+        """See :class:`TurnBounds`: of each sigmoid, and of the products of two, whose slopes are 1/4 at most."""
         reach = self._reach
         own = STEEPEST_BEND * (self.weights * reach**2).sum(-1, keepdim=True)
         return own + ((reach @ self.twists) * reach).sum(-1, keepdim=True) / 16
 
     def swing(self, radius: Tensor) -> Tensor:
-        """See :class:`Turn`: the mean slope of each sigmoid on the way bounds its share."""
+        """See :class:`TurnBounds`: the mean slope of each sigmoid on the way bounds its share."""
         reach = self._reach[:, None]
         shares = self.weights * _mean_slope(self.height[:, None], reach * radius[..., None])
         return radius * steepest(self.directions[:, None], shares, self.order) * (1 + ROUNDING)
@@ -199,14 +199,14 @@ class Turning:
         """Whether every angle is affine in the features."""
         return self.front is None and not bool(self.angles.quadratic.any())
 
-    def around(self, x: Tensor, units: Tensor, order: float) -> Turn:
+    def around(self, x: Tensor, units: Tensor, order: float) -> TurnBounds:
         """Around inputs ``(batch, features)``; units ``(features,)`` or ``(batch, features)``."""
         if self.front is None:
             return PolynomialTurn.around(self.angles, x, units, order)
         return SquashedTurn.around(self.angles, self.front, x, units, order)
 
 
-def still(turn: Turn, like: Tensor) -> Tensor:
+def still(turn: TurnBounds, like: Tensor) -> Tensor:
     """Where no gate turns, however far the input moves: bool, of the shape of ``like``."""
     return turn.swing(torch.full_like(like, FARTHEST)) == 0
 

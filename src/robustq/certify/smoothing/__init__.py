@@ -1,6 +1,6 @@
 """Randomised smoothing: the classifier that answers for a Gaussian cloud around its input."""
 
 from robustq.certify.smoothing.exact import ExactSmoothing, smoothed
-from robustq.certify.smoothing.sampled import GaussianSmoothing
+from robustq.certify.smoothing.sampling import GaussianSmoothing
 
 __all__ = ["ExactSmoothing", "GaussianSmoothing", "smoothed"]

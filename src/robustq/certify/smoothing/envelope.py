@@ -39,12 +39,13 @@ def envelope(form: Trigonometric) -> Tensor:
     values = _on_grid(form, counts)
     waves = zip(form.degrees, counts, strict=True)
     stretch = 1 / math.prod(math.cos(math.pi * d / count) for d, count in waves)
-    found = []
+    ends = []
     for own in values:
         low, high = (own - values).aminmax(dim=1)
+        # the grid's range stretched about its middle (Ehlich & Zeller), the middle not being moved by it
         half = (high - low) / 2 * stretch + 4 * rounding(form)
-        found.append(torch.stack([(low + high) / 2 - half, (low + high) / 2 + half], 1))
-    return torch.stack(found)
+        ends.append(torch.stack([(low + high) / 2 - half, (low + high) / 2 + half], 1))
+    return torch.stack(ends)
 
 
 def _counts(degrees: Sequence[int]) -> list[int] | None:

@@ -76,8 +76,8 @@ class ExactSmoothing:
             form = smoothed(model.trigonometric(), self.sigma)
         except ModelError as failure:
             raise CertificateError(f"exact-smoothing: {failure}") from failure
-        widths, found = clouds(form, ranges(model.state_forms()), self.sigma)
-        return SmoothProver(self, form, widths, found, threat)
+        widths, bounds = clouds(form, ranges(model.state_forms()), self.sigma)
+        return SmoothProver(self, form, widths, bounds, threat)
 
 
 def smoothed(form: Trigonometric, sigma: float) -> Trigonometric:
@@ -96,6 +96,7 @@ def _spread(form: Trigonometric, variance: float) -> Trigonometric:
     coefficients = form.coefficients
     for axis, (degree, base) in enumerate(zip(form.degrees, form.frequencies, strict=True), 1):
         multiples = (torch.arange(2 * degree + 1, dtype=torch.float64) + 1).div(2).floor()
+        # half the exponent, applied twice below: one factor alone may over- or underflow
         root = torch.exp(-variance * (multiples * base) ** 2 / 4)  # its square may be no number
         root = root.reshape([-1 if a == axis else 1 for a in range(coefficients.ndim)])
         coefficients = torch.where(coefficients == 0, 0, coefficients * root * root)
@@ -116,16 +117,17 @@ def clouds(form: Trigonometric, spectrum: Tensor, sigma: float) -> tuple[Tensor,
     before = envelope(_spread(form, -(sigma**2)))
     low = torch.maximum(before[..., 0], spectrum[..., 0])
     high = torch.minimum(before[..., 1], spectrum[..., 1])
-    widths, found = [sigma], [torch.stack([low, high], -1)]
+    widths, extents = [sigma], [torch.stack([low, high], -1)]
     for width in (sigma * step for step in LADDER[1:]):
         wider = _spread(form, -(width**2))
         steep = wider.coefficients.abs().max() <= STEEPEST * form.coefficients.abs().max()
         bounds = envelope(wider) if steep else before.new_tensor(torch.inf)
+        # wider clouds only amplify more
         if not bool(torch.isfinite(bounds).all()):
             break
         widths.append(width)
-        found.append(bounds)
-    return torch.tensor(widths, dtype=torch.float64), torch.stack(found)
+        extents.append(bounds)
+    return torch.tensor(widths, dtype=torch.float64), torch.stack(extents)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +147,7 @@ class SmoothProver:
         margins = logits.gather(1, label[:, None]) - logits
         error = self._error(x)[:, None]
         low, high = self.ranges[:, label].unbind(3)  # (widths, batch, classes)
+        # heights of the margin, and of the level at which the classes draw level, on the normal's scale
         start = _quantile((margins - error - low) / (high - low), -1)
         end = _quantile((self.certifier.slack + error - low) / (high - low), 1)
         height = start - end - QUANTILE * (start.abs() + end.abs())

@@ -12,7 +12,7 @@ from robustq.certify.verifier.descent import margin
 from robustq.certify.verifier.radius import bracketed
 from robustq.certify.verifier.region import Norm, Region, check_norm
 from robustq.certify.verifier.search import Decision, Effort, decide
-from robustq.certify.verifier.squashed import SquashedProver
+from robustq.certify.verifier.sigmoid import SquashedProver
 from robustq.contracts import Bounds, Classifier, FrozenClassifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.threats import Linf
@@ -128,30 +128,34 @@ class CompleteProver:
 
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, features)``, up to the budget."""
-        asked = self.certifier
+        certifier = self.certifier
         label = self.model(x).argmax(1)
-        eps = asked.largest(self.threat)
+        eps = certifier.largest(self.threat)
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             region = Region.around(self.threat, x[rows], radii)
-            found = decide(self.form, label[rows], region, asked.effort(self.threat, self.form), slack=asked.slack)
-            if not asked.decide_only:
-                found = replace(found, witness=self._nearer(x[rows], label[rows], found))
-            return found, self.threat.distance(found.witness, x[rows])
+            decision = decide(
+                self.form, label[rows], region, certifier.effort(self.threat, self.form), slack=certifier.slack
+            )
+            if not certifier.decide_only:
+                decision = replace(decision, witness=self._nearer(x[rows], label[rows], decision))
+            return decision, self.threat.distance(decision.witness, x[rows])
 
-        found = bracketed(at, x, eps, asked.tolerance * eps, decide_only=asked.decide_only)
-        return Bounds(label=label, lower=found.lower, upper=found.upper, witness=found.witness)
+        bracket = bracketed(at, x, eps, certifier.tolerance * eps, decide_only=certifier.decide_only)
+        return Bounds(label=label, lower=bracket.lower, upper=bracket.upper, witness=bracket.witness)
 
-    def _nearer(self, x: Tensor, label: Tensor, found: Decision) -> Tensor:
+    def _nearer(self, x: Tensor, label: Tensor, decision: Decision) -> Tensor:
         """Witnesses moved towards their inputs while they remain witnesses; the box is convex."""
-        rows = torch.nonzero(found.refuted)[:, 0]
-        start, end = x[rows], found.witness[rows]
+        rows = torch.nonzero(decision.refuted)[:, 0]
+        start, end = x[rows], decision.witness[rows]
         low, high = (torch.full((len(rows), 1), share).double() for share in (0.0, 1.0))
         for _ in range(HALVINGS if len(rows) else 0):
             middle = (low + high) / 2
             margins = margin(self.form(start + middle * (end - start)), label[rows])
+            # both logits may be off by form.error: only a margin that low is a counterexample for certain
             flips = (margins < self.certifier.slack - 2 * self.form.error)[:, None]
             low, high = torch.where(flips, low, middle), torch.where(flips, middle, high)
-        nearer = found.witness.clone()
+        nearer = decision.witness.clone()
+        # high is the last share that flipped; 1 means the witness itself, kept bit for bit
         nearer[rows] = torch.where(high < 1, start + high * (end - start), end)
         return nearer

@@ -41,6 +41,7 @@ def descended(form: Trigonometric, label: Tensor, region: Region, start: Tensor)
             aim = torch.where(slope > 0, region.low, region.high)
         else:
             aim = region.x - region.eps[:, None] * region.threat.steepest(slope)
+        # full Frank-Wolfe steps jump between corners; halved ones at the end settle inside
         share = 1.0 if step < STEPS // 2 else 0.5
         point = region.into(point + share * (region.into(aim) - point))
     better = margin(form(point), label) < lowest
@@ -49,7 +50,7 @@ def descended(form: Trigonometric, label: Tensor, region: Region, start: Tensor)
 
 def _slope(form: Trigonometric, label: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        given = points.detach().requires_grad_(True)
-        value = margin(form(given), label)
-        (slope,) = torch.autograd.grad(value.sum(), given)
+        leaves = points.detach().requires_grad_(True)
+        value = margin(form(leaves), label)
+        (slope,) = torch.autograd.grad(value.sum(), leaves)
     return value.detach(), slope

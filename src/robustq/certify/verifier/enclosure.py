@@ -23,21 +23,22 @@ WIDEST = 1.0  # half widths, in radians of the lowest frequency, up to which con
 def _table(degree: int) -> Tensor:
     """How the control values of ``exp(i k a)`` add up from ``exp(i r half)``, ``r = -2d..2d``."""
     count = 2 * degree
-    found = torch.zeros(2 * count + 1, count + 1, degree + 1, dtype=torch.complex128)
+    table = torch.zeros(2 * count + 1, count + 1, degree + 1, dtype=torch.complex128)
     for i in range(count + 1):
         for k in range(degree + 1):
             for j in range(max(0, degree + k - count + i), min(i, degree + k) + 1):
+                # the polar form (blossom) of exp(i k a) with i of its 2d arguments at the right end
                 share = comb(count - i, degree + k - j) * comb(i, j) / comb(count, degree + k)
-                found[2 * j - i - k + count, i, k] += share
-    return found
+                table[2 * j - i - k + count, i, k] += share
+    return table
 
 
 def _harmonics(degree: int, half: Tensor) -> Tensor:
     """Control coefficients of ``exp(i k a)`` around zero, complex ``(..., 2 degree + 1, degree + 1)``."""
     steps = torch.arange(-2 * degree, 2 * degree + 1, dtype=half.dtype)
     turned = torch.polar(torch.ones_like(half)[..., None].expand(*half.shape, len(steps)), half[..., None] * steps)
-    found: Tensor = torch.tensordot(turned, _table(degree), dims=1)
-    return found
+    coefficients: Tensor = torch.tensordot(turned, _table(degree), dims=1)
+    return coefficients
 
 
 def weights(degree: int, half: Tensor) -> Tensor:
@@ -64,6 +65,7 @@ def controls(degree: int, middle: Tensor, half: Tensor) -> Tensor:
     local = _harmonics(degree, half.double())
     steps = torch.arange(degree + 1, dtype=torch.float64)
     turn = torch.polar(torch.ones(*middle.shape, degree + 1).double(), middle.double()[..., None] * steps)
+    # divided by the control values of 1, so that those of a constant are the constant
     waves = local * turn[..., None, :] / local[..., :1].real
     pairs = torch.view_as_real(waves).flatten(-2)  # Re 1, Im 1, cos, sin, cos 2, ...
     return torch.cat([pairs[..., :1], pairs[..., 2:]], -1)

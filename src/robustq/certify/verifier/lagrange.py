@@ -58,9 +58,10 @@ def lowest(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> L
     """
     values = nodes.values.flatten(1)
     lower, worst = values.min(1)
-    found = Lowest(lower, worst, values, torch.zeros_like(nodes.half))
+    bounds = Lowest(lower, worst, values, torch.zeros_like(nodes.half))
     if region.is_box:
-        return found
+        return bounds
+    # two bounds of one thing; the linear part apart is tighter inside a ball, neither always wins
     size, budget, scale = _excess(nodes, region, live, frequencies)
     parted, least, loose = _parted(nodes, region, live, frequencies)
     rest = _dual(Lowest(*parted.min(1), parted, loose), size - budget[:, None], scale)
@@ -79,6 +80,7 @@ def _parted(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> 
     for axis, count in enumerate(shape[1:]):
         before = nodes.values.reshape(len(nodes), math.prod(shape[1 : 1 + axis]), count, -1)
         rise = before[:, :, -1].mean((1, 2)) - before[:, :, 0].mean((1, 2))
+        # slope of the sine through the mean values at both ends of this axis
         wave = rise / (2 * ends[:, axis]).clamp_min(1e-300)  # beside sin of the lowest frequency
         slope[:, axis] = wave * frequencies[axis]
         half = frequencies[axis] * nodes.half[:, axis]
@@ -90,6 +92,7 @@ def _parted(nodes: Nodes, region: Region, live: Tensor, frequencies: Tensor) -> 
     low, high = (nodes.centre - nodes.half - x) / unit, (nodes.centre + nodes.half - x) / unit
     least, _ = linear_minimum(slope * unit, low, high, region.eps * (1 + ROUND), power)
     least = least + (slope * (x - nodes.centre) - slope.abs() * bent).sum(1)
+    # outwards: rounding of the centre and of the inputs, through the slope
     least = least - 8 * ROUND * (slope.abs() * (x.abs() + nodes.centre.abs() + nodes.half)).sum(1)
     return nodes.values.flatten(1) - total, least, slope.abs() * bent
 
@@ -104,9 +107,11 @@ def _dual(plain: Lowest, excess: Tensor, scale: Tensor) -> Lowest:
         going = (rise > 0) & (fall < 0)
         if not bool(going.any()):
             break
+        # where the two lines meet: the dual is concave and piecewise linear in the multiplier
         step = torch.where(going, (falls - rises) / (rise - fall).clamp_min(1e-300), 0).clamp_min(0)
         values = plain.values + step[:, None] * excess
         low, at = values.min(1)
+        # the bound stands for any multiplier, so only this product's rounding has to be taken off
         low = low - 8 * ROUND * step * scale
         better = going & (low > best)
         best, worst = torch.where(better, low, best), torch.where(better, at, worst)
@@ -115,6 +120,7 @@ def _dual(plain: Lowest, excess: Tensor, scale: Tensor) -> Lowest:
         rising = slope > 0
         rise, rises = torch.where(rising, slope, rise), torch.where(rising, start, rises)
         fall, falls = torch.where(rising, fall, slope), torch.where(rising, falls, start)
+    # even the least size exceeds the budget: the ball misses the box and nothing is to be proved
     best = best.masked_fill(least > 0, torch.inf)
     return Lowest(best, worst, best_values, plain.loose)
 
@@ -147,6 +153,7 @@ def minorant(nodes: Nodes, x: Tensor, frequencies: Tensor, unit: Tensor, euclid:
     """
     away, half = nodes.centre - x, nodes.half
     bent = (half - torch.sin(frequencies * half) / frequencies).clamp_min(0)
+    # a^2 >= 2 (1 - cos wa) / w^2, and |a - sin(wa) / w| <= bent on the node
     turn = 2 / frequencies**2
     square = torch.stack([away**2 - 2 * away.abs() * bent + turn, -turn.expand_as(away), 2 * away / frequencies], -1)
     if euclid:
@@ -154,5 +161,6 @@ def minorant(nodes: Nodes, x: Tensor, frequencies: Tensor, unit: Tensor, euclid:
     side = away.sign()
     line = torch.stack([away.abs() - bent, torch.zeros_like(away), side / frequencies], -1)
     farthest = (away.abs() + half).clamp_min(1e-300)[..., None]
+    # the sign of the change is known there; elsewhere |c| >= c^2 / max|c|
     outside = (away.abs() >= half)[..., None]
     return torch.where(outside, line, square / farthest) / unit[..., None]

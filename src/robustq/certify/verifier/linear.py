@@ -30,6 +30,7 @@ def linear_minimum(slope: Tensor, low: Tensor, high: Tensor, eps: Tensor, power:
     """
     budget = eps**power
     best = torch.where(slope > 0, slope * low, slope * high).sum(1)
+    # a multiplier at which the minimiser is inside the budget for certain
     top = slope.abs().amax(1) * (1 if power == 1 else 1 / eps.clamp_min(1e-300)) * slope.shape[1]
     bottom, point = torch.zeros_like(top), torch.zeros_like(slope)
     for _ in range(ROUNDS):
@@ -37,6 +38,7 @@ def linear_minimum(slope: Tensor, low: Tensor, high: Tensor, eps: Tensor, power:
         point = _separate(slope, low, high, multiplier[:, None], power)
         size = point.abs().pow(power)
         value = (slope * point + multiplier[:, None] * size).sum(1) - multiplier * budget
+        # weak duality: each multiplier gives a bound, so the best of all stays one
         best = torch.maximum(best, value)
         large = size.sum(1) > budget
         bottom = torch.where(large, multiplier, bottom)

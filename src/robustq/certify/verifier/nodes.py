@@ -75,6 +75,7 @@ def rooted(
         values = values.reshape(len(job), count, whole // count).transpose(1, 2) @ matrix.transpose(1, 2)
         bound = bound * matrix.abs().amax((1, 2))
         turns = 4 * degree * (1 + middle.abs())
+        # summands of the product, the making of its entries, and the angle's own rounding times the degree
         roundings = roundings + (count + 24 + turns) / torch.cos(width) ** degree
     bound = bound * UNIT
     largest = 24 * max([1, *shape[1:]])

@@ -63,14 +63,15 @@ def bracketed(
     for _ in range(1 if decide_only else ROUNDS):
         if not len(rows):
             break
-        found, distance = decide(rows, probe[rows])
-        proved, refuted = rows[found.proved], rows[found.refuted]
+        decision, distance = decide(rows, probe[rows])
+        proved, refuted = rows[decision.proved], rows[decision.refuted]
         lower[proved] = probe[proved]
-        nearer = found.refuted & (distance < upper[rows])
-        upper[rows[nearer]], witness[rows[nearer]] = distance[nearer], found.witness[nearer]
-        ceiling[rows] = torch.where(found.proved, ceiling[rows], probe[rows])
-        ceiling[refuted] = torch.minimum(ceiling[refuted], distance[found.refuted])
-        step[rows] = torch.where(found.proved, width, 2 * step[rows])
+        nearer = decision.refuted & (distance < upper[rows])
+        upper[rows[nearer]], witness[rows[nearer]] = distance[nearer], decision.witness[nearer]
+        ceiling[rows] = torch.where(decision.proved, ceiling[rows], probe[rows])
+        ceiling[refuted] = torch.minimum(ceiling[refuted], distance[decision.refuted])
+        # the witness may lie far below the probe: grow the step until a proof brackets the radius
+        step[rows] = torch.where(decision.proved, width, 2 * step[rows])
         rows = rows[ceiling[rows] - lower[rows] > width]
         # a little less than the width, so that a proof there ends the search
         halfway = (lower + ceiling) / 2

@@ -43,6 +43,7 @@ class Region:
         """The ball of each input with a radius of its own; the threat's own ``eps`` plays no part."""
         units = threat.units(x)
         reach = eps.to(x)[:, None] * (torch.ones_like(x) if units is None else units)
+        # outwards, except for what may not move at all
         reach = torch.where(reach > 0, reach + ROUND * (reach + x.abs()), 0.0)
         low, high = x - reach, x + reach
         if threat.box is not None:
@@ -72,6 +73,7 @@ class Region:
         """Whether a box may hold a point of the ball, ``(batch,)`` of bool; never wrongly False."""
         if self.is_box or self.threat is None:
             return torch.ones(len(low), dtype=torch.bool)
+        # the nearest point of a box, in every norm: each feature clipped by itself
         nearest = torch.minimum(torch.maximum(self.x, low), high)
         return self._distance(nearest) <= self.eps * (1 + ROUND) + self._rounding()
 

@@ -44,6 +44,7 @@ class Roots:
         self.frequencies = form.frequencies[self.live].double()
         self.centre, self.half = self._boxes()
         self.pieces = (self.half * self.frequencies / WIDEST).ceil().clamp(1, 2**20).long()
+        # in floating point, and capped: the product of many features overflows int64
         many = self.pieces.double().prod(1).clamp(max=most + 1).long()
         self.ends = many.repeat_interleave(classes - 1).cumsum(0)
         # features that are held turn by angles with errors of their own
@@ -71,12 +72,13 @@ class Roots:
         self.begun += len(numbers)
         job = torch.searchsorted(self.ends, numbers, right=True)
         starts = torch.cat([self.ends.new_zeros(1), self.ends[:-1]])
-        wanted = ~settled[self.row[job]]
-        return self._nodes(job[wanted], (numbers - starts[job])[wanted])
+        undecided = ~settled[self.row[job]]
+        return self._nodes(job[undecided], (numbers - starts[job])[undecided])
 
     def _nodes(self, job: Tensor, piece: Tensor) -> Nodes:
         row = self.row[job]
         pieces, half = self.pieces[row], self.half[row]
+        # the number of a box, written in the mixed radix of the pieces per feature
         offset = torch.zeros_like(half)
         for axis in range(len(self.live)):
             count = pieces[:, axis]
@@ -89,8 +91,8 @@ class Roots:
     def _margins(self, job: Tensor) -> Tensor:
         """Coefficients in the features that move, ``(jobs, 2 d_1 + 1, ...)``."""
         row = self.row[job]
-        given = self.form.coefficients
-        values = given[self.label[row]] - given[self.rival[job]]
+        coefficients = self.form.coefficients
+        values = coefficients[self.label[row]] - coefficients[self.rival[job]]
         held = [k for k in range(len(self.form.degrees)) if k not in self.live.tolist()]
         for done, feature in enumerate(held):
             axis = feature - done + 1
@@ -109,4 +111,5 @@ class Roots:
         x = self.region.x[:, self.live]
         low = torch.maximum(self.region.low[:, self.live], x - period * (1 + 1e-12))
         high = torch.minimum(self.region.high[:, self.live], x + period * (1 + 1e-12))
+        # a rounding wider, so that both ends stay inside
         return (low + high) / 2, (high - low) / 2 * (1 + 2.0**-50)

@@ -84,6 +84,7 @@ class _Search:
     def __init__(self, form: Trigonometric, label: Tensor, region: Region, effort: Effort, slack: float) -> None:
         batch = len(label)
         self.form, self.label, self.region, self.effort = form, label, region, effort
+        # a margin is the difference of two logits, each off by form.error
         self.threshold, self.doubt = slack, 2 * form.error
         self.until = time.perf_counter() + effort.seconds * batch
         self.roots = Roots(form, label, region, effort.nodes)
@@ -118,11 +119,11 @@ class _Search:
 
     def _take(self) -> Nodes:
         """The top of the stack, as much as is worked on together."""
-        taken, count = [], 0
+        batches, count = [], 0
         while self.stack and count < self.width:
-            taken.append(self.stack.pop())
-            count += len(taken[-1])
-        nodes = Nodes.join(taken[::-1])
+            batches.append(self.stack.pop())
+            count += len(batches[-1])
+        nodes = Nodes.join(batches[::-1])
         over = len(nodes) - self.width
         if over > 0:
             self.stack.append(nodes[:over])
@@ -134,22 +135,21 @@ class _Search:
         row = self.roots.row[nodes.job]
         self.nodes += torch.bincount(row, minlength=len(self.nodes))
         region = self.region.rows(row)
-        found = lowest(nodes, region, self.roots.live, self.roots.frequencies)
-        hopeful = ~(found.lower > nodes.error + self.doubt + self.threshold)  # nor is NaN a proof
+        bounds = lowest(nodes, region, self.roots.live, self.roots.frequencies)
+        hopeful = ~(bounds.lower > nodes.error + self.doubt + self.threshold)  # nor is NaN a proof
         hopeful &= region.meets(*self._ends(nodes, row))
-        nodes, row, found = nodes[hopeful], row[hopeful], found[hopeful]
-        self._look(nodes, row, found)
+        nodes, row, bounds = nodes[hopeful], row[hopeful], bounds[hopeful]
+        self._look(nodes, row, bounds)
         self._descend(row)
         self.undecided |= self.nodes >= self.effort.nodes
-        self.undecided[row[self._exhausted(nodes)]] = True
+        too_small = (nodes.half * self.roots.frequencies < SMALLEST).all(1)
+        self.undecided[row[too_small]] = True
         open_ = ~(self.refuted | self.undecided)[row]
-        order = found.lower[open_].argsort(descending=True)
+        # the worst last, which is the top of the stack
+        order = bounds.lower[open_].argsort(descending=True)
         if len(order):
-            kept = replace(nodes, axis=self._axis(nodes, found))[open_][order]
-            self.stack.append(kept)
-
-    def _exhausted(self, nodes: Nodes) -> Tensor:
-        return (nodes.half * self.roots.frequencies < SMALLEST).all(1)
+            undecided = replace(nodes, axis=self._axis(nodes, bounds))[open_][order]
+            self.stack.append(undecided)
 
     def _ends(self, nodes: Nodes, row: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper ends in all features, those included that do not move."""
@@ -158,21 +158,21 @@ class _Search:
         high[:, self.roots.live] = nodes.centre + nodes.half
         return low, high
 
-    def _look(self, nodes: Nodes, row: Tensor, found: Lowest) -> None:
+    def _look(self, nodes: Nodes, row: Tensor, bounds: Lowest) -> None:
         """Ask about the points that belong to the lowest control values."""
         if self.region.is_box:
             low, place = self._corners(nodes)
-            asked = low < self.threshold
+            promising = low < self.threshold
             offset = 2 * place - 1
         else:
-            asked = torch.ones(len(nodes), dtype=torch.bool)
+            promising = torch.ones(len(nodes), dtype=torch.bool)
             last = torch.tensor(nodes.values.shape[1:]) - 1
-            offset = 2 * self._places(found.worst, nodes) / last - 1
-        if not bool(asked.any()):
+            offset = 2 * self._places(bounds.worst, nodes) / last - 1
+        if not bool(promising.any()):
             return
-        row = row[asked]
+        row = row[promising]
         points = self.region.x[row].clone()
-        points[:, self.roots.live] = (nodes.centre + offset * nodes.half)[asked]
+        points[:, self.roots.live] = (nodes.centre + offset * nodes.half)[promising]
         points = self.region.rows(row).into(points)
         self._ask(row, points)
 
@@ -195,6 +195,7 @@ class _Search:
         """The lowest value at a corner and where it is, as 0 or 1 for each feature."""
         corners = nodes.values
         for axis, count in enumerate(corners.shape[1:], 1):
+            # first and last control value along an axis are values of the polynomial
             corners = corners[(slice(None),) * axis + (slice(None, None, count - 1),)]
         low, worst = corners.flatten(1).min(1)
         powers = 2 ** torch.arange(corners.ndim - 2, -1, -1)
@@ -205,16 +206,17 @@ class _Search:
         places = torch.unravel_index(flat, nodes.values.shape[1:])
         return torch.stack(places, 1)
 
-    def _axis(self, nodes: Nodes, found: Lowest) -> Tensor:
+    def _axis(self, nodes: Nodes, bounds: Lowest) -> Tensor:
         """Where the lowest control value lies furthest below those of the ends of its axis."""
         shape = nodes.values.shape[1:]
-        place, stride, scores = self._places(found.worst, nodes), math.prod(shape), []
+        place, stride, scores = self._places(bounds.worst, nodes), math.prod(shape), []
         for axis, count in enumerate(shape):
             stride //= count
-            first = found.worst - place[:, axis] * stride
-            fibre = found.values.gather(1, first[:, None] + stride * torch.arange(count))
+            first = bounds.worst - place[:, axis] * stride
+            fibre = bounds.values.gather(1, first[:, None] + stride * torch.arange(count))
             gap = torch.minimum(fibre[:, 0], fibre[:, -1]) - fibre.amin(1)
             spread = fibre.amax(1) - fibre.amin(1)
             scores.append(gap + SPREAD * spread)
+        # equal scores go to the widest feature
         tie = torch.finfo(torch.float64).tiny * nodes.half
-        return (torch.stack(scores, 1) + found.loose + tie).argmax(1)
+        return (torch.stack(scores, 1) + bounds.loose + tie).argmax(1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from robustq.defences.detection.catalogue import makers
 from robustq.defences.detection.detector import Clean, Maker
-from robustq.defences.detection.rejecting import Rejecting, check_rate
+from robustq.defences.detection.rejection import Rejecting, check_rate
 from robustq.defences.detection.rows import check_course, check_reference, check_rows
 from robustq.defences.detection.view import View
 from robustq.errors import DataError, SpecError
@@ -88,8 +88,8 @@ class Detection:
             check_course(x, y)
         fit, held = self._split(len(x), generator)
         view = View.still(model)
-        found = [make(Clean(x[fit], y[fit], view, generator)) for make in chosen]
-        watched = Rejecting(model, found, sharpness=self.sharpness, false_alarms=self.false_alarms).to(x.device)
+        guards = [make(Clean(x[fit], y[fit], view, generator)) for make in chosen]
+        watched = Rejecting(model, guards, sharpness=self.sharpness, false_alarms=self.false_alarms).to(x.device)
         watched.calibrate(x[held]).eval()
         with torch.no_grad():
             self._check(watched, x[held.sort().values], y[held.sort().values], reference)

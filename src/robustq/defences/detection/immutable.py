@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.detection.detector import Clean
-from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.detection.rejection import Rejecting
 from robustq.defences.detection.rows import check_rows
 from robustq.defences.detection.support import Support
 from robustq.defences.detection.view import View

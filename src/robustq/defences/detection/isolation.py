@@ -99,12 +99,12 @@ def _levels(trees: list[Any]) -> Sequence[tuple[np.ndarray, ...]]:
 
     The children of a level's splits follow in one order: all left ones, then all right ones.
     """
-    nodes, depth, found = [(tree, 0) for tree in trees], 0, []
+    nodes, depth, levels = [(tree, 0) for tree in trees], 0, []
     while nodes:
         inner = np.array([tree.children_left[n] >= 0 for tree, n in nodes])
         rows = np.array([tree.n_node_samples[n] for tree, n in nodes])
         splits = [pair for pair, splits in zip(nodes, inner, strict=True) if splits]
-        found.append(
+        levels.append(
             (
                 inner,
                 depth + expected_depth(rows),
@@ -115,4 +115,4 @@ def _levels(trees: list[Any]) -> Sequence[tuple[np.ndarray, ...]]:
         lefts = [(tree, tree.children_left[n]) for tree, n in splits]
         nodes = lefts + [(tree, tree.children_right[n]) for tree, n in splits]
         depth += 1
-    return found
+    return levels

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustq.attacks import Adaptive, run_attack
 from robustq.contracts import Attack, Threat
-from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.detection.rejection import Rejecting
 from robustq.errors import DataError
 from robustq.stats import auroc, clopper_pearson
 

@@ -59,14 +59,14 @@ def perturbed_copies(x: Tensor) -> tuple[float, float]:
     rows = x.detach().double()[:, varied]
     if rows.shape[1] < 2:
         return 0.0, 0.0
-    asked = rows[:MOST]
+    sample = rows[:MOST]
     chunk = max(1, NUMBERS // rows.numel())
-    sizes = torch.cat([_common_move(part, rows) for part in torch.split(asked, chunk)])
-    found = sizes[torch.isfinite(sizes)]
-    if not len(found):
+    sizes = torch.cat([_common_move(part, rows) for part in torch.split(sample, chunk)])
+    moves = sizes[torch.isfinite(sizes)]
+    if not len(moves):
         return 0.0, 0.0
-    common = found.median()
-    share = float(((found - common).abs() <= 2 * EQUAL).sum()) / len(asked)
+    common = moves.median()
+    share = float(((moves - common).abs() <= 2 * EQUAL).sum()) / len(sample)
     return share, float(common)
 
 

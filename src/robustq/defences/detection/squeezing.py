@@ -26,7 +26,7 @@ class Squeezing(Detector):
     def forward(self, x: Tensor, logits: Tensor, view: View) -> Tensor:
         """The divergence, float64 ``(batch,)``, >= 0."""
         squeezed = view.answer(Quantise(int(self.options["bits"]))(x))
-        one, other = (log_softmax(found.double(), 1) for found in (logits, squeezed))
+        one, other = (log_softmax(values.double(), 1) for values in (logits, squeezed))
         return ((one.exp() - other.exp()) * (one - other)).sum(1)
 
     @classmethod

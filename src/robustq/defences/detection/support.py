@@ -80,15 +80,15 @@ def one_hot_groups(rows: Tensor, watched: Tensor) -> Tensor:
     [[False, True, True]]
     """
     binary = (((rows == 0) | (rows == 1)).all(0) & watched.to(rows.device)).tolist()
-    found, start, width = [], 0, rows.shape[1]
+    groups, start, width = [], 0, rows.shape[1]
     while start < width:
         end, hot = start, rows.new_zeros(len(rows))
         while end < width and binary[end] and bool((hot + rows[:, end] <= 1).all()):
             hot, end = hot + rows[:, end], end + 1
         if end - start > 1 and bool((hot == 1).all()):
-            found.append([start <= column < end for column in range(width)])
+            groups.append([start <= column < end for column in range(width)])
         start = max(end, start + 1)
-    return torch.tensor(found, dtype=torch.bool).reshape(len(found), width)
+    return torch.tensor(groups, dtype=torch.bool).reshape(len(groups), width)
 
 
 def _padded(seen: Sequence[Tensor]) -> Tensor:

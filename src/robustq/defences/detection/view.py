@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from robustq import engine
 from robustq.contracts import CircuitClassifier, Classifier, QuantumClassifier, StateClassifier, frozen
-from robustq.defences.fronted import unfronted
+from robustq.defences.front import without_front
 from robustq.engine import measurement
 from robustq.engine.shot_gradients import row_observables
 from robustq.errors import ModelError
@@ -51,7 +51,7 @@ class View:
         Raises:
             ModelError: if there is no circuit to run under noise.
         """
-        core, _ = unfronted(self.model, x)
+        core, _ = without_front(self.model, x)
         model = self.model
         if not isinstance(core, QuantumClassifier) or not isinstance(model, QuantumClassifier):
             raise ModelError(f"expected a quantum model to run under noise, got {_name(core)}")
@@ -67,7 +67,7 @@ class View:
         Raises:
             ModelError: if the model's frozen form has none.
         """
-        core, inner = unfronted(self.model, x)
+        core, inner = without_front(self.model, x)
         still = frozen(core, uses=1)
         if not isinstance(still, StateClassifier):
             raise ModelError(f"expected a model whose states can be read, got {_name(core)}")
@@ -82,7 +82,7 @@ class View:
         Raises:
             ModelError: unless the model reads a circuit and its logits are affine in what is read.
         """
-        core, inner = unfronted(self.model, x)
+        core, inner = without_front(self.model, x)
         if not isinstance(core, CircuitClassifier):
             raise ModelError(f"expected a model that measures a circuit, got {_name(core)}")
         circuit, observables = core.circuit, core.observables
@@ -96,7 +96,7 @@ class View:
     @property
     def settings(self) -> int:
         """Circuits that a device runs for one answer; 1 where there are none."""
-        core = unfronted(self.model, None)[0]
+        core = without_front(self.model, None)[0]
         if not isinstance(core, CircuitClassifier):
             return 1
         return engine.settings(core.circuit, core.observables)

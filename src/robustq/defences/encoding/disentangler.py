@@ -25,7 +25,7 @@ THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35)  # of a bond's second weight, bel
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class PairGate:
     """One gate of every state's circuit, on the qubits ``place`` and ``place + 1``.
 
     Attributes:
@@ -41,7 +41,7 @@ class Gate:
     fed: Tensor
 
 
-Layer = tuple[Gate, ...]  # in the order of application
+Layer = tuple[PairGate, ...]  # in the order of application
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Prepared:
         return staircase_circuit(layers, self.states.shape[1].bit_length() - 1)
 
     @staticmethod
-    def _kind(gate: Gate, row: int, layer: int) -> Literal["state", "gate", "one-qubit"]:
+    def _kind(gate: PairGate, row: int, layer: int) -> Literal["state", "gate", "one-qubit"]:
         """What a gate is to the circuit: a product, a state made of |00>, or any rotation."""
         if not bool(gate.entangles[row]):
             return "one-qubit"
@@ -104,26 +104,26 @@ def prepared(states: Tensor, layers: int = 1, threshold: float = 0.0, sweeps: in
     >>> found.fidelity.round(decimals=9).tolist(), found.cnots.tolist()
     ([1.0], [1])
     """
-    found: list[Layer] = []
+    circuit: list[Layer] = []
     rest = states
     for _ in range(layers):
         layer = staircase(rest, threshold)
         rest = undone(layer, rest)
-        found.insert(0, layer)  # what is found last acts first
+        circuit.insert(0, layer)  # what is found last acts first
     if sweeps:
-        found = refined(found, states, sweeps)
-    return _judged(found, states)
+        circuit = refined(circuit, states, sweeps)
+    return _judged(circuit, states)
 
 
 def _judged(layers: Sequence[Layer], states: Tensor) -> Prepared:
-    made = torch.zeros_like(states)
-    made[:, 0] = 1
+    output = torch.zeros_like(states)
+    output[:, 0] = 1
     for layer in layers:
-        made = applied(layer, made)
-    overlap = (made * states).sum(1)
+        output = applied(layer, output)
+    overlap = (output * states).sum(1)
     cost = sum((_cost(layer, first=k == 0) for k, layer in enumerate(layers)), overlap.new_zeros(()))
-    made = torch.where(overlap[:, None] < 0, -made, made)
-    return Prepared(tuple(layers), made, overlap.square(), cost.long())
+    output = torch.where(overlap[:, None] < 0, -output, output)
+    return Prepared(tuple(layers), output, overlap.square(), cost.long())
 
 
 def _cost(layer: Layer, *, first: bool) -> Tensor:
@@ -144,9 +144,9 @@ def staircase(states: Tensor, threshold: float = 0.0) -> Layer:
     rest, isometries, ranks = states.reshape(batch, 1, size), [], []
     for _ in range(sites - 1):
         rest = rest.reshape(batch, 2 * rest.shape[1], -1)
-        kept, two = _leading(rest, threshold)
-        rest = kept.mT @ rest
-        isometries.append(kept)
+        leading, two = _leading(rest, threshold)
+        rest = leading.mT @ rest
+        isometries.append(leading)
         ranks.append(two)
     last = torch.nn.functional.normalize(rest.flatten(1), dim=1)  # on the last bond and the last site
     return _gates(isometries, ranks, last)
@@ -159,8 +159,8 @@ def _leading(matrix: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     total = values.sum(1).clamp_min(torch.finfo(values.dtype).tiny)
     rounding = 16 * torch.finfo(values.dtype).eps
     two = values[:, 1] / total > max(threshold, rounding)
-    kept = torch.stack([vectors[:, :, 0], vectors[:, :, 1] * two[:, None]], 2)
-    return kept, two
+    leading = torch.stack([vectors[:, :, 0], vectors[:, :, 1] * two[:, None]], 2)
+    return leading, two
 
 
 def _gates(isometries: Sequence[Tensor], ranks: Sequence[Tensor], last: Tensor) -> Layer:
@@ -173,7 +173,7 @@ def _gates(isometries: Sequence[Tensor], ranks: Sequence[Tensor], last: Tensor) 
         if place == 0:
             first = _two(isometries[0], above)
             matrix = _kron(first, torch.eye(2).to(matrix)) @ matrix
-        gates.append(Gate(place, _rotation(matrix), above, below))
+        gates.append(PairGate(place, _rotation(matrix), above, below))
         if place:
             columns, below, above = isometries[place], above, ranks[place - 1]
     return tuple(gates)
@@ -186,12 +186,12 @@ def _completed(columns: Tensor, above: Tensor, below: Tensor) -> Tensor:
     """
     lower = _two(columns[:, :2], below)
     product = _kron(torch.eye(2).to(lower), lower)
-    given = torch.stack([torch.ones_like(below), below], 1).to(columns)
+    present = torch.stack([torch.ones_like(below), below], 1).to(columns)
     # what the given columns do not span, in any basis of it
     span = columns @ columns.mT
     _, basis = torch.linalg.eigh(torch.eye(4).to(columns) - span)
     free = basis.flip(2)
-    second = torch.where(given[:, None, 1:] > 0, columns[:, :, 1:], free[:, :, 2:3])
+    second = torch.where(present[:, None, 1:] > 0, columns[:, :, 1:], free[:, :, 2:3])
     whole = torch.cat([columns[:, :, :1], second, free[:, :, :2]], 2)
     return torch.where(above[:, None, None], whole, product)
 
@@ -201,8 +201,8 @@ def _two(columns: Tensor, both: Tensor) -> Tensor:
     first = columns[:, :, 0]
     length = torch.linalg.vector_norm(first, dim=1, keepdim=True)
     first = torch.where(length > 0, first / length.clamp_min(1e-30), torch.eye(2).to(first)[0])
-    made = torch.stack([-first[:, 1], first[:, 0]], 1)
-    second = torch.where(both[:, None], columns[:, :, 1], made)
+    orthogonal = torch.stack([-first[:, 1], first[:, 0]], 1)
+    second = torch.where(both[:, None], columns[:, :, 1], orthogonal)
     return torch.stack([first, second], 2)
 
 
@@ -222,14 +222,14 @@ def _kron(left: Tensor, right: Tensor) -> Tensor:
     ).reshape(-1, 4, 4)
 
 
-def applied(layer: Sequence[Gate], states: Tensor) -> Tensor:
+def applied(layer: Sequence[PairGate], states: Tensor) -> Tensor:
     """The gates of a layer on states ``(batch, 2**n)``."""
     for gate in layer:
         states = _on(gate.place, gate.matrix, states)
     return states
 
 
-def undone(layer: Sequence[Gate], states: Tensor) -> Tensor:
+def undone(layer: Sequence[PairGate], states: Tensor) -> Tensor:
     """The inverse of :func:`applied`."""
     for gate in reversed(layer):
         states = _on(gate.place, gate.matrix.mT, states)
@@ -259,10 +259,10 @@ def refined(layers: Sequence[Layer], states: Tensor, sweeps: int) -> list[Layer]
             gates[number] = replace(gate, matrix=best)
             before = _on(gate.place, best, before)
     sizes = [len(layer) for layer in layers]
-    rest, found = iter(gates), []
+    rest, grouped = iter(gates), []
     for size in sizes:
-        found.append(tuple(next(rest) for _ in range(size)))
-    return found
+        grouped.append(tuple(next(rest) for _ in range(size)))
+    return grouped
 
 
 def _best(place: int, before: Tensor, after: Tensor) -> Tensor:
@@ -293,8 +293,8 @@ def to_fidelity(states: Tensor, target: float, layers: int = 3, sweeps: int = 0)
     best: Prepared | None = None
     for depth in range(1, layers + 1):
         for threshold in THRESHOLDS:
-            tried = prepared(states, depth, threshold, sweeps)
-            best = tried if best is None else tried.where(_preferred(tried, best, target), best)
+            candidate = prepared(states, depth, threshold, sweeps)
+            best = candidate if best is None else candidate.where(_preferred(candidate, best, target), best)
         assert best is not None
         if bool((best.fidelity >= target).all()):
             break

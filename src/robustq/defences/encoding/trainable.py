@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import SpecError
 
 NEAR = 0.95  # of the largest scale: where a bounded one starts if 1 is out of reach

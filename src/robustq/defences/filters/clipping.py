@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import SpecError
 
 

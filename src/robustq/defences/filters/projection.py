@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.filters.clipping import straight_through
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import DataError, SpecError
 
 
@@ -47,8 +47,8 @@ class Project(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Project:
         """The inverse of :meth:`config`, its directions still to be loaded."""
-        features, kept = int(config["features"]), int(config["kept"])
-        return cls(torch.zeros(features), torch.zeros(kept, features))
+        features, directions = int(config["features"]), int(config["kept"])
+        return cls(torch.zeros(features), torch.zeros(directions, features))
 
 
 @dataclass(frozen=True)

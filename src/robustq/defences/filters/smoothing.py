@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import DataError, SpecError, unknown_name
 
 WAYS = ("median", "mean")

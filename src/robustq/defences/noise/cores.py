@@ -39,10 +39,10 @@ def core_of(model: nn.Module) -> QuantumNet:
         ...
     robustq.errors.ModelError: expected a model with one circuit, got 0 in Linear
     """
-    found = [part for part in model.modules() if isinstance(part, QuantumNet)]
-    if len(found) != 1:
-        raise ModelError(f"expected a model with one circuit, got {len(found)} in {type(model).__name__}")
-    return found[0]
+    circuits = [part for part in model.modules() if isinstance(part, QuantumNet)]
+    if len(circuits) != 1:
+        raise ModelError(f"expected a model with one circuit, got {len(circuits)} in {type(model).__name__}")
+    return circuits[0]
 
 
 def rewired(model: nn.Module, change: Change) -> nn.Module:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robustq.contracts import Defence, Step
 from robustq.defences.noise.cores import changed, joined, viewed
 from robustq.defences.noise.insertion import inserted, sampled
-from robustq.defences.noise.normalised import Levels, started
+from robustq.defences.noise.normalisation import Levels, started
 from robustq.defences.training.plain import Plain
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
@@ -73,9 +73,9 @@ class NoiseInjection:
         view = viewed(model, lambda core: self._drawn(core, step.generator))
         if not self.penalty or not self.levels:
             return self.on.losses(view, step)
-        with _roundings(view) as found:
+        with _roundings(view) as roundings:
             losses = self.on.losses(view, step)
-        return losses + self.penalty * found[-1] if found else losses
+        return losses + self.penalty * roundings[-1] if roundings else losses
 
     def _drawn(self, core: QuantumNet, generator: torch.Generator) -> QuantumNet:
         if self.spread:
@@ -98,15 +98,15 @@ class NoiseInjection:
 @contextmanager
 def _roundings(model: nn.Module) -> Iterator[list[Tensor]]:
     """Collects the mean squared rounding of every forward pass, ``(batch,)``, the last one last."""
-    found: list[Tensor] = []
+    roundings: list[Tensor] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-        found.append((args[0] - out.detach()).square().mean(1))
+        roundings.append((args[0] - out.detach()).square().mean(1))
 
     places = [part for part in model.modules() if isinstance(part, Levels)]
     handles = [place.register_forward_hook(note) for place in places]
     try:
-        yield found
+        yield roundings
     finally:
         for handle in handles:
             handle.remove()

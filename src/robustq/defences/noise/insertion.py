@@ -24,11 +24,11 @@ def pauli_chances(channel: Channel) -> tuple[tuple[str, float], ...]:
     [('I', 0.7), ('X', 0.1), ('Y', 0.0), ('Z', 0.2)]
     """
     words = ["".join(letters) for letters in itertools.product("IXYZ", repeat=channel.qubits)]
-    kept = channel.ptm.diagonal().tolist()
+    eigenvalues = channel.ptm.diagonal().tolist()
     chances = []
     for word in words:
         signs = (1 if commute(word, other) else -1 for other in words)
-        chances.append(sum(s * r for s, r in zip(signs, kept, strict=True)) / len(words))
+        chances.append(sum(s * r for s, r in zip(signs, eigenvalues, strict=True)) / len(words))
     return tuple((w, max(0.0, p)) for w, p in zip(words, chances, strict=True))
 
 

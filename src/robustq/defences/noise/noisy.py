@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import beneath
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import check_steady, core_of, joined, seen_under, viewed, without_noise
 from robustq.models.files import describe
 from robustq.noise import Device, Mapped, Noise
@@ -72,7 +72,7 @@ class Noisy(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without noise."""
-        return beneath(without_noise(self.model))
+        return inner_twins(without_noise(self.model))
 
     def config(self) -> dict[str, Any]:
         """The model with its noise, JSON-able."""

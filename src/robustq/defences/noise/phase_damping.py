@@ -93,7 +93,7 @@ def dephased(circuit: Circuit) -> tuple[Circuit, dict[str, tuple[int, ...]]]:
     for o in simple:
         if o.has_inputs:
             seen.setdefault(o.qubits[0], set()).add(AXES[o.gate])
-    axes = {q: next(iter(found)) if len(found) == 1 else "z" for q, found in seen.items()}
+    axes = {q: next(iter(axes_of)) if len(axes_of) == 1 else "z" for q, axes_of in seen.items()}
     marked = [part for o in simple for part in _marked(o, axes)]
     groups: dict[str, tuple[int, ...]] = {}
     for q, axis in sorted(axes.items()):

@@ -101,5 +101,5 @@ class DriftMonitor:
 def _finite(scores: Tensor) -> list[float]:
     if scores.ndim != 1 or not bool(torch.isfinite(scores).all()):
         raise DataError(f"drift: expected finite scores (rows,), got shape {tuple(scores.shape)}")
-    found: list[float] = scores.detach().double().tolist()
-    return found
+    values: list[float] = scores.detach().double().tolist()
+    return values

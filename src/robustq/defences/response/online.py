@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustq.contracts import Attack, Classifier, Defence, Step, Threat
 from robustq.defences.detection.detector import Clean, Maker
-from robustq.defences.detection.rejecting import Rejecting
+from robustq.defences.detection.rejection import Rejecting
 from robustq.defences.detection.view import View
 from robustq.defences.response.drift import DriftMonitor
 from robustq.defences.response.memory import ReplayMemory
@@ -124,8 +124,8 @@ class OnlineDefence:
         Returns:
             The response, and the ticket of every alarmed input, -1 for the others, ``(batch,)``.
         """
-        known = {"suspicion": self._suspicion, **(signals or {})}
-        response = self.policy.respond(x, self.model, known, self.second)
+        available = {"suspicion": self._suspicion, **(signals or {})}
+        response = self.policy.respond(x, self.model, available, self.second)
         with torch.no_grad():
             self.drift.update(self.guarded.suspicion(x))
         tickets = torch.full((len(x),), -1)
@@ -138,10 +138,10 @@ class OnlineDefence:
 
         Tickets that are unknown, or so old that their inputs were let go, are passed over.
         """
-        found = [(t, label) for t, label in zip(tickets.tolist(), y, strict=True) if t in self._pending]
-        for ticket, label in found:
+        answered = [(t, label) for t, label in zip(tickets.tolist(), y, strict=True) if t in self._pending]
+        for ticket, label in answered:
             self.memory.add(self._pending.pop(ticket)[None], label[None])
-        return len(found)
+        return len(answered)
 
     def trust(self, x: Tensor, y: Tensor) -> None:
         """Further rows that are known to be clean; the latest ``window`` are kept.
@@ -184,8 +184,8 @@ class OnlineDefence:
         """Detectors of the model as it is now, with their threshold, and a drift monitor that starts anew."""
         view, held = View.still(self.model), self._x[self._tunes]
         clean = Clean(self._x[~self._tunes], self._y[~self._tunes], view, self.generator)
-        found = [make(clean) for make in self.how.detectors]
-        guarded = Rejecting(self.model, found, false_alarms=self.how.false_alarms)
+        detectors = [make(clean) for make in self.how.detectors]
+        guarded = Rejecting(self.model, detectors, false_alarms=self.how.false_alarms)
         guarded.to(self._x.device).calibrate(held).eval()
         with torch.no_grad():
             reference = guarded.suspicion(held)

@@ -77,7 +77,7 @@ class Response:
             return self.recomputed
         if action not in ACTIONS:
             raise unknown_name("action", action, ACTIONS)
-        return torch.tensor([taken == action for taken in self.actions], dtype=torch.bool)
+        return torch.tensor([done == action for done in self.actions], dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class Policy:
             SpecError: on a signal that nobody gives.
             ModelError: if a rule recomputes and there is no second model, or a signal is not finite.
         """
-        known = {**BUILT_IN, **(signals or {})}
-        self._check(known, second)
-        first = self._pass(x, model, known)
+        available = {**BUILT_IN, **(signals or {})}
+        self._check(available, second)
+        first = self._pass(x, model, available)
         again = first.codes == ACTIONS.index("recompute")
         labels, codes, rules, shots = first.labels, first.codes, first.rules, first.shots
         if second is not None and bool(again.any()):
-            later = self._pass(x[again], second, known)
+            later = self._pass(x[again], second, available)
             stuck = later.codes == ACTIONS.index("recompute")
             later.codes[stuck] = ACTIONS.index(self.exhausted)
             labels[again], codes[again], rules[again] = later.labels, later.codes, later.rules
@@ -140,21 +140,21 @@ class Policy:
         labels[codes != ACTIONS.index("accept")] = -1
         return Response(labels, tuple(ACTIONS[c] for c in codes.tolist()), again, rules, shots)
 
-    def _check(self, known: Mapping[str, Signal], second: Classifier | None) -> None:
+    def _check(self, available: Mapping[str, Signal], second: Classifier | None) -> None:
         for rule in self.rules:
-            if rule.signal not in known:
-                raise unknown_name("signal", rule.signal, known)
+            if rule.signal not in available:
+                raise unknown_name("signal", rule.signal, available)
         if second is None and any(rule.action == "recompute" for rule in self.rules):
             raise ModelError("policy: expected a second model for a rule that recomputes, got none")
 
-    def _pass(self, x: Tensor, model: Classifier, known: Mapping[str, Signal]) -> _Pass:
+    def _pass(self, x: Tensor, model: Classifier, available: Mapping[str, Signal]) -> _Pass:
         """One answer of one model, and what the rules make of it."""
         with torch.no_grad():
             logits = model(x)
             codes = torch.zeros(len(x), dtype=torch.int64)
             rules = torch.full((len(x),), -1)
             for number, rule in enumerate(self.rules):
-                holds = rule.holds(_values(rule.signal, known[rule.signal], x, logits)).cpu()
+                holds = rule.holds(_values(rule.signal, available[rule.signal], x, logits)).cpu()
                 open_ = holds & (rules == -1)
                 codes[open_], rules[open_] = ACTIONS.index(rule.action), number
         shots = model.shots_per_answer if isinstance(model, ShotClassifier) else 0
@@ -197,9 +197,9 @@ class _Pass:
 
 
 def _values(name: str, signal: Callable[[Tensor, Tensor], Tensor], x: Tensor, logits: Tensor) -> Tensor:
-    found = signal(x, logits)
-    if found.shape != (len(x),) or not bool(torch.isfinite(found).all()):
+    values = signal(x, logits)
+    if values.shape != (len(x),) or not bool(torch.isfinite(values).all()):
         raise ModelError(
-            f"signal {name!r}: expected a finite number for each of {len(x)} inputs, got shape {tuple(found.shape)}"
+            f"signal {name!r}: expected a finite number for each of {len(x)} inputs, got shape {tuple(values.shape)}"
         )
-    return found
+    return values

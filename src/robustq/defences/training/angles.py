@@ -108,14 +108,14 @@ def drifting(model: nn.Module) -> Mapping[str, nn.Parameter]:
     """
     parts = [name for name, part in model.named_modules() if isinstance(part, QuantumNet)]
     angles = {f"{part}.theta" if part else "theta" for part in parts}
-    found = {
+    turned = {
         name: parameter
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and (name in angles or not parts)
     }
-    if not any(parameter.numel() for parameter in found.values()):
+    if not any(parameter.numel() for parameter in turned.values()):
         raise ModelError("angle training: expected trained angles or weights, got none")
-    return found
+    return turned
 
 
 def _row(tensors: Any) -> Tensor:

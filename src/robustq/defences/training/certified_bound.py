@@ -99,8 +99,8 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
         )
 
     def logits(features: Tensor) -> Tensor:
-        found: Tensor = model.read(model.measured(features, model.angles))
-        return found
+        scores: Tensor = model.read(model.measured(features, model.angles))
+        return scores
 
     values = interpolated(logits, lowest, degrees, 0.0).coefficients
     gaps = values[y].unsqueeze(1) - values

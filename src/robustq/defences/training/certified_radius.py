@@ -102,15 +102,15 @@ def signed_radii(model: Any, x: Tensor, y: Tensor) -> Tensor:
     """
     cones = _cones(model, x.dtype)
     classes = len(cones.forms)
-    found = x.new_full((len(x), classes), torch.inf)
+    distances = x.new_full((len(x), classes), torch.inf)
     for pair in combinations(range(classes), 2):
         rows = ((y == pair[0]) | (y == pair[1])).nonzero()[:, 0]
         if len(rows):
             first = y[rows] == pair[0]
             other = torch.where(first, pair[1], pair[0])
             radii = torch.where(first, 1, -1) * _radii(model, cones, x[rows], pair)
-            found = found.index_put((rows, other), radii)
-    return found
+            distances = distances.index_put((rows, other), radii)
+    return distances
 
 
 def _cones(model: Any, dtype: torch.dtype) -> Cones:
@@ -139,8 +139,8 @@ def _radii(model: Any, cones: Cones, x: Tensor, pair: tuple[int, int]) -> Tensor
     near = _nearest(cones, x.double(), pair)
     logits = model(near.point.to(x.dtype))
     level = (logits[:, pair[0]] - logits[:, pair[1]]) * near.slope.to(x.dtype)
-    found: Tensor = near.radius.to(x.dtype) + level - level.detach()
-    return found
+    radius: Tensor = near.radius.to(x.dtype) + level - level.detach()
+    return radius
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,5 +59,5 @@ def boosted(logits: Tensor, y: Tensor) -> Tensor:
     rival = logs.scatter(1, y[:, None], -torch.inf).argmax(1, keepdim=True)
     # log(1 - p_rival) from the other classes: 1 - p would lose its digits where the rival is sure
     others = logs.scatter(1, rival, -torch.inf).logsumexp(1)
-    found: Tensor = -logs.gather(1, y[:, None])[:, 0] - others
-    return found
+    loss: Tensor = -logs.gather(1, y[:, None])[:, 0] - others
+    return loss

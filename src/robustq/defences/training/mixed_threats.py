@@ -65,9 +65,9 @@ class MixedThreats:
             raise unknown_name("mode of mixed threats", self.mode, MODES)
         if type(self.threat) not in BALLS.values():
             raise SpecError(f"mixed threats: expected an l-inf, l2 or l1 threat, got {self.threat}")
-        given = {norm: eps for norm in BALLS if (eps := getattr(self, norm)) is not None}
-        check_not_negative("mixed threats", **given)
-        if idle := set(given) - set(self.names):
+        sizes = {norm: eps for norm in BALLS if (eps := getattr(self, norm)) is not None}
+        check_not_negative("mixed threats", **sizes)
+        if idle := set(sizes) - set(self.names):
             raise SpecError(f"mixed threats: expected budgets of {self.norms}, got one of {', '.join(sorted(idle))}")
 
     @property
@@ -81,21 +81,21 @@ class MixedThreats:
         return tuple(self._threat(norm, features - len(self.threat.frozen)) for norm in self.names)
 
     def _threat(self, norm: str, features: int) -> Threat:
-        given: Any = self.threat
+        base: Any = self.threat
         eps = getattr(self, norm)
         if eps is None:
-            own = next(name for name, ball in BALLS.items() if type(given) is ball)
-            eps = given.eps if norm == own else given.eps * relative_size(own, norm, features)
-        made: Threat = THREATS[norm].make(eps, given.box, given.scale, given.frozen)
-        return made
+            own = next(name for name, ball in BALLS.items() if type(base) is ball)
+            eps = base.eps if norm == own else base.eps * relative_size(own, norm, features)
+        threat: Threat = THREATS[norm].make(eps, base.box, base.scale, base.frozen)
+        return threat
 
     def losses(self, model: Any, step: Step) -> Tensor:
         """The largest cross-entropy of each input, or the mean, over the threats."""
-        found = [
+        losses = [
             cross_entropy(model(worst_inputs(self.attack, model, step, threat)), step.y, reduction="none")
             for threat in self.threats(step.x[0].numel())
         ]
-        stacked = torch.stack(found)
+        stacked = torch.stack(losses)
         return stacked.amax(0) if self.mode == "max" else stacked.mean(0)
 
 

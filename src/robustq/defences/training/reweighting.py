@@ -97,9 +97,9 @@ class GroupDRO:
 
     def _grown(self, step: Step, means: Tensor) -> Tensor:
         """The classes' weights after this batch, ``(classes in it,)``; all that were met add up to one."""
-        known = step.memory.get(KEY, means.new_zeros(0))
-        logs = means.new_zeros(max(len(known), len(means)))
-        logs[: len(known)] += known
+        before = step.memory.get(KEY, means.new_zeros(0))
+        logs = means.new_zeros(max(len(before), len(means)))
+        logs[: len(before)] += before
         logs[: len(means)] += self.rate * means
         step.memory[KEY] = logs
         return logs.softmax(0)[: len(means)]

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from robustq.contracts import Step
-from robustq.defences.pulled_back import PulledBack
+from robustq.defences.pullback import PulledBack
 from robustq.options import check_shares
 
 
@@ -68,11 +68,11 @@ def carried(worst: Tensor, clean: Tensor) -> Tensor:
     """
     along = _overlap(clean.detach(), worst)
     across = worst - along * clean.detach()
-    kept = across - _overlap(clean, across) * clean
-    length = torch.linalg.vector_norm(kept, dim=1, keepdim=True)
+    orthogonal = across - _overlap(clean, across) * clean
+    length = torch.linalg.vector_norm(orthogonal, dim=1, keepdim=True)
     tiny = torch.finfo(length.dtype).tiny
     turned = torch.linalg.vector_norm(across, dim=1, keepdim=True) / length.clamp_min(tiny)
-    moved: Tensor = along * clean + turned * kept
+    moved: Tensor = along * clean + turned * orthogonal
     return moved
 
 
@@ -137,9 +137,9 @@ def furthest(values: Tensor, vectors: Tensor, states: Tensor, infidelity: float)
     high = torch.full_like(spread, math.log(1e9))
     for _ in range(ROUNDS):
         middle = (low + high) / 2
-        found = 1 / (middle.exp() + gaps)
-        shares = weights * found
-        near = (shares.sum(1) ** 2 >= least * (shares * found).sum(1))[:, None]
+        resolvent = 1 / (middle.exp() + gaps)
+        shares = weights * resolvent
+        near = (shares.sum(1) ** 2 >= least * (shares * resolvent).sum(1))[:, None]
         low, high = torch.where(near, low, middle), torch.where(near, middle, high)
     moved = (vectors @ (parts / (high.exp() + gaps))[:, :, None])[:, :, 0]
     moved = moved / torch.linalg.vector_norm(moved, dim=1, keepdim=True)
@@ -159,5 +159,5 @@ ROUNDS = 50  # halvings of the logarithm of mu
 
 def _overlap(left: Tensor, right: Tensor) -> Tensor:
     """``<left|right>`` of each row, ``(batch, 1)``."""
-    found: Tensor = (left.conj() * right).sum(1, keepdim=True)
-    return found
+    overlap: Tensor = (left.conj() * right).sum(1, keepdim=True)
+    return overlap

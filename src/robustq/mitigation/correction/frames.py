@@ -39,7 +39,7 @@ class _Clifford:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _SignedRotation:
     """A rotation whose angle is negated where the parity of these rows of the frame is odd."""
 
     rows: tuple[int, ...]
@@ -54,7 +54,7 @@ class _Strike:
     bits: Bits
 
 
-_Step = _Clifford | _Turn | _Strike
+_Step = _Clifford | _SignedRotation | _Strike
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +82,14 @@ class Framed:
         signs: list[Bits] = []
         for step in self._steps:
             rows = list(step.rows)
-            if isinstance(step, _Turn):
+            if isinstance(step, _SignedRotation):
+                # P exp(-i a W) = exp(i a W) P where P and W anticommute
                 signs.append(np.logical_xor.reduce(frame[rows]))
             elif isinstance(step, _Clifford):
                 frame[rows] = np.logical_xor.reduce(step.bits[:, :, None] & frame[rows], axis=1)
             else:
                 words = np.searchsorted(step.edges, next(chances), side="right")
+                # Pauli words multiply up to a phase, which no mean can see
                 frame[rows] ^= step.bits[words].T
         turned = 1.0 - 2.0 * np.array(signs).reshape(len(signs), batch)
         return torch.from_numpy(np.concatenate([turned, frame]).T)
@@ -110,10 +112,10 @@ class Framed:
             raise CircuitError(f"expected frames >= 1, got {frames}")
         drawn = self.draw(frames * len(inputs), generator).to(inputs.dtype)
         rows = torch.cat([inputs.repeat(frames, 1), drawn], dim=1)
-        found = engine.expectations(
+        values = engine.expectations(
             self.circuit, self.observables, inputs=rows, parameters=parameters, noise=self.noise
         )
-        return found.reshape(frames, len(inputs), -1).mean(0)
+        return values.reshape(frames, len(inputs), -1).mean(0)
 
 
 def framed(circuit: Circuit, observables: Sequence[Observable], noise: NoiseModel) -> Framed:
@@ -140,9 +142,9 @@ def framed(circuit: Circuit, observables: Sequence[Observable], noise: NoiseMode
         steps += [_strike(channel, on, circuit.qubits) for channel, on in noise.after(operation)]
     for name in ("rx", "rz"):  # the word that is left: half turns, up to a global phase
         operations += [op(name, q, angles=[math.pi * x(next(slots))]) for q in range(circuit.qubits)]
-    made = Circuit(circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes)
+    compiled = Circuit(circuit.qubits, tuple(operations), next(slots), circuit.parameters, circuit.amplitudes)
     readout = NoiseModel(readout=noise.readout, readouts=noise.readouts)
-    return Framed(made, tuple(observables), readout, circuit.inputs, tuple(steps))
+    return Framed(compiled, tuple(observables), readout, circuit.inputs, tuple(steps))
 
 
 def _crossed(operation: Operation, qubits: int) -> Iterator[_Step]:
@@ -156,7 +158,7 @@ def _crossed(operation: Operation, qubits: int) -> Iterator[_Step]:
         words = [word for word in gate(name).generator if set(word) != {"I"}]
         if len(words) != 1:
             raise CircuitError(f"Pauli frame: expected Clifford gates and turns about Pauli words, got {name!r}")
-        yield _Turn(tuple(_anticommuting(words[0], operation.qubits, qubits)))
+        yield _SignedRotation(tuple(_anticommuting(words[0], operation.qubits, qubits)))
 
 
 def _anticommuting(word: str, on: Sequence[int], qubits: int) -> Iterator[int]:

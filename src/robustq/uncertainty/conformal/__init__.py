@@ -1,5 +1,6 @@
 """Conformal prediction: sets of labels with a guarantee, with finite shots and under attack too."""
 
+from robustq.uncertainty.conformal.class_pair import versus
 from robustq.uncertainty.conformal.evaluate import Evaluation, coverage, evaluate
 from robustq.uncertainty.conformal.robust import Certified, robust_calibrate, robust_sets
 from robustq.uncertainty.conformal.scores import (
@@ -14,7 +15,6 @@ from robustq.uncertainty.conformal.scores import (
 )
 from robustq.uncertainty.conformal.shots import ShotAnswers
 from robustq.uncertainty.conformal.split import GROUPS, Conformal, calibrate, guarantee, rows_needed
-from robustq.uncertainty.conformal.versus import versus
 
 __all__ = [
     "GROUPS",

@@ -2,7 +2,7 @@
 
 The score is the margin of the logits, ``s(x, k) = max_{j != k} f_j(x) - f_k(x)``. It exceeds a threshold ``tau`` all
 over a ball if one ``f_j - tau`` stays above ``f_k`` there, which is what certificates decide
-(:mod:`robustq.uncertainty.conformal.versus`), exactly where they are exact. Certifiers are received as values.
+(:mod:`robustq.uncertainty.conformal.class_pair`), exactly where they are exact. Certifiers are received as values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 from robustq.contracts import Certifier, Classifier, QuantumClassifier, Threat, check_logits
 from robustq.errors import CertificateError, DataError, SpecError
 from robustq.threats import check_inside
+from robustq.uncertainty.conformal.class_pair import versus
 from robustq.uncertainty.conformal.scores import LogitMargin
 from robustq.uncertainty.conformal.split import Conformal, by_group, calibrate, check_labels, place
-from robustq.uncertainty.conformal.versus import versus
 
 CHUNK = 256  # inputs at a time
 STEP = 0.5  # first step up from the clean threshold, in logits
@@ -83,17 +83,17 @@ class Certified:
         """
         view = versus(self.model, first, second, tau)
         with torch.no_grad():
-            found = torch.zeros(len(x), dtype=torch.bool)
+            proved = torch.zeros(len(x), dtype=torch.bool)
             rows = torch.nonzero(self._answers(view, x) == answer)[:, 0]
             if not len(rows):
-                return found
+                return proved
             prover = self.certifier.prepare(view, self.threat, self.generator)
             if prover.model is not view:
                 raise CertificateError(f"expected a certifier of the model itself, got {self.certifier}")
             for part in torch.split(rows, CHUNK):
                 claim = prover.prove(x[part])
-                found[part] = (claim.label == answer) & (claim.lower >= self.threat.eps)
-        return found
+                proved[part] = (claim.label == answer) & (claim.lower >= self.threat.eps)
+        return proved
 
     def _answers(self, view: Classifier, x: Tensor) -> Tensor:
         parts = [view(part).argmax(1) for part in torch.split(x, CHUNK)]
@@ -105,19 +105,19 @@ class Certified:
         By one other class that stays above everywhere: with two classes that is all there is, with more it may
         take several to cover a ball, and such labels stay in.
         """
-        found = torch.zeros(len(x), dtype=torch.bool)
+        proved = torch.zeros(len(x), dtype=torch.bool)
         for other in others:
-            open_ = torch.nonzero(~found)[:, 0]
-            found[open_] = self.holds(x[open_], label, other, tau, 1)
-        return found
+            open_ = torch.nonzero(~proved)[:, 0]
+            proved[open_] = self.holds(x[open_], label, other, tau, 1)
+        return proved
 
     def stays(self, x: Tensor, label: int, others: Sequence[int], tau: float) -> Tensor:
         """Where the score of a label is proved to be at most ``tau`` all over the ball, ``(batch,)``."""
-        found = torch.ones(len(x), dtype=torch.bool)
+        proved = torch.ones(len(x), dtype=torch.bool)
         for other in others:
-            open_ = torch.nonzero(found)[:, 0]
-            found[open_] = self.holds(x[open_], label, other, tau, 0)
-        return found
+            open_ = torch.nonzero(proved)[:, 0]
+            proved[open_] = self.holds(x[open_], label, other, tau, 0)
+        return proved
 
 
 def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArray[np.bool_]:
@@ -152,12 +152,12 @@ def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArra
     _check_score(conformal)
     x = x.detach().double()
     plain = conformal.sets(certified.logits(x).numpy())
-    classes, found = range(plain.shape[1]), plain.copy()
+    classes, sets = range(plain.shape[1]), plain.copy()
     for label, tau in zip(classes, conformal.thresholds, strict=True):
         others, rows = _others(label, len(classes)), np.flatnonzero(~plain[:, label])
         proved = certified.exceeds(x[torch.from_numpy(rows)], label, others, tau)
-        found[rows, label] = ~proved.numpy()
-    return found
+        sets[rows, label] = ~proved.numpy()
+    return sets
 
 
 def robust_calibrate(
@@ -199,12 +199,12 @@ def robust_calibrate(
     clean = calibrate(logits, labels, alpha=alpha, score=LogitMargin(), groups=groups)
 
     def threshold(part: NDArray[np.int64]) -> float:
-        asked = _Worst(certified, x[torch.from_numpy(part)], labels[part], logits.shape[1])
+        worst = _Worst(certified, x[torch.from_numpy(part)], labels[part], logits.shape[1])
         start = clean.thresholds[int(labels[part[0]])]
-        return asked.least(start, place(len(part), alpha), tolerance)
+        return worst.least(start, place(len(part), alpha), tolerance)
 
-    found = by_group(groups, labels, logits.shape[1], threshold)
-    return Conformal(LogitMargin(), alpha, groups, found, clean.counts)
+    thresholds = by_group(groups, labels, logits.shape[1], threshold)
+    return Conformal(LogitMargin(), alpha, groups, thresholds, clean.counts)
 
 
 class _Worst:
@@ -237,6 +237,7 @@ class _Worst:
     def _enough(self, tau: float, needed: int) -> bool:
         proved = self.surely.clone()
         for label in range(self.classes):
+            # proofs are monotone in tau: what held below holds here, and what failed above is not tried again
             rows = torch.nonzero(self.perhaps & ~self.surely & (self.labels == label))[:, 0]
             others = _others(label, self.classes)
             proved[rows] = self.certified.stays(self.x[rows], label, others, tau)

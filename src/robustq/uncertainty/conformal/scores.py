@@ -39,12 +39,12 @@ def check_rows(rows: ArrayLike) -> Array:
     >>> check_rows([[0.5, 0.5]]).shape
     (1, 2)
     """
-    found = np.asarray(rows, dtype=np.float64)
-    if found.ndim != 2 or found.shape[1] < 2:
-        raise DataError(f"expected rows of shape (n, classes >= 2), got {found.shape}")
-    if not np.isfinite(found).all():
+    values = np.asarray(rows, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise DataError(f"expected rows of shape (n, classes >= 2), got {values.shape}")
+    if not np.isfinite(values).all():
         raise DataError("expected finite answers, got NaN or infinity")
-    return found
+    return values
 
 
 def check_probabilities(rows: ArrayLike) -> Array:
@@ -58,14 +58,14 @@ def check_probabilities(rows: ArrayLike) -> Array:
         ...
     robustq.errors.DataError: expected probabilities in [0, 1] that sum to one, got a row with sum 1.1
     """
-    found = check_rows(rows)
-    sums = found.sum(1)
-    wrong = (np.abs(sums - 1) > SUM) | (found < 0).any(1) | (found > 1 + SUM).any(1)
+    values = check_rows(rows)
+    sums = values.sum(1)
+    wrong = (np.abs(sums - 1) > SUM) | (values < 0).any(1) | (values > 1 + SUM).any(1)
     if wrong.any():
         raise DataError(
             f"expected probabilities in [0, 1] that sum to one, got a row with sum {sums[wrong.argmax()]:g}"
         )
-    return found
+    return values
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ class Nearest:
         apart = np.abs(np.arange(classes)[:, None] - np.arange(classes))  # (seen, candidate)
         # by distance, row and candidate
         within = np.stack([rows @ (apart <= d) for d in range(classes)])
-        found: Array = (within >= self.share - SUM).argmax(0).astype(np.float64)
-        return found
+        ranks: Array = (within >= self.share - SUM).argmax(0).astype(np.float64)
+        return ranks
 
 
 def margins(rows: Array) -> Array:
@@ -216,6 +216,7 @@ def margins(rows: Array) -> Array:
 def _ranked(rows: Array) -> tuple[Array, NDArray[np.int64]]:
     """Per label the probability down to it and its place from 1, likeliest first, lowest of equals."""
     order = np.argsort(-rows, axis=1, kind="stable")
+    # the argsort of an order is the rank of each label
     place = np.argsort(order, axis=1, kind="stable")
     upto = np.cumsum(np.take_along_axis(rows, order, axis=1), axis=1)
     upto[:, -1] = 1.0  # rounding would make ties of the last label a matter of chance

@@ -50,13 +50,13 @@ class ShotAnswers:
     def logits(self, x: Tensor, generator: torch.Generator | None = None) -> Array:
         """Logits ``(n, classes)`` from shots drawn anew for every row."""
         with torch.no_grad():
-            found = self._run(self.shots, generator)(x)
-        return check_logits(found, len(x)).double().numpy()
+            logits = self._run(self.shots, generator)(x)
+        return check_logits(logits, len(x)).double().numpy()
 
     def probabilities(self, x: Tensor, generator: torch.Generator | None = None) -> Array:
         """The softmax of :meth:`logits`, ``(n, classes)``."""
-        found = torch.from_numpy(self.logits(x, generator)).softmax(1)
-        return found.numpy()
+        shares = torch.from_numpy(self.logits(x, generator)).softmax(1)
+        return shares.numpy()
 
     def votes(self, x: Tensor, generator: torch.Generator) -> Array:
         """How often single shots answer each class, as shares ``(n, classes)``; equal logits share a vote.

@@ -30,6 +30,7 @@ def check_alpha(alpha: float) -> Fraction:
     """
     if not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise SpecError(f"expected alpha in (0, 1), got {alpha}")
+    # as written, not as stored: ceil((n + 1)(1 - alpha)) must not depend on binary fractions
     return Fraction(repr(float(alpha)))
 
 
@@ -73,10 +74,10 @@ def guarantee(count: int, alpha: float, confidence: float = 0.95) -> Interval:
 
     if not 0 < confidence < 1:
         raise SpecError(f"expected confidence in (0, 1), got {confidence}")
-    kept = place(count, alpha)
-    spread = beta(kept, count + 1 - kept)
+    rank = place(count, alpha)
+    spread = beta(rank, count + 1 - rank)
     low, high = (float(spread.ppf((1 + side * confidence) / 2)) for side in (-1, 1))
-    return Interval(kept / (count + 1), low, high, count, 1, confidence)
+    return Interval(rank / (count + 1), low, high, count, 1, confidence)
 
 
 @dataclass(frozen=True)
@@ -229,13 +230,13 @@ def by_group(groups: str, labels: NDArray[np.int64], classes: int, threshold: An
     _check_groups(groups)
     if groups == "none":
         return (threshold(np.arange(len(labels))),) * classes
-    found = []
+    thresholds = []
     for label in range(classes):
         try:
-            found.append(threshold(np.flatnonzero(labels == label)))
+            thresholds.append(threshold(np.flatnonzero(labels == label)))
         except DataError as failure:
             raise DataError(f"class {label}: {failure}") from failure
-    return tuple(found)
+    return tuple(thresholds)
 
 
 def check_labels(y: ArrayLike, count: int, classes: int) -> NDArray[np.int64]:
@@ -247,12 +248,12 @@ def check_labels(y: ArrayLike, count: int, classes: int) -> NDArray[np.int64]:
     >>> check_labels([0, 1], 2, 2).tolist()
     [0, 1]
     """
-    found = np.asarray(y)
-    if found.shape != (count,) or found.dtype.kind not in "iu":
-        raise DataError(f"expected labels ({count},) of integers, got {found.dtype} {found.shape}")
-    if count and (found.min() < 0 or found.max() >= classes):
-        raise DataError(f"expected labels in 0..{classes - 1}, got {found.min()}..{found.max()}")
-    return found.astype(np.int64)
+    labels = np.asarray(y)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(f"expected labels ({count},) of integers, got {labels.dtype} {labels.shape}")
+    if count and (labels.min() < 0 or labels.max() >= classes):
+        raise DataError(f"expected labels in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
+    return labels.astype(np.int64)
 
 
 def _kept(scores: Array, alpha: float) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.defences.encoding.disentangler import THRESHOLDS, Prepared, prepared
-from robustq.defences.fronted import Fronted
+from robustq.defences.front import Fronted
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models import QuantumNet
 from robustq.options import check_counts
@@ -55,11 +55,11 @@ class ApproximateEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepared amplitudes, unit vectors, shape of ``x``."""
-        made = self.prepared(x).states.to(x.dtype) + 0.0
+        loaded = self.prepared(x).states.to(x.dtype) + 0.0
         if not x.requires_grad:
-            return made
+            return loaded
         exact = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        passed: Tensor = exact + (made - exact).detach()
+        passed: Tensor = exact + (loaded - exact).detach()
         return passed
 
     def config(self) -> dict[str, Any]:
@@ -115,16 +115,16 @@ class ApproximateEncoding:
         """The cheapest that reaches the target on amplitudes ``(rows, 2**n)``."""
         best = 0.0
         for layers in range(1, self.most + 1):
-            tried = [ApproximateEncoder(layers, t, self.sweeps) for t in reversed(THRESHOLDS)]
-            found = [(encoder, encoder.prepared(x)) for encoder in tried]
+            encoders = [ApproximateEncoder(layers, t, self.sweeps) for t in reversed(THRESHOLDS)]
+            candidates = [(encoder, encoder.prepared(x)) for encoder in encoders]
             reached = [
-                (float(made.cnots.double().mean()), place)
-                for place, (_, made) in enumerate(found)
-                if float(made.fidelity.mean()) >= self.fidelity
+                (float(preparation.cnots.double().mean()), place)
+                for place, (_, preparation) in enumerate(candidates)
+                if float(preparation.fidelity.mean()) >= self.fidelity
             ]
             if reached:
-                return tried[min(reached)[1]]
-            best = max(best, *(float(made.fidelity.mean()) for _, made in found))
+                return encoders[min(reached)[1]]
+            best = max(best, *(float(preparation.fidelity.mean()) for _, preparation in candidates))
         raise DataError(
             f"approximate encoding: expected a mean fidelity of {self.fidelity:g} within {self.most} "
             f"layers, got {best:.3f} at most; ask for less, or for more layers (most)"

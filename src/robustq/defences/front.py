@@ -52,7 +52,7 @@ class Fronted(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The model without its front, and its own twins."""
-        return beneath(self.model)
+        return inner_twins(self.model)
 
     def config(self) -> dict[str, Any]:
         """Both parts, JSON-able."""
@@ -64,19 +64,19 @@ class Fronted(nn.Module):
         return cls(rebuild(config["front"]), rebuild(config["model"]))
 
 
-def beneath(model: nn.Module) -> tuple[Classifier, ...]:
+def inner_twins(model: nn.Module) -> tuple[Classifier, ...]:
     """A guarded model's twins once its outermost guard is gone: the model within, and the twins of that.
 
-    >>> len(beneath(Fronted(nn.Identity(), nn.Linear(2, 2))))
+    >>> len(inner_twins(Fronted(nn.Identity(), nn.Linear(2, 2))))
     2
     """
     return (model, *(model.twins() if isinstance(model, TwinnedClassifier) else ()))
 
 
-def unfronted(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
+def without_front(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
     """The model behind all its fronts, and what reaches it; ``x`` may be None.
 
-    >>> unfronted(Fronted(nn.Identity(), nn.Linear(2, 2)), None)
+    >>> without_front(Fronted(nn.Identity(), nn.Linear(2, 2)), None)
     (Linear(in_features=2, out_features=2, bias=True), None)
     """
     while isinstance(model, Fronted):

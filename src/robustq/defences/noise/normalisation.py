@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import beneath
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import check_steady, core_of, viewed
 from robustq.engine import FrozenModel
 from robustq.models import HybridNet
@@ -159,7 +159,7 @@ class Normalised(nn.Module):
         """The model without levels, whose gradients are exact; the model behind it, whose are not scaled."""
         smooth = copy.copy(self)
         smooth._modules = {**self._modules, "levels": Levels(0)}
-        return (smooth, *beneath(self.model))
+        return (smooth, *inner_twins(self.model))
 
     def config(self) -> dict[str, Any]:
         """JSON-able."""
@@ -178,9 +178,9 @@ def started(model: nn.Module, x: Tensor, levels: int) -> Normalised:
     """
     with torch.no_grad():
         values = frozen(model)(x)
-    found = Normalised(model, values.shape[1], levels)
-    found.mean.copy_(values.mean(0))
-    found.variance.copy_(values.var(0, unbiased=False))
+    normalised = Normalised(model, values.shape[1], levels)
+    normalised.mean.copy_(values.mean(0))
+    normalised.variance.copy_(values.var(0, unbiased=False))
     with torch.no_grad():
-        found.log_scale.fill_(math.log(1.5))
-    return found
+        normalised.log_scale.fill_(math.log(1.5))
+    return normalised

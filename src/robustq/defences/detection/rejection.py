@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustq.contracts import Classifier, QuantumClassifier, RejectingClassifier, ShotClassifier
 from robustq.defences.detection.detector import Detector
 from robustq.defences.detection.view import View
-from robustq.defences.fronted import beneath
+from robustq.defences.front import inner_twins
 from robustq.errors import DataError, ModelError, SpecError
 from robustq.models.files import describe
 from robustq.noise import Noise
@@ -137,7 +137,7 @@ class Rejecting(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The model without its detectors, and its own twins."""
-        return beneath(self.model)
+        return inner_twins(self.model)
 
     def config(self) -> dict[str, Any]:
         """All parts, JSON-able."""

@@ -35,11 +35,11 @@ def versus(model: Classifier, first: int, second: int, tau: float) -> Classifier
         frozen: Any = versus(model.frozen, first, second, tau)  # type: ignore[arg-type]
         return replace(model, frozen=frozen)
     squashed = isinstance(model, FrozenClassifier) and model.front is not None
-    return (Pair if squashed else Versus)(model, first, second, tau)
+    return (ClassPair if squashed else Versus)(model, first, second, tau)
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class ClassPair:
     """A model and the two of its classes that are looked at; see :func:`versus`.
 
     Implements :class:`robustq.contracts.FrozenClassifier` as far as the model does; ModelError beyond.
@@ -104,7 +104,7 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class Versus(Pair):
+class Versus(ClassPair):
     """The same of a model that reads its features directly: an :class:`robustq.contracts.AmplitudeClassifier` too."""
 
     def forms(self, dtype: torch.dtype) -> Tensor:

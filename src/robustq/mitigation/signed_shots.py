@@ -40,6 +40,7 @@ def signed_means(
     sums = [as_pauli_sum(o) for o in observables]
     words = sorted({word for total in sums for _, word in total.terms if word})
     means = exact(tuple(PauliSum(((1.0, word),)) for word in words)).double().cpu()
+    # a shot is +-cost, so that its sign carries mean / cost
     ups = ((1 + means / cost) / 2).clamp(0, 1)
     drawn = torch.binomial(torch.full_like(ups, float(shots)), ups, generator=generator)
     seen = cost * (2 * drawn / shots - 1)
@@ -55,10 +56,10 @@ def dict_of(total: PauliSum) -> dict[Word, float]:
     >>> dict_of(z(0) + 0.5 * z(0))
     {((0, 'Z'),): 1.5}
     """
-    found: dict[Word, float] = {}
+    coefficients: dict[Word, float] = {}
     for c, word in total.terms:
-        found[word] = found.get(word, 0.0) + c
-    return found
+        coefficients[word] = coefficients.get(word, 0.0) + c
+    return coefficients
 
 
 def as_pauli_sum(observable: Observable) -> PauliSum:

@@ -33,12 +33,13 @@ class BestSoFar:
 
     def note(self, candidate: Tensor, margins: Tensor, clear: Tensor) -> None:
         """Keep what is better of a feasible candidate whose margins count as flipped beyond ``clear``."""
-        found = margins.to(self.margin.dtype)
+        values = margins.to(self.margin.dtype)
         # of equals the last: labels alone make all flips equal, and the search's end is its choice
-        better = (found >= self.margin) & torch.isfinite(found)
+        # NaN and the -inf of what is not allowed never win
+        better = (values >= self.margin) & torch.isfinite(values)
         self.strongest = torch.where(column(better, candidate), candidate, self.strongest)
-        self.margin = torch.where(better, found, self.margin)
-        flipped = found > clear
+        self.margin = torch.where(better, values, self.margin)
+        flipped = values > clear
         if bool(flipped.any()):
             distance = self._threat.distance(candidate, self._x)
             nearer = flipped & (distance < self.radius)

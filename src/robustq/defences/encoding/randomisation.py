@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robustq.circuits import Circuit, op, theta
 from robustq.contracts import Classifier, QuantumClassifier, frozen
-from robustq.defences.fronted import beneath
+from robustq.defences.front import inner_twins
 from robustq.defences.noise.cores import changed, check_steady, core_of, encoded, spliced, viewed
 from robustq.errors import SpecError
 from robustq.models import QuantumNet
@@ -113,7 +113,7 @@ class Keyed(nn.Module):
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights with other keys, and without any."""
         others = (Keyed(self.model, self.seed + k, self.strength) for k in range(1, OTHERS + 1))
-        return (*others, *beneath(self.model))
+        return (*others, *inner_twins(self.model))
 
     def config(self) -> dict[str, Any]:
         """JSON-able; whoever can read it knows the key."""
@@ -173,7 +173,7 @@ class Redrawn(nn.Module):
 
     def twins(self) -> tuple[Classifier, ...]:
         """The same weights without a key."""
-        return beneath(self.model)
+        return inner_twins(self.model)
 
     def config(self) -> dict[str, Any]:
         """JSON-able; the stream starts anew where the model is loaded."""

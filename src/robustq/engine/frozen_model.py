@@ -230,12 +230,13 @@ class _Frozen:
 
     def cheapest(self, uses: int | None) -> str:
         """The strategy that costs least for so many samples, preparation included."""
-        found = self.costs
+        costs = self.costs
         if uses is not None:
             suffix = noisy.only(self.circuit, self.parts[1], 0)
             prepared = cost.preparation(suffix, len(self.observables))
-            found = {name: prepared[name] + uses * each for name, each in found.items()}
-        return min(found, key=lambda name: found[name])
+            # a model asked only a few times does not earn back its preparation
+            costs = {name: prepared[name] + uses * each for name, each in costs.items()}
+        return min(costs, key=lambda name: costs[name])
 
     def way(self, strategy: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """The function from features of ``dtype`` to expectations."""
@@ -270,8 +271,8 @@ class _Frozen:
             pulled = transfer.pulled_rows(self.circuit, self.plan, self.noise, parameters)
             mixed: Tensor = mix.to(pulled).T @ pulled
             return mixed
-        found: Tensor = transfer.pauli_vectors(self.operators(dtype), self.circuit.qubits)
-        return found / (1 << self.circuit.qubits)
+        operators: Tensor = transfer.pauli_vectors(self.operators(dtype), self.circuit.qubits)
+        return operators / (1 << self.circuit.qubits)
 
     def operators(self, dtype: torch.dtype) -> Tensor:
         """The effective observables for inputs of ``dtype``, made at first use."""
@@ -289,6 +290,7 @@ class _Frozen:
     def _quadratic(self, x: Tensor, effective: Tensor) -> Tensor:
         check_memory(self.circuit.qubits, len(x), 1)
         state = evolve(self.encoder, x, self.parameters.to(x.dtype))
+        # a real state sees only Re M, which is half the arithmetic
         if all(gate(o.gate).is_real for o in self.encoder.operations):
             return m.real_quadratic_rows(state.real, effective.real)  # psi^T Re(M) psi
         return m.quadratic_rows(state, effective)
@@ -329,18 +331,18 @@ def _costs(circuit: Circuit, classes: int, noise: NoiseModel, fast: bool) -> dic
     """What every strategy that applies costs a sample; ``fast`` if the kernel can take part."""
     encoder = noisy.encoder(circuit, noise)
     if any(event.channel for event in noisy.parts(circuit, noise)[0]):
-        found = {"density": cost.density_gradient(encoder, classes)}
+        costs = {"density": cost.density_gradient(encoder, classes)}
         if fast and circuit.qubits <= WIDEST_PAULI and transfer.fits(circuit):
-            found["pauli"] = cost.transfer_gradient(encoder, classes)
-        return found
+            costs["pauli"] = cost.transfer_gradient(encoder, classes)
+        return costs
     real = all(gate(o.gate).is_real for o in encoder.operations)
-    found = {"quadratic": cost.quadratic_gradient(encoder, classes, real=real)}
+    costs = {"quadratic": cost.quadratic_gradient(encoder, classes, real=real)}
     if _is_product(circuit, noise):
-        found["bloch"] = cost.bloch_gradient(bloch.reached(encoder), classes)
+        costs["bloch"] = cost.bloch_gradient(bloch.reached(encoder), classes)
     if not noise.has_channels and circuit.qubits <= native.WIDEST:
         slower = 1 if fast else cost.IN_TORCH
-        found["circuit"] = slower * cost.circuit_gradient(circuit, parameters=False)
-    return found
+        costs["circuit"] = slower * cost.circuit_gradient(circuit, parameters=False)
+    return costs
 
 
 def _pulled(circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event], parameters: Tensor) -> Tensor:
@@ -355,6 +357,7 @@ def _pulled(circuit: Circuit, plan: m.Measurement, suffix: Sequence[noisy.Event]
 def _conjugated(fixed: Tensor, plan: m.Measurement) -> Tensor:
     """``U^dagger M_r U`` for every row; a diagonal row only scales the columns of ``U^dagger``."""
     diagonal = torch.as_tensor(plan.diagonals).to(fixed)
+    # U^dagger D U without forming D
     rows = [(fixed.mH * diagonal[:, None, :]) @ fixed]
     rows += [(fixed.mH @ torch.as_tensor(word.matrix(plan.qubits)).to(fixed) @ fixed)[None] for word in plan.words]
     return torch.cat(rows)

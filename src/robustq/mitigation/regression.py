@@ -59,15 +59,16 @@ class Learned:
 
     def plan(self, problem: Problem) -> Plan:
         """One run, and the regressor."""
-        found = training_circuits(problem, self.circuits, self.kept)
-        features = torch.cat([found.noisy, *turns(found.angles)], 1).double().cpu().numpy()
+        training = training_circuits(problem, self.circuits, self.kept)
+        features = torch.cat([training.noisy, *turns(training.angles)], 1).double().cpu().numpy()
         seed = int(torch.randint(2**31, (1,), generator=problem.generator))
-        model = fitted(self.regressor, features, (found.ideal - found.noisy).double().cpu().numpy(), seed)
+        model = fitted(self.regressor, features, (training.ideal - training.noisy).double().cpu().numpy(), seed)
         run = problem.run
 
         def combine(parts: Sequence[Tensor]) -> Tensor:
             (seen,) = parts
             noisy = seen[:, : len(run.observables)]
+            # detached: backwards the correction is a constant, and the gradient that of the noisy values
             missing = torch.as_tensor(predict(model, seen.detach().double().cpu().numpy()))
             return noisy + missing.to(noisy)
 
@@ -115,9 +116,9 @@ class Featured:
         return lambda x: self._with(inner(x), x, parameters)
 
 
-def turns(found: Tensor) -> tuple[Tensor, Tensor]:
+def turns(angles: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines and sines of angles, which know that a full turn is none."""
-    return torch.cos(found), torch.sin(found)
+    return torch.cos(angles), torch.sin(angles)
 
 
 def _forest(seed: int) -> Any:
@@ -174,8 +175,8 @@ def fitted(name: str, features: Array, ideal: Array, seed: int) -> Any:
 
 def predict(model: Any, features: Array) -> Array:
     """Ideal values ``(circuits, observables)`` as the regressor sees them."""
-    found: Array = np.asarray(model.predict(features), float).reshape(len(features), -1)
-    return found
+    values: Array = np.asarray(model.predict(features), float).reshape(len(features), -1)
+    return values
 
 
 def circuit_features(circuit: Circuit, at: Array) -> Array:

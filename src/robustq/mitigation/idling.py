@@ -26,8 +26,8 @@ class Idle:
         return "waits modelled"
 
     def rewrite(self, problem: Problem) -> Run:
-        """The circuit on its device's clock; see :func:`on_the_clock` for what is refused."""
-        return _run(problem, on_the_clock(problem))
+        """The circuit on its device's clock; see :func:`timed_problem` for what is refused."""
+        return _run(problem, timed_problem(problem))
 
     def plan(self, problem: Problem) -> Plan:
         """One run."""
@@ -55,15 +55,15 @@ class Decoupling:
         return f"decoupling by {self.sequence}"
 
     def rewrite(self, problem: Problem) -> Run:
-        """The circuit with its pulses; see :func:`on_the_clock` for what is refused."""
-        return _run(problem, decoupled(on_the_clock(problem), self.sequence))
+        """The circuit with its pulses; see :func:`timed_problem` for what is refused."""
+        return _run(problem, decoupled(timed_problem(problem), self.sequence))
 
     def plan(self, problem: Problem) -> Plan:
         """One run."""
         return Plan((self.rewrite(problem),))
 
 
-def on_the_clock(problem: Problem) -> Timed:
+def timed_problem(problem: Problem) -> Timed:
     """The problem's fit with its waits filled in.
 
     Raises:
@@ -72,7 +72,7 @@ def on_the_clock(problem: Problem) -> Timed:
     """
     fit, device, run = problem.fit, problem.device, problem.run
     if fit is None or device is None:
-        missing = [word for word, known in (("fit", fit), ("device", device)) if known is None]
+        missing = [word for word, value in (("fit", fit), ("device", device)) if value is None]
         raise CircuitError(
             "decoupling: expected a circuit fitted to a device and that device, for durations of gates, got no "
             f"{' and no '.join(missing)}; give MitigatedNet a Device, or a fit and device=..."

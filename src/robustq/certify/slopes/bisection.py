@@ -24,11 +24,11 @@ def furthest(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     2.0
     """
     low, high = torch.full_like(like, LEAST), torch.full_like(like, MOST)
-    found = torch.where(holds(2**low), 2**low, 0)
+    largest = torch.where(holds(2**low), 2**low, 0)
     for _ in range(STEPS):
         middle = (low + high) / 2
         radius = 2**middle
         good = holds(radius)
-        found = torch.where(good, radius, found)
+        largest = torch.where(good, radius, largest)
         low, high = torch.where(good, middle, low), torch.where(good, high, middle)
-    return found
+    return largest

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustq.defences.fronted import unfronted
+from robustq.defences.front import without_front
 from robustq.engine import measurement as m
 from robustq.engine import noisy
 from robustq.engine.statevector import unitary
@@ -50,7 +50,7 @@ class PulledBack:
         >>> PulledBack.of(model, torch.zeros(3, 2)).states.shape
         torch.Size([3, 4])
         """
-        model, x = unfronted(model, x)
+        model, x = without_front(model, x)
         core = model.core if isinstance(model, HybridNet) else model
         if not isinstance(core, QuantumNet):
             raise ModelError(f"expected a quantum or hybrid model, got {type(model).__name__}")

@@ -112,6 +112,7 @@ class MitigatedNet(nn.Module):
 
     def _fixed(self) -> Any:
         """The model at today's parameters, none of which asks for a gradient."""
+        # a copy: further training of the model must not change what was frozen
         return copy.deepcopy(self.model).requires_grad_(False)
 
     def _refuse(self, noise: Noise | None) -> None:

@@ -38,14 +38,15 @@ class SquashedProver:
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
             box = behind_sigmoid(self.threat, *self.front, x[rows], radii)
-            found = decide(self.form, label[rows], box, self.effort, slack=self.slack)
-            none = torch.zeros_like(found.refuted)
-            claim = replace(found, refuted=none, witness=x[rows])
+            decision = decide(self.form, label[rows], box, self.effort, slack=self.slack)
+            # a point of the box need not be the image of any input: it refutes nothing
+            none = torch.zeros_like(decision.refuted)
+            claim = replace(decision, refuted=none, witness=x[rows])
             return claim, torch.full_like(radii, math.inf)
 
         width = self.tolerance * self.eps
-        found = bracketed(at, x, self.eps, width, decide_only=self.tolerance >= 1)
-        return Bounds(label=label, lower=found.lower, upper=found.upper)
+        bracket = bracketed(at, x, self.eps, width, decide_only=self.tolerance >= 1)
+        return Bounds(label=label, lower=bracket.lower, upper=bracket.upper)
 
 
 def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: Tensor) -> Region:
@@ -70,6 +71,7 @@ def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: T
         if units is not None:
             rise, fall = (torch.where(units > 0, part, 0) for part in (rise, fall))
         plus, minus = weight.clamp_min(0).T, (-weight).clamp_min(0).T
+        # interval arithmetic over the box, beside Hoelder over the ball
         up, down = (torch.minimum(up, rise @ plus + fall @ minus), torch.minimum(down, fall @ plus + rise @ minus))
     centre = x @ weight.T + bias
     error = ROUND * (1 + x.abs() @ weight.abs().T + bias.abs() + reach)

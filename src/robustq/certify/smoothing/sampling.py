@@ -85,6 +85,7 @@ class GaussianSmoothing:
             CertificateError: unless the threat is l2, l1 or l-infinity in one unit.
         """
         check_norm(threat, "gaussian-smoothing")
+        # the answering model keeps one cloud of its own, the same for every input
         seed = int(torch.randint(2**62, (), generator=generator))
         votes = Votes(model, self.sigma, self.samples, seed)
         return SampledProver(self, model, votes, threat, generator)
@@ -102,6 +103,7 @@ class SampledProver:
 
     def prove(self, x: Tensor) -> Bounds:
         """Radii of inputs ``(batch, *features)``, each from noise of its own."""
+        # other samples than those that bound its chance: a guess from the same ones would bias the bound
         guessed = self._votes(x, self.certifier.guess).argmax(1)
         votes = self._votes(x, self.certifier.samples).gather(1, guessed[:, None])[:, 0]
         radius = self.certifier.radius(votes)
@@ -163,8 +165,8 @@ class Votes:
         total: Tensor | None = None
         for part in _chunks(self.samples):
             noise = torch.randn((len(part), *x.shape[1:]), generator=generator, dtype=x.dtype)
-            found = torch.stack([self._count(row, noise.to(x.device)) for row in x])
-            total = found if total is None else total + found
+            counts = torch.stack([self._count(row, noise.to(x.device)) for row in x])
+            total = counts if total is None else total + counts
         assert total is not None
         return total.to(x.dtype) / self.samples
 
