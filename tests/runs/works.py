@@ -73,7 +73,7 @@ def train(workspace, /, *, seed):
     draw = torch_generator(seed, "data")
     x = torch.rand(24, 3, generator=draw)
     y = (x.sum(1) > 1.5).long()
-    circuit = encodings.angle(3).then(ansaetze.strongly_entangling(3, 1))
+    circuit = encodings.angle(3).then(ansaetze.strongly_entangling(3, layers=1))
     model = QuantumNet(circuit, per_qubit_z(3, 2), generator=torch_generator(seed, "init"))
     fit(model, x, y, training=Training(epochs=3, batch_size=8), generator=torch_generator(seed, "fit"))
     values = [p.detach().double().flatten().tolist() for p in model.parameters()]
