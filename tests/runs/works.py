@@ -74,7 +74,7 @@ def train(workspace, /, *, seed):
     x = torch.rand(24, 3, generator=draw)
     y = (x.sum(1) > 1.5).long()
     circuit = encodings.angle(3).then(ansaetze.strongly_entangling(3, layers=1))
-    model = QuantumNet(circuit, per_qubit_z(3, 2), generator=torch_generator(seed, "init"))
+    model = QuantumNet(circuit, per_qubit_z(2, 3), generator=torch_generator(seed, "init"))
     fit(model, x, y, training=Training(epochs=3, batch_size=8), generator=torch_generator(seed, "fit"))
     values = [p.detach().double().flatten().tolist() for p in model.parameters()]
     (workspace.folder / "model.json").write_text(json.dumps(values))
