@@ -62,6 +62,21 @@ def undecided(workspace, /, *, number):
     (workspace.folder / "value.json").write_text(str(time.time_ns()))
 
 
+def alone(workspace, /, *, seconds):
+    """Fails if another does the same in the same folder at the same time."""
+    (workspace.folder / ".busy").touch(exist_ok=False)
+    time.sleep(seconds)
+    (workspace.folder / ".busy").unlink()
+    (workspace.folder / "value.json").write_text("1")
+
+
+def once(workspace, /):
+    """Keeps what it finds."""
+    path = workspace.folder / "value.json"
+    if not path.exists():
+        path.write_text("1")
+
+
 def train(workspace, /, *, seed):
     """Real work: a small quantum classifier trained from its seed, its parameters kept."""
     import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -109,7 +110,10 @@ def perform(
 def identity_of(study: Study[R], run: Path) -> Identity:
     """The run's name in a store that several share, and the command that continues it."""
     name = f"{study.kind.command}-{study.spec.data.name}-{study.spec.content_id[:12]}"
-    return Identity(name, f"robustq {study.kind.command} {run / SPECIFICATION} --out {run}")
+    place = run.absolute()
+    return Identity(
+        name, shlex.join(["robustq", study.kind.command, str(place / SPECIFICATION), "--out", str(place)])
+    )
 
 
 @contextmanager

@@ -106,12 +106,26 @@ def payloads_of(database: Database) -> Payloads:
     """Where a store keeps its files."""
     if not database.is_sqlite:
         return TablePayloads(database)
-    return FolderPayloads(database.path.parent / "payloads")
+    stem = database.path.stem  # two stores in one folder must not tidy each other's files away
+    return FolderPayloads(database.path.parent / ("payloads" if stem == "store" else f"{stem}-payloads"))
 
 
 def digest(content: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The place of a name within a folder: who can write to a shared store must not write elsewhere on this disk.
+
+    >>> inside(Path("run"), "../secret")
+    Traceback (most recent call last):
+        ...
+    robustq.errors.RunError: expected a name within its folder, got '../secret'
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise RunError(f"expected a name within its folder, got {name!r}")
+    return folder / name
 
 
 def write_files(kept: Payloads, manifest: Mapping[str, str], folder: Path) -> None:
@@ -121,7 +135,7 @@ def write_files(kept: Payloads, manifest: Mapping[str, str], folder: Path) -> No
         RunError: if a content is missing or damaged.
     """
     for name, sha256 in manifest.items():
-        path = folder / name
+        path = inside(folder, name)
         if path.is_file() and digest(path.read_bytes()) == sha256:
             continue
         content = kept.get(sha256)
