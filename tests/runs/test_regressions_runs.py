@@ -109,19 +109,29 @@ def test_a_moved_run_folder_says_where_it_is_now(tmp_path):
 
 def test_two_processes_never_write_in_one_units_folder(tmp_path):
     """The lease ran out while the first slept (a laptop's lid): the second waits until the first is through."""
-    unit = Unit("works:alone", {"seconds": 0.4}, "unit", "one at a time")
+    log = tmp_path / "log"
+    unit = Unit("works:alone", {"log": str(log), "seconds": 0.3}, "unit", "one at a time")
     store = Store.open(embedded(tmp_path))
     entered(store, [unit])
     assignment = Assignment(embedded(tmp_path), run="run", folder=str(tmp_path))
     first = threading.Thread(target=Worker(assignment).work)
     first.start()
-    while not (tmp_path / "unit" / ".busy").exists():
+    while not log.exists():
         time.sleep(0.01)
     store.database.transact(lambda c: c.execute(text("UPDATE units SET lease_ends = 0")))
     Worker(assignment).work()
     first.join()
-    assert store.failures("run") == []
+    assert log.read_text().split() == ["begin", "end", "begin", "end"]
     assert store.conflicts() == []
+
+
+def test_a_whole_file_of_the_run_mends_its_store(tmp_path):
+    """`store check` says: run it again; and that must help."""
+    execute([squares(2)], tmp_path, workers=0)
+    next((tmp_path / "store" / "payloads").glob("??/*")).write_bytes(b"damaged")
+    assert not check(Store.open(embedded(tmp_path))).is_sound
+    execute([squares(2)], tmp_path, workers=0)
+    assert check(Store.open(embedded(tmp_path))).is_sound
 
 
 def test_a_damaged_result_is_made_from_nothing(tmp_path):

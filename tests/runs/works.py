@@ -62,11 +62,12 @@ def undecided(workspace, /, *, number):
     (workspace.folder / "value.json").write_text(str(time.time_ns()))
 
 
-def alone(workspace, /, *, seconds):
-    """Fails if another does the same in the same folder at the same time."""
-    (workspace.folder / ".busy").touch(exist_ok=False)
-    time.sleep(seconds)
-    (workspace.folder / ".busy").unlink()
+def alone(workspace, /, *, log, seconds):
+    """Tells when it begins and ends."""
+    for word in ("begin", "end"):
+        with open(log, "a") as file:
+            file.write(f"{word}\n")
+        time.sleep(seconds)
     (workspace.folder / "value.json").write_text("1")
 
 

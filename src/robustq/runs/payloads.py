@@ -28,6 +28,10 @@ class Payloads(Protocol):
         """What has this hash; None if it is missing or damaged."""
         ...
 
+    def mend(self, sha256: str, content: bytes) -> None:
+        """Whole content was met elsewhere: put it in the place of what is damaged or gone."""
+        ...
+
     def names(self) -> set[str]:
         """Every hash that is kept."""
         ...
@@ -63,6 +67,10 @@ class FolderPayloads:
             return None
         return content if digest(content) == sha256 else None
 
+    def mend(self, sha256: str, content: bytes) -> None:
+        """Put it back, if its file is damaged or gone."""
+        self.put({sha256: content})
+
     def names(self) -> set[str]:
         """Every whole file."""
         return {path.name for path in self.folder.glob("??/*") if len(path.name) == 64}
@@ -91,6 +99,9 @@ class TablePayloads:
         query = select(t.payloads.c.content).where(t.payloads.c.sha256 == sha256)
         content = self.database.transact(lambda c: c.execute(query).scalar())
         return content if content is not None and digest(content) == sha256 else None
+
+    def mend(self, sha256: str, content: bytes) -> None:
+        """A database looks after its rows; to send every file again for nothing would be dear."""
 
     def names(self) -> set[str]:
         """Every row's hash."""
@@ -129,14 +140,15 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def write_files(kept: Payloads, manifest: Mapping[str, str], folder: Path) -> None:
-    """Lay the files of a manifest into a folder; what is there already and whole is left alone.
+    """Lay the files of a manifest into a folder; what is there already and whole is left alone, and mends ``kept``.
 
     Raises:
         RunError: if a content is missing or damaged.
     """
     for name, sha256 in manifest.items():
         path = inside(folder, name)
-        if path.is_file() and digest(path.read_bytes()) == sha256:
+        if path.is_file() and digest(found := path.read_bytes()) == sha256:
+            kept.mend(sha256, found)
             continue
         content = kept.get(sha256)
         if content is None:
