@@ -238,3 +238,16 @@ def test_a_worker_that_is_asked_to_leave_gives_back_what_it_has(tmp_path):
     assert process.returncode == 143, told
     row = store.database.transact(lambda c: c.execute(text("SELECT state, losses, owner FROM units")).one())
     assert json.dumps(list(row)) == '["waiting", 0, null]'
+
+
+def test_the_calling_process_tells_of_its_work_and_does_not_rest_from_it(tmp_path, monkeypatch):
+    """It rested five times as long as it had worked, and told of nothing before all was done."""
+    monkeypatch.setattr("robustq.runs.executors.here.SECONDS", 0.1)
+    units = [Unit("robustq.runs.unit:idle", {"number": k}, f"u/{k}", f"idle {k}") for k in range(1001)]
+    told, rested, sleep = [], [], time.sleep
+    monkeypatch.setattr("robustq.runs.execution.time.sleep", lambda seconds: rested.append(seconds) or sleep(0.0))
+    began = time.monotonic()
+    execute([units], tmp_path, workers=0, progress=lambda *news: told.append(time.monotonic()))
+    assert len(told) == 1002
+    assert told[1] - began < 0.9 * (told[-1] - began)
+    assert max(rested) < 0.5

@@ -154,8 +154,9 @@ class _Driver:
                 self._latest = 0.0  # clocks step back and transactions overtake each other: miss none in the end
                 self._report()
                 return
+            cost = time.monotonic() - began  # of asking, not of tending: the calling process may work there itself
             self.executor.tend(left)
-            time.sleep(max(pause, 5 * (time.monotonic() - began) if left > 1000 else pause))
+            time.sleep(max(pause, 5 * cost if left > 1000 else pause))
             pause = min(1.2 * pause, 0.2)
 
     def _report(self) -> None:
