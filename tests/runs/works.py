@@ -71,6 +71,12 @@ def alone(workspace, /, *, log, seconds):
     (workspace.folder / "value.json").write_text("1")
 
 
+def evicted(workspace, /):
+    """Is asked to leave in the middle."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+
 def once(workspace, /):
     """Keeps what it finds."""
     path = workspace.folder / "value.json"
