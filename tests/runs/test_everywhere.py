@@ -18,6 +18,7 @@ from robustq.runs.maintenance import check
 
 pytestmark = pytest.mark.prove
 HERE = Path(__file__).parent
+OURS = frozenset({"works"})  # the package of the units' functions
 COUNT = int(os.environ.get("ROBUSTQ_UNITS", "300"))
 SECONDS = float(os.environ.get("ROBUSTQ_CHAOS_SECONDS", "60"))  # a bound; deaths stop when it is over
 
@@ -60,7 +61,7 @@ from ray.cluster_utils import Cluster
 from test_everywhere import trainings
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
-compute = Compute(executor="ray", address=cluster.address, store=str(run / "store" / "store.sqlite"))
+compute = Compute(executor="ray", address=cluster.address, store=str(run / "store" / "s.sqlite"), allow=OURS)
 execute([trainings()], run, compute=compute, identity=Identity("ray"))
 print(json.dumps(len(files(run))))
 os._exit(0)
@@ -78,7 +79,7 @@ def test_three_workers_on_postgresql(serial, tmp_path, postgresql_url):
         execute(
             [trainings()],
             tmp_path,
-            compute=Compute(executor="none", store=postgresql_url),
+            compute=Compute(executor="none", store=postgresql_url, allow=OURS),
             identity=Identity("three"),
         )
     finally:
@@ -91,9 +92,9 @@ def test_three_workers_on_postgresql(serial, tmp_path, postgresql_url):
 DRIVER = """
 import sys, pathlib, signal
 from robustq.runs import Compute, Identity, execute
-from test_everywhere import trainings
+from test_everywhere import OURS, trainings
 if __name__ == "__main__":
-    compute = Compute(executor=sys.argv[3], store=sys.argv[2], workers=1, lease=5)
+    compute = Compute(executor=sys.argv[3], store=sys.argv[2], workers=1, lease=5, allow=OURS)
     execute([trainings()], pathlib.Path(sys.argv[1]), compute=compute, identity=Identity("chaos"))
 """
 
@@ -154,7 +155,10 @@ def test_chaos(serial, tmp_path, postgresql_url, capsys):
         if driver.poll() is None:
             kill_all_of(driver)
         execute(
-            [trainings()], run, compute=Compute(workers=2, store=postgresql_url, lease=5), identity=Identity("chaos")
+            [trainings()],
+            run,
+            compute=Compute(workers=2, store=postgresql_url, lease=5, allow=OURS),
+            identity=Identity("chaos"),
         )
     finally:
         for process in (*workers, driver):

@@ -36,6 +36,7 @@ import json, os, sys, time, pathlib, psutil
 from test_runs import files, squares
 from robustq.runs import Compute, Identity, Unit, execute
 run = pathlib.Path(sys.argv[1])
+OURS = frozenset({"works"})
 """
 
 LISTENING = """
@@ -73,7 +74,7 @@ from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 second = cluster.add_node(num_cpus=1)
 threading.Timer(12.0, lambda: cluster.remove_node(second, allow_graceful=False)).start()
-compute = Compute(executor="ray", address=cluster.address, store=str(run / "store.sqlite"), lease=5)
+compute = Compute(executor="ray", address=cluster.address, store=str(run / "store.sqlite"), lease=5, allow=OURS)
 execute([squares(40, seconds=0.4)], run / "ray", compute=compute, identity=Identity("loss"))
 execute([squares(40, seconds=0.4)], run / "serial", workers=0)
 print(json.dumps([files(run / "serial") == files(run / "ray"), len(files(run / "ray"))]))

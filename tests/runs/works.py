@@ -62,6 +62,28 @@ def undecided(workspace, /, *, number):
     (workspace.folder / "value.json").write_text(str(time.time_ns()))
 
 
+def alone(workspace, /, *, log, seconds):
+    """Tells when it begins and ends."""
+    for word in ("begin", "end"):
+        with open(log, "a") as file:
+            file.write(f"{word}\n")
+        time.sleep(seconds)
+    (workspace.folder / "value.json").write_text("1")
+
+
+def evicted(workspace, /):
+    """Is asked to leave in the middle."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+
+def once(workspace, /):
+    """Keeps what it finds."""
+    path = workspace.folder / "value.json"
+    if not path.exists():
+        path.write_text("1")
+
+
 def train(workspace, /, *, seed):
     """Real work: a small quantum classifier trained from its seed, its parameters kept."""
     import torch

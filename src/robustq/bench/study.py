@@ -8,13 +8,14 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from robustq.atomic import write_atomically
 from robustq.bench.estimates import Record
-from robustq.bench.outside import outsiders
+from robustq.bench.outside import outsiders, packages
 from robustq.bench.records import FILES, read_record, versions
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
@@ -90,15 +91,15 @@ def perform(
         RunError: if the folder belongs to something else, or workers died.
     """
     study.check()
+    chosen = compute or Compute(workers)
     with claimed(run, study.spec, study.kind.command):
         began = time.monotonic()
         execute(
             study.rounds(run),
             run,
             total=study.total,
-            workers=workers,
             progress=progress,
-            compute=compute,
+            compute=replace(chosen, allow=chosen.allow | frozenset(packages(study.spec))),
             identity=identity_of(study, run),
         )
         record = study.record(run)
@@ -110,7 +111,10 @@ def perform(
 def identity_of(study: Study[R], run: Path) -> Identity:
     """The run's name in a store that several share, and the command that continues it."""
     name = f"{study.kind.command}-{study.spec.data.name}-{study.spec.content_id[:12]}"
-    return Identity(name, shlex.join(["robustq", study.kind.command, str(run / SPECIFICATION), "--out", str(run)]))
+    place = run.absolute()
+    return Identity(
+        name, shlex.join(["robustq", study.kind.command, str(place / SPECIFICATION), "--out", str(place)])
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from robustq.errors import RunError, unknown_name
 from robustq.runs.executors.contract import Executor
@@ -23,6 +23,7 @@ class Compute:
         address: of a running Ray cluster; one of its own on this machine by default.
         insecure: join a Ray cluster that asks for no token.
         lease: seconds after which a silent worker's units are given to others.
+        allow: packages besides ours whose functions the units of a shared store may call.
 
     >>> Compute(executor="rya")
     Traceback (most recent call last):
@@ -35,7 +36,8 @@ class Compute:
     store: str | None = None
     address: str | None = None
     insecure: bool = False
-    lease: float = field(default=60.0)
+    lease: float = 60.0
+    allow: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:

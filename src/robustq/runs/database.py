@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ NETWORK = {
     "glusterfs",
 }
 BUSY = 60.0  # seconds to wait for another writer of a SQLite file
+# Seconds after which a server that fell silent in mid-sentence counts as lost, where TCP alone would wait for hours.
+PATIENT = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,19 @@ class Database:
 
     @cached_property
     def _parsed(self) -> URL:
+        scheme, _, rest = self.url.partition(":///")
+        if scheme == "sqlite" and rest not in ("", ":memory:"):
+            return URL.create("sqlite", database=rest)  # a path as it is: its ? and % mean nothing
         try:
             url = make_url(self.url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
+            hidden = re.sub(r"(:[^:@]*)@", ":***@", self.url)
             raise RunError(
-                f"expected a store's URL such as sqlite:///store.sqlite or postgresql://host/name, got {self.url!r}"
+                f"expected a store's URL such as sqlite:///store.sqlite or postgresql://host/name, got {hidden!r}"
             ) from None
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
+        if url.get_backend_name() == "sqlite":
+            raise RunError(f"expected a file for SQLite, such as sqlite:///store.sqlite, got {self.url!r}")
+        if url.get_backend_name() != "postgresql":
             raise RunError(f"expected a store on sqlite or postgresql, got {url.get_backend_name()!r}")
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
@@ -86,7 +95,7 @@ class Database:
         """
         if not self.is_sqlite:
             try:
-                return create_engine(self._parsed, poolclass=NullPool, connect_args={"connect_timeout": 10})
+                return create_engine(self._parsed, poolclass=NullPool, connect_args=PATIENT)
             except (ImportError, NoSuchModuleError):
                 raise RunError("expected psycopg for a PostgreSQL store: pip install 'robustq[postgres]'") from None
         kind = file_system(self.path)

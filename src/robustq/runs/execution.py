@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -68,10 +70,16 @@ def execute(
     given = identity or Identity()
     name = given.name if chosen.store else EMBEDDED
     executor = chosen.start()
-    driver = _Driver(Store.open(url), executor, run, name, given.command, progress or (lambda *_: None), total)
+    store, command = Store.open(url), given.command
+    if chosen.store is None:
+        store.take_over(name, environment())  # the caller holds the folder: whoever had leases here is dead
+    elif command:
+        command += f" --store {shlex.quote(store.database.shown)}"
+    driver = _Driver(store, executor, run, name, command, progress or (lambda *_: None), total)
     folder = str(run.absolute()) if executor.shares_disk else None
-    executor.start(Assignment(url, name, folder, lease=chosen.lease))
+    allowed = None if chosen.store is None else chosen.allow | {"robustq"}  # others write to a store that is shared
     try:
+        executor.start(Assignment(url, name, folder, lease=chosen.lease, allow=allowed))
         for units in rounds:
             driver.do(units)
     finally:
@@ -111,7 +119,9 @@ class _Driver:
         self._begin(len(units))
         self._wait()
         lost = self._gather(units)
-        if lost:  # payloads were damaged: once more, and then it must hold
+        if lost:  # payloads were damaged: once more, from nothing, and then it must hold
+            for unit in lost:
+                shutil.rmtree(self.run / unit.name, ignore_errors=True)
             self.store.forget(unit_id(unit, self.environment) for unit in lost)
             self._wait()
             if self._gather(lost):
@@ -124,7 +134,7 @@ class _Driver:
         counts = self.store.counts(self.name, self.environment)
         self.total = max(self.total, sum(counts.values()))
         if not self._reported:
-            for unit, _, finished in self.store.finished(self.name):
+            for unit, _, finished in self.store.finished(self.name, environment=self.environment):
                 self._reported.add(unit)
                 self._latest = max(self._latest, finished)
             self.progress("starting", len(self._reported), self.total)
@@ -137,17 +147,22 @@ class _Driver:
             counts = self.store.counts(self.name, self.environment)
             self._report()
             if counts.get(t.FAILED):
-                raise _as_raised(self.store.failures(self.name)[0])
+                failures = self.store.failures(self.name, self.environment)
+                if failures:  # or another driver of this run has just had them tried again
+                    raise _as_raised(failures[0])
             left = counts.get(t.WAITING, 0) + counts.get(t.LEASED, 0)
             if not left:
+                self._latest = 0.0  # clocks step back and transactions overtake each other: miss none in the end
+                self._report()
                 return
+            cost = time.monotonic() - began  # of asking, not of tending: the calling process may work there itself
             self.executor.tend(left)
-            time.sleep(max(pause, 5 * (time.monotonic() - began) if left > 1000 else pause))
+            time.sleep(max(pause, 5 * cost if left > 1000 else pause))
             pause = min(1.2 * pause, 0.2)
 
     def _report(self) -> None:
         """Tell of every unit that was finished since."""
-        for unit, label, finished in self.store.finished(self.name, self._latest):
+        for unit, label, finished in self.store.finished(self.name, self._latest, self.environment):
             self._latest = max(self._latest, finished)
             if unit not in self._reported:
                 self._reported.add(unit)

@@ -127,7 +127,14 @@ def collect_garbage(store: Store, *, environment: str | None = None) -> tuple[in
 
     Returns:
         how many units and how many payloads went.
+
+    Raises:
+        RunError: if somebody is at work, whose files no result names yet.
     """
+    leased = select(func.count()).where(t.units.c.state == t.LEASED)
+    at_work = leased.where(t.units.c.lease_ends >= store.database.transact(store.database.now))
+    if store.database.transact(lambda c: c.execute(at_work).scalar_one()):
+        raise RunError(f"{store.database.shown}: expected a store at which nobody works, but units are leased")
 
     def work(c: Connection) -> int:
         if environment is None:
@@ -198,12 +205,14 @@ _UNDONE = {
 
 
 def _absorb_runs(store: Store, other: Store) -> None:
-    """Which runs the units belong to; names that are taken stay whose they are."""
+    """Which runs the units belong to; names that are taken stay whose they are, what is not done stays away."""
+    known = set(store.database.transact(lambda c: c.execute(select(t.units.c.id)).scalars().all()))
     for table, keys in ((t.runs, ("name",)), (t.members, ("run", "unit"))):
         theirs = other.database.transact(lambda c, table=table: c.execute(select(table)).mappings().all())  # type: ignore[misc]
         ours = store.database.transact(lambda c, table=table: c.execute(select(table)).mappings().all())  # type: ignore[misc]
         taken = {tuple(row[key] for key in keys) for row in ours}
         new: list[dict[str, Any]] = [dict(row) for row in theirs if tuple(row[key] for key in keys) not in taken]
+        new = [row for row in new if row.get("unit") is None or row["unit"] in known]
         if new:
             store.database.transact(lambda c, table=table, new=new: c.execute(table.insert(), new))  # type: ignore[misc]
 

@@ -28,6 +28,10 @@ class Payloads(Protocol):
         """What has this hash; None if it is missing or damaged."""
         ...
 
+    def mend(self, sha256: str, content: bytes) -> None:
+        """Whole content was met elsewhere: put it in the place of what is damaged or gone."""
+        ...
+
     def names(self) -> set[str]:
         """Every hash that is kept."""
         ...
@@ -63,6 +67,10 @@ class FolderPayloads:
             return None
         return content if digest(content) == sha256 else None
 
+    def mend(self, sha256: str, content: bytes) -> None:
+        """Put it back, if its file is damaged or gone."""
+        self.put({sha256: content})
+
     def names(self) -> set[str]:
         """Every whole file."""
         return {path.name for path in self.folder.glob("??/*") if len(path.name) == 64}
@@ -92,6 +100,9 @@ class TablePayloads:
         content = self.database.transact(lambda c: c.execute(query).scalar())
         return content if content is not None and digest(content) == sha256 else None
 
+    def mend(self, sha256: str, content: bytes) -> None:
+        """A database looks after its rows; to send every file again for nothing would be dear."""
+
     def names(self) -> set[str]:
         """Every row's hash."""
         return set(self.database.transact(lambda c: c.execute(select(t.payloads.c.sha256)).scalars().all()))
@@ -106,7 +117,8 @@ def payloads_of(database: Database) -> Payloads:
     """Where a store keeps its files."""
     if not database.is_sqlite:
         return TablePayloads(database)
-    return FolderPayloads(database.path.parent / "payloads")
+    stem = database.path.stem  # two stores in one folder must not tidy each other's files away
+    return FolderPayloads(database.path.parent / ("payloads" if stem == "store" else f"{stem}-payloads"))
 
 
 def digest(content: bytes) -> str:
@@ -114,15 +126,29 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The place of a name within a folder: who can write to a shared store must not write elsewhere on this disk.
+
+    >>> inside(Path("run"), "../secret")
+    Traceback (most recent call last):
+        ...
+    robustq.errors.RunError: expected a name within its folder, got '../secret'
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise RunError(f"expected a name within its folder, got {name!r}")
+    return folder / name
+
+
 def write_files(kept: Payloads, manifest: Mapping[str, str], folder: Path) -> None:
-    """Lay the files of a manifest into a folder; what is there already and whole is left alone.
+    """Lay the files of a manifest into a folder; what is there already and whole is left alone, and mends ``kept``.
 
     Raises:
         RunError: if a content is missing or damaged.
     """
     for name, sha256 in manifest.items():
-        path = folder / name
-        if path.is_file() and digest(path.read_bytes()) == sha256:
+        path = inside(folder, name)
+        if path.is_file() and digest(found := path.read_bytes()) == sha256:
+            kept.mend(sha256, found)
             continue
         content = kept.get(sha256)
         if content is None:

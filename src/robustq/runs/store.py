@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, bindparam, case, func, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, case, delete, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from robustq.errors import RunError
@@ -103,7 +103,10 @@ class Store:
             if not create and not database.path.is_file():
                 raise RunError(f"expected a store, but there is no {database.path}")
             database.path.parent.mkdir(parents=True, exist_ok=True)
-        Database(url, patience=0.0 if database.is_sqlite else 3.0).transact(_prepare)
+        brief = Database(url, patience=3.0)
+        if not create and not brief.transact(lambda c: inspect(c).has_table(t.properties.name)):
+            raise RunError(f"expected a store, but {database.shown} holds none")
+        brief.transact(_prepare)
         return Store(database)
 
     @cached_property
@@ -125,7 +128,8 @@ class Store:
         def work(c: Connection) -> None:
             insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
             known = {"name": run, "command": command, "folder": folder, "began": self.database.now(c)}
-            c.execute(insert(t.runs).on_conflict_do_nothing(), [known])
+            moved = {"command": command, "folder": folder}
+            c.execute(insert(t.runs).on_conflict_do_update(index_elements=["name"], set_=moved), [known])
             for part in _chunks(rows):
                 c.execute(insert(t.units).on_conflict_do_nothing(index_elements=["id"]), part)
             for part in _chunks(named):
@@ -156,8 +160,13 @@ class Store:
             limit: how many at most; fewer where others would be left with nothing.
             seconds: after which they are given to another, unless :meth:`renew` is called.
         """
+        repeated = False
 
         def work(c: Connection) -> list[Task]:
+            nonlocal repeated
+            if repeated:  # the answer may be lost of what was lent: nobody would ever do it
+                _give_back(c, _leased_by(owner), died=False)
+            repeated = True
             now = self.database.now(c)
             _expire(c, now)
             wanted = _waiting(environment, run, tags)
@@ -186,34 +195,43 @@ class Store:
 
     def renew(self, owner: str, seconds: float) -> None:
         """Prolong all leases of a worker that is alive."""
-        mine = (t.units.c.owner == owner) & (t.units.c.state == t.LEASED)
 
         def work(c: Connection) -> None:
-            c.execute(update(t.units).where(mine).values(lease_ends=self.database.now(c) + seconds))
+            c.execute(update(t.units).where(_leased_by(owner)).values(lease_ends=self.database.now(c) + seconds))
 
         self.database.transact(work)
 
     def release(self, owner: str, *, died: bool = True) -> None:
         """Give back what a worker had leased; its death counts against the unit it was at, not as an attempt."""
-        mine = (t.units.c.owner == owner) & (t.units.c.state == t.LEASED)
+        self.database.transact(lambda c: _give_back(c, _leased_by(owner), died=died))
+
+    def take_over(self, run: str, environment: str) -> None:
+        """Begin again where nobody else works: leases are void, and what older code left undone is no more wanted."""
+        stale = select(t.units.c.id).where(t.units.c.environment != environment, t.units.c.state != t.DONE)
 
         def work(c: Connection) -> None:
-            _give_back(c, mine, died=died)
+            _give_back(c, t.units.c.state == t.LEASED, died=False)
+            c.execute(delete(t.members).where(t.members.c.run == run, t.members.c.unit.in_(stale)))
 
         self.database.transact(work)
 
     def finish(self, owner: str, outcomes: Sequence[Outcome]) -> None:
-        """Hand in results whose payloads are kept already. The first result of a unit is its result."""
+        """Hand in results whose payloads are kept already. The first result of a unit is its result.
+
+        Results of units that the store does not know (any more) are dropped.
+        """
 
         def work(c: Connection) -> None:
             ids = sorted(outcome.unit for outcome in outcomes)
+            now = self.database.now(c)
             known: dict[str, str | None] = {}
             for part in _chunks(ids):
                 rows = select(t.units.c.id, t.units.c.result).where(t.units.c.id.in_(part)).order_by(t.units.c.id)
                 known.update({row.id: row.result for row in c.execute(rows.with_for_update())})
-            new = [o for o in outcomes if known[o.unit] is None]
-            again = [{"u": o.unit, "n": canonical(o.notes)} for o in outcomes if known[o.unit] == o.sha256]
-            others = [o for o in outcomes if known[o.unit] not in (None, o.sha256)]
+            wanted = [o for o in outcomes if o.unit in known]
+            new = [o for o in wanted if known[o.unit] is None]
+            again = [{"u": o.unit, "n": canonical(o.notes)} for o in wanted if known[o.unit] == o.sha256]
+            others = [o for o in wanted if known[o.unit] not in (None, o.sha256)]
             insert = postgresql.insert if c.dialect.name == "postgresql" else sqlite.insert
             handed_in = [_result(o, owner, first=True) for o in new] + [
                 _result(o, owner, first=False) for o in others
@@ -222,13 +240,14 @@ class Store:
                 c.execute(insert(t.results).on_conflict_do_nothing(), handed_in)
             if again:  # done once more, because files were lost: the wall times are those of the files that are there
                 c.execute(_NOTES, again)
-            c.execute(_FINISH, [_finished(o, self.database.now(c)) for o in outcomes])
+            if wanted:
+                c.execute(_FINISH, [_finished(o, now) for o in wanted])
 
         self.database.transact(work)
 
     def fail(self, unit: str, owner: str, error: str, *, retries: int = 0) -> None:
         """Note an error of the unit's own; after ``retries`` more attempts the unit has failed."""
-        mine = (t.units.c.id == unit) & (t.units.c.owner == owner) & (t.units.c.state == t.LEASED)
+        mine = (t.units.c.id == unit) & _leased_by(owner)
         spent = t.units.c.attempts >= retries
         values = {
             "attempts": t.units.c.attempts + 1,
@@ -248,7 +267,7 @@ class Store:
         )
         return {row[0]: row[1] for row in self._rows(query)}
 
-    def finished(self, run: str, since: float = 0.0) -> list[tuple[str, str, float]]:
+    def finished(self, run: str, since: float = 0.0, environment: str | None = None) -> list[tuple[str, str, float]]:
         """Units of a run with a result, in the order in which they got it: id, label, the database's time."""
         query = (
             select(t.units.c.id, t.members.c.label, t.units.c.finished)
@@ -256,6 +275,8 @@ class Store:
             .where(t.members.c.run == run, t.units.c.state == t.DONE, t.units.c.finished >= since)
             .order_by(t.units.c.finished)
         )
+        if environment is not None:
+            query = query.where(t.units.c.environment == environment)
         return [(row[0], row[1], row[2]) for row in self._rows(query)]
 
     def rate(self, run: str, *, over: float = 600.0) -> float:
@@ -270,7 +291,7 @@ class Store:
         query = select(func.count()).where(t.units.c.state == t.WAITING, t.units.c.environment != environment)
         return int(self._rows(query)[0][0])
 
-    def failures(self, run: str) -> list[Failure]:
+    def failures(self, run: str, environment: str | None = None) -> list[Failure]:
         """Units of a run that have failed."""
         query = (
             select(t.units.c.id, t.members.c.label, t.units.c.error)
@@ -278,6 +299,8 @@ class Store:
             .where(t.members.c.run == run, t.units.c.state == t.FAILED)
             .order_by(t.units.c.number)
         )
+        if environment is not None:
+            query = query.where(t.units.c.environment == environment)
         return [Failure(*row) for row in self._rows(query)]
 
     def manifests(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -306,7 +329,7 @@ class Store:
         """Have units done again whose payloads are lost; what they gave stays on record, to be compared with."""
         again = {"state": t.WAITING, "owner": None}
         for part in _chunks(list(units)):
-            self._write(update(t.units).where(t.units.c.id.in_(part)).values(again))
+            self._write(update(t.units).where(t.units.c.id.in_(part), t.units.c.state == t.DONE).values(again))
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         return self.database.transact(lambda c: c.execute(query).all())
@@ -406,6 +429,11 @@ def _waiting(environment: str, run: str | None, tags: frozenset[str]) -> Select[
         t.units.c.state == t.WAITING, t.units.c.environment == environment, t.units.c.needs.in_(able)
     )
     return query if run is None else query.where(_of(run))
+
+
+def _leased_by(owner: str) -> Any:
+    """Units that a worker holds."""
+    return (t.units.c.owner == owner) & (t.units.c.state == t.LEASED)
 
 
 def _expire(c: Connection, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -10,15 +11,15 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robustq.atomic import write_atomically
 from robustq.errors import RobustQError, RunError
 from robustq.outsiders import is_outside, package_of
 from robustq.runs.environment import environment
+from robustq.runs.payloads import inside
 from robustq.runs.store import Outcome, Store, Task
 from robustq.runs.unit import Workspace
 
@@ -120,10 +121,10 @@ class Worker:
 
         def beat() -> None:
             while not stopped.wait(self.assignment.lease / 4):
-                try:
+                # Nobody to tell: if the store stays away, the main thread meets the same failure and says so; if it
+                # comes back in the middle of a long unit, the lease must be renewed again.
+                with suppress(RunError):
                     self.store.renew(self.owner, self.assignment.lease)
-                except RunError:
-                    return  # the main thread will meet the same failure and say so
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -187,9 +188,9 @@ class Worker:
     def _workspace(self, task: Task) -> Iterator[Workspace]:
         """The unit's folder with its inputs laid out: in the run folder, or in one that is thrown away."""
         if self.assignment.folder is not None and task.name is not None:
-            place = Path(self.assignment.folder) / task.name
-            _claim(place, task.id)
-            yield Workspace(place, self._inputs(task, Path(self.assignment.folder)))
+            root = Path(self.assignment.folder)
+            with _claimed(inside(root, task.name), task.id) as place:
+                yield Workspace(place, self._inputs(task, root))
             return
         scratch = Path(tempfile.mkdtemp(prefix="robustq-"))
         try:
@@ -201,7 +202,7 @@ class Worker:
 
     def _inputs(self, task: Task, root: Path) -> dict[str, Path]:
         for name, unit in task.inputs.items():
-            self.store.write(unit, root / name)
+            self.store.write(unit, inside(root, name))
         return {name: root / name for name in task.inputs}
 
 
@@ -216,10 +217,23 @@ def _outside(content: Any) -> Iterator[str]:
         yield content
 
 
-def _claim(place: Path, unit: str) -> None:
-    """A folder for one unit: what another unit (of other code, perhaps) left there is not taken for its own."""
-    mark = place / ".unit"
-    if place.exists() and not (mark.is_file() and mark.read_text() == unit):
-        shutil.rmtree(place)
+@contextmanager
+def _claimed(place: Path, unit: str) -> Iterator[Path]:
+    """A folder for one unit: what another unit (of other code, perhaps) left there is not taken for its own.
+
+    Only one process writes there: whoever lost its lease while the machine slept may be at it still.
+    """
     place.mkdir(parents=True, exist_ok=True)
-    write_atomically(mark, unit.encode())
+    with open(place / ".unit", "a+") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.seek(0)
+        if mark.read() != unit:
+            for path in place.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != ".unit":
+                    path.unlink()
+            mark.truncate(0)
+            mark.write(unit)
+            mark.flush()
+        yield place

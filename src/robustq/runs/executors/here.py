@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from robustq.runs.worker import Assignment, Worker
 
+SECONDS = 5.0
+
 
 @dataclass
 class Here:
@@ -19,8 +21,8 @@ class Here:
         self._worker = [Worker(assignment)]
 
     def tend(self, waiting: int) -> None:
-        """Do all that waits."""
-        self._worker[0].work()
+        """Do what waits, for a few seconds: whoever waits wants to be told."""
+        self._worker[0].work(seconds=SECONDS)
 
     def stop(self) -> None:
         """Nothing runs between two calls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -52,7 +53,12 @@ class Processes:
             owner = new_owner()
             arguments = (self._assignment[0], owner, os.getpid())
             self._living[owner] = get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
-            self._living[owner].start()
+            # Ctrl-C is the parent's to deal with, from the child's first instruction on: it inherits the mask.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._living[owner].start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop(self) -> None:
         """End the processes."""
@@ -69,9 +75,6 @@ class Processes:
 
 def _serve(assignment: Assignment, owner: str, parent: int) -> None:
     """A process's life: one thread for arithmetic, and none after the parent's (it may be killed outright)."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
 
     def watch() -> None:
         while os.getppid() == parent:
