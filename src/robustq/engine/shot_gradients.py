@@ -244,7 +244,7 @@ class _ObservablesTask:
         return m.combine(means, reading), _spread(means, reading) / (self.shots - 1)
 
 
-class _Apart(PauliSum):
+class _WordInOwnSetting(PauliSum):
     """A Pauli word read in a setting of its own, even if it is diagonal."""
 
     @property
@@ -263,7 +263,7 @@ def row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[O
     groups = [
         Projector(tuple(format(b, f"0{qubits}b") for b in np.flatnonzero(row)), register) for row in reading.diagonals
     ]
-    return (*groups, *(_Apart(word.terms) for word in reading.words))
+    return (*groups, *(_WordInOwnSetting(word.terms) for word in reading.words))
 
 
 def _spread(rows: Tensor, reading: m.Measurement) -> Tensor:

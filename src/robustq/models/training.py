@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from robustq.contracts import Defence, Step
 from robustq.errors import DataError, ModelError, SpecError
-from robustq.models.checkpoint import Checkpoint, Keeper, Parts, name_of, streams_of
+from robustq.models.checkpoint import Checkpoint, Keeper, Parts, generators_of, name_of
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _State:
         """Write all of it."""
         optimiser = self.optimiser.state_dict()
         moments = {f"{k}.{name}": tensor for k, held in optimiser["state"].items() for name, tensor in held.items()}
-        streams = {name: stream.get_state() for name, stream in streams_of(self.model, self.generator)}
+        streams = {name: stream.get_state() for name, stream in generators_of(self.model, self.generator)}
         parts: Parts = {
             "model": self.model.state_dict(),
             "best": self.best_weights,
@@ -202,7 +202,7 @@ class _State:
             moments.setdefault(int(index), {})[name] = tensor
         self.optimiser.load_state_dict({"state": moments, "param_groups": numbers["groups"]})
         self.schedule.load_state_dict(numbers["schedule"])
-        for name, stream in streams_of(self.model, self.generator):
+        for name, stream in generators_of(self.model, self.generator):
             stream.set_state(parts["stream"][name])
         device = next(self.model.parameters()).device
         self.memory |= {name: tensor.to(device) for name, tensor in parts.get("memory", {}).items()}

@@ -12,7 +12,7 @@ from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_clas
 from robustq.certify.amplitude.quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.amplitude.relaxation import least_shift, relaxed
 from robustq.certify.requirements import check_slack
-from robustq.certify.witness import behind
+from robustq.certify.witness import just_beyond
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR, Cones, NearestFlip
@@ -86,7 +86,7 @@ class BoxProver:
         boxed = nearest_class(self.cones.forms, x[left], label[left], self.threat, self.slack, reached)
         nearest.proved[left] = torch.maximum(nearest.proved[left], boxed.proved)
         nearest.distance[left], nearest.point[left] = boxed.distance, boxed.point
-        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        witness = just_beyond(self.model, x, nearest.point, label, box=self.threat.box)
         return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _without_box(self, x: Tensor, label: Tensor) -> tuple[NearestFlip, Tensor]:

@@ -107,7 +107,7 @@ class _Search:
             if time.perf_counter() > self.until:
                 for nodes in self.stack:
                     self.undecided[self.roots.row[nodes.job]] = True
-                self.undecided[self.roots.rows_left()] = True
+                self.undecided[self.roots.rows_unopened()] = True
                 return
             waiting = sum(len(nodes) for nodes in self.stack)
             if waiting < self.width and self.roots.left:
