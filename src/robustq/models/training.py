@@ -116,6 +116,7 @@ def fit(
     _check(x, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
+    # named before anything is drawn: the generator's state is part of the name
     keeper = checkpoint and Keeper(checkpoint, name_of(model, x, y, generator, plan, defence))
     train, held = hold_back(y, plan.validation, generator)
     state = _State.new(model, generator, plan, len(train))
@@ -154,6 +155,7 @@ class _State:
     def new(cls, model: nn.Module, generator: torch.Generator, plan: Training, rows: int) -> _State:
         """Before the first epoch."""
         optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
+        # steps, not epochs; the last batch of an epoch may be short
         schedule = plan.decay(optimiser, plan.epochs * -(-rows // plan.batch_size))
         return cls(model, generator, optimiser, schedule, copy.deepcopy(model.state_dict()))
 
@@ -163,6 +165,7 @@ class _State:
         score = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
         if score < self.best_loss:
             self.best, self.best_loss = epoch.number, score
+            # a deep copy: the optimiser writes to the parameters in place
             self.best_weights = copy.deepcopy(self.model.state_dict())
 
     def keep(self, keeper: Keeper) -> None:

@@ -113,6 +113,7 @@ def smallest_drift(
         raise ThreatError(f"expected a drift that flips {share:g} of the inputs within {most}, found none")
     low = 0.0
     for _ in range(ROUNDS):
+        # from the size that the drift really had, which may be far below its budget
         middle = (low + best.distance) / 2
         result = at(middle)
         low, best = (low, result) if _flips(result, share) else (middle, best)
