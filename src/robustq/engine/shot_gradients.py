@@ -314,10 +314,10 @@ def shot_gradient(
         RobustQError: on wrong shapes, dtypes or values.
 
     >>> from robustq.circuits import encodings, z
-    >>> found = shot_gradient(
+    >>> slope = shot_gradient(
     ...     encodings.angle(1), [z(0)], inputs=torch.tensor([[0.25]]), shots=100_000,
     ...     generator=torch.Generator().manual_seed(0))
-    >>> bool((found.inputs + torch.pi * 0.5**0.5).abs() < 4 * found.inputs_error), found.circuits, found.shots
+    >>> bool((slope.inputs + torch.pi * 0.5**0.5).abs() < 4 * slope.inputs_error), slope.circuits, slope.shots
     (True, 3, 300000)
     """
     wrt = wanted(circuit, wrt)

@@ -110,8 +110,8 @@ def reached(pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
     >>> from robustq.certify.amplitude.margin import margin_of
     >>> x, form = torch.tensor([[1.0, 0.2]]).double(), torch.diag(torch.tensor([1.0, -1.0])).double()
     >>> margin = margin_of(form, x, L2(1.0, box=(0.0, 0.5)), 0.0)
-    >>> found = reached((0, 1, 0.0), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
-    >>> round(float(found.distance), 4), round(float(found.proved), 4)
+    >>> nearest = reached((0, 1, 0.0), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
+    >>> round(float(nearest.distance), 4), round(float(nearest.proved), 4)
     (0.5831, 0.5831)
     """
     search = _Search(margin, cap)

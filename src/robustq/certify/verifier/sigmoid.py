@@ -56,8 +56,8 @@ def sigmoid_box(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: Tens
 
     >>> from robustq.threats import Linf
     >>> one = torch.ones(1, 1).double()
-    >>> found = sigmoid_box(Linf(1.0), one, one[0] * 0, one * 0, one[0])
-    >>> [round(float(v), 4) for v in (found.low, found.high)]
+    >>> box = sigmoid_box(Linf(1.0), one, one[0] * 0, one * 0, one[0])
+    >>> [round(float(v), 4) for v in (box.low, box.high)]
     [0.2689, 0.7311]
     """
     units = threat.units(x)

@@ -142,10 +142,10 @@ def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArra
     >>> from robustq.threats import Linf
     >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
     >>> seen = torch.tensor([[0.0, 1.0], [0.4, 0.5]])
-    >>> found = Conformal(LogitMargin(), 0.1, "none", (0.5, 0.5), (99, 99))
+    >>> conformal = Conformal(LogitMargin(), 0.1, "none", (0.5, 0.5), (99, 99))
     >>> for eps in (0.0, 0.1):
     ...     ball = Certified(model, Linf(eps), Complete(decide_only=True), torch.Generator())
-    ...     print(robust_sets(found, ball, seen).tolist())
+    ...     print(robust_sets(conformal, ball, seen).tolist())
     [[True, False], [True, False]]
     [[True, False], [True, True]]
     """
