@@ -53,8 +53,8 @@ def nearest_zero(values: Tensor, coefficients: Tensor, slack: float = 0.0, size:
         size: largest eigenvalue of what the form is a difference of, if that is more than its own.
 
     >>> v, c = torch.tensor([-1.0, 1.0]).double(), torch.tensor([[0.0, 1.0]]).double()
-    >>> found = nearest_zero(v, c)  # the zeros are the diagonals of the plane
-    >>> [round(float(z), 6) for z in found.coefficients.abs()[0]], round(float(found.distance), 6)
+    >>> nearest = nearest_zero(v, c)  # the zeros are the diagonals of the plane
+    >>> [round(float(z), 6) for z in nearest.coefficients.abs()[0]], round(float(nearest.distance), 6)
     ([0.5, 0.5], 0.707107)
     """
     if slack > 0:
@@ -124,8 +124,8 @@ class Cones:
         forms: one a class, Hermitian, float64 or complex128, ``(classes, size, size)``.
 
     >>> forms = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()
-    >>> found = Cones(forms).nearest(torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0]))
-    >>> found.point.abs().tolist(), round(float(found.distance), 6)
+    >>> nearest = Cones(forms).nearest(torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0]))
+    >>> nearest.point.abs().tolist(), round(float(nearest.distance), 6)
     ([[0.5, 0.5]], 0.707107)
     """
 

@@ -14,7 +14,7 @@ from robustq.attacks import PGD, QuantumAutoAttack, run_attack
 from robustq.certify import AmplitudeLinf, ExactAmplitude, certify
 from robustq.certify.amplitude.branching import decide
 from robustq.certify.amplitude.margin import margin_of
-from robustq.certify.amplitude.relaxation import itself, least_shift, relaxed
+from robustq.certify.amplitude.relaxation import least_shift, relaxed, unrelaxed
 from robustq.circuits import ansaetze, encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
@@ -227,7 +227,7 @@ def test_the_relaxation_is_convex_and_below_the_margin(features, seed):
     assert float(shift.diagonal.sum()) <= even * (1 + 1e-6) + 1e-9
     high = torch.rand(6, features, generator=generator, dtype=torch.float64)
     low = -torch.rand(6, features, generator=generator, dtype=torch.float64)
-    below, own = relaxed(margin, shift, low, high), itself(margin, low, high)
+    below, own = relaxed(margin, shift, low, high), unrelaxed(margin, low, high)
     for _ in range(30):
         z = low + (high - low) * torch.rand(6, features, generator=generator, dtype=torch.float64)
         exact, under = own.value(z, own.product(z)), below.value(z, below.product(z))
@@ -256,4 +256,4 @@ def test_branch_and_bound_decides_or_says_that_it_does_not(generator):
     assert 0 < int(made.positive.sum()) < len(x)
     hasty = decide(margin, shift, -size, size, 1)
     assert not bool((hasty.positive & ~made.positive).any())
-    assert bool((~hasty.positive & ~hasty.found).any())
+    assert bool((~hasty.positive & ~hasty.refuted).any())

@@ -66,10 +66,10 @@ def test_the_bend_bounds_every_second_derivative(generator):
             return angles.linear[0] @ inner + inner @ angles.quadratic[0] @ inner
 
         points = torch.randn(20, 2, generator=generator).double()
-        bend = turns.around(points, torch.ones(2).double(), 2.0).bend
+        curvature = turns.around(points, torch.ones(2).double(), 2.0).curvature
         for point in points:
             second = torch.autograd.functional.hessian(turned, point)
-            assert torch.linalg.matrix_norm(second, ord=2) <= bend[0] * (1 + 1e-12)
+            assert torch.linalg.matrix_norm(second, ord=2) <= curvature[0] * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("certifier", SLOPES[:2], ids=str)

@@ -9,7 +9,7 @@ from robustq.certify import Complete, certify
 from robustq.certify.catalogue import CERTIFICATES
 from robustq.certify.verifier import Effort, Region, decide
 from robustq.certify.verifier.roots import Roots
-from robustq.certify.verifier.sigmoid import behind_sigmoid
+from robustq.certify.verifier.sigmoid import sigmoid_box
 from robustq.circuits import encodings, per_qubit_z
 from robustq.errors import CertificateError
 from robustq.models import QuantumNet
@@ -142,7 +142,7 @@ def test_the_box_behind_a_sigmoid_holds_what_the_ball_becomes(norm, generator):
     bias = torch.randn(3, generator=generator).double()
     x = torch.rand(5, 4, generator=generator).double()
     threat = NORMS[norm](0.4, box=(0, 1), scale=(1.0, 0.5, 2.0, 1.0), frozen=(3,))
-    box = behind_sigmoid(threat, weight, bias, x, torch.full((5,), 0.4, dtype=torch.float64))
+    box = sigmoid_box(threat, weight, bias, x, torch.full((5,), 0.4, dtype=torch.float64))
     for _ in range(200):
         image = torch.sigmoid(threat.sample(x, generator) @ weight.T + bias)
         assert bool(((image >= box.low) & (image <= box.high)).all())

@@ -39,12 +39,12 @@ class Adaptive:
             standing = ~problem.flipped
             if not bool(standing.any()):
                 break
-            problem.run(_On(self.attack, twin), standing)
+            problem.run(_StrongestOn(self.attack, twin), standing)
         return problem.strongest
 
 
 @dataclass(frozen=True)
-class _On:
+class _StrongestOn:
     """The candidate that is strongest against another model."""
 
     attack: Attack

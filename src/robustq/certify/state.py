@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.requirements import check_slack, check_states
-from robustq.certify.witness import behind
+from robustq.certify.witness import just_beyond
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import Cones, NearestFlip
@@ -79,7 +79,7 @@ class StateProver:
             label=label,
             lower=infidelity if isinstance(self.threat, Fidelity) else infidelity.sqrt(),
             upper=nearest.distance,
-            witness=_unit(behind(self.model, states, edge, label)),
+            witness=_unit(just_beyond(self.model, states, edge, label)),
         )
 
     def _nearest(self, states: Tensor, label: Tensor) -> tuple[NearestFlip, Tensor]:

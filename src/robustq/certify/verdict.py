@@ -54,8 +54,8 @@ def certify(
     >>> from robustq.threats import L2
     >>> model = QuantumNet(encodings.amplitude(4), per_qubit_z(2, 2), generator=torch.Generator())
     >>> x, y = torch.tensor([[1.0, 0.4, 0.2, 0.0]]), torch.tensor([1])
-    >>> found = certify(ExactAmplitude(), model, x, y, L2(1.0), generator=torch.Generator())
-    >>> [round(float(r), 6) for r in (found.lower, found.upper)]
+    >>> certificate = certify(ExactAmplitude(), model, x, y, L2(1.0), generator=torch.Generator())
+    >>> [round(float(r), 6) for r in (certificate.lower, certificate.upper)]
     [0.141421, 0.141421]
     """
     _check(x, y, threat)

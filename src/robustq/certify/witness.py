@@ -15,7 +15,7 @@ from robustq.threats.box import Box, clip
 STEPS = (2e-7, 1e-5, 1e-3)
 
 
-def behind(
+def just_beyond(
     model: Classifier, x: Tensor, edge: Tensor, label: Tensor, steps: Sequence[float] = STEPS, box: Box | None = None
 ) -> Tensor:
     """A little further than ``edge``, as little as makes the model answer otherwise; shape of ``x``.
@@ -24,7 +24,7 @@ def behind(
 
     >>> model = lambda x: torch.cat([x, -x], 1)
     >>> x, edge = torch.tensor([[1.0]]).double(), torch.tensor([[0.0]]).double()
-    >>> behind(model, x, edge, torch.tensor([0]))
+    >>> just_beyond(model, x, edge, torch.tensor([0]))
     tensor([[-2.0000e-07]], dtype=torch.float64)
     """
     witness = edge.clone()

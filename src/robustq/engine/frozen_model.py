@@ -73,9 +73,9 @@ class FrozenModel:
         if strategy != "auto" and strategy not in self.costs:
             raise unknown_name("strategy for this model", strategy, self.costs)
         self.strategy = self._model.cheapest(uses) if strategy == "auto" else strategy
-        self._ways: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
+        self._evaluators: dict[torch.dtype, Callable[[Tensor], Tensor]] = {}
         self._polynomials: Trigonometric | None = None
-        self._way(self.dtype)
+        self._evaluator(self.dtype)
 
     @property
     def costs(self) -> dict[str, int]:
@@ -186,13 +186,13 @@ class FrozenModel:
         check_inputs(self.circuit, x)
         if not len(x):
             return x.new_zeros(0, len(self._model.observables))
-        scores = self._way(x.dtype)(x)
+        scores = self._evaluator(x.dtype)(x)
         return scores if self.scale == 1.0 else self.scale * scores
 
-    def _way(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        if dtype not in self._ways:
-            self._ways[dtype] = self._model.way(self.strategy, dtype)
-        return self._ways[dtype]
+    def _evaluator(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        if dtype not in self._evaluators:
+            self._evaluators[dtype] = self._model.evaluator(self.strategy, dtype)
+        return self._evaluators[dtype]
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +238,7 @@ class _Frozen:
             costs = {name: prepared[name] + uses * each for name, each in costs.items()}
         return min(costs, key=lambda name: costs[name])
 
-    def way(self, strategy: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    def evaluator(self, strategy: str, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """The function from features of ``dtype`` to expectations."""
         if strategy == "circuit":
             return self._circuit

@@ -68,7 +68,7 @@ def fidelity_kernel(
     overlap = _products(left, right, squared=noise is None)
     if b is None:
         # the two halves of a matrix product round differently; a kernel is symmetric exactly
-        overlap = _evened(overlap)
+        overlap = _symmetrised(overlap)
     if shots is None or generator is None:
         return overlap
     chances = overlap.detach().double()
@@ -76,7 +76,7 @@ def fidelity_kernel(
         chances.fill_diagonal_(1)  # without the rounding that would cost a shot now and then
     sampled = _sampled(chances if noise is None else (1 + chances) / 2, shots, generator)
     kernel = (sampled if noise is None else 2 * sampled - 1).to(overlap)
-    return _mirrored(kernel) if b is None else kernel
+    return _from_upper_triangle(kernel) if b is None else kernel
 
 
 def projected_kernel(
@@ -129,7 +129,7 @@ def projected_kernel(
     right = left if b is None else bloch(b)
     # rho = (1 + r.sigma) / 2, so the squared distance of marginals is half that of Bloch vectors.
     squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-    squares = (_evened(squares) if b is None else squares).clamp_min(0)
+    squares = (_symmetrised(squares) if b is None else squares).clamp_min(0)
     return torch.exp(-gamma * squares / 2)
 
 
@@ -168,11 +168,11 @@ def _sampled(chances: Tensor, shots: int, generator: torch.Generator) -> Tensor:
     return counts.to(chances.device) / shots
 
 
-def _evened(square: Tensor) -> Tensor:
+def _symmetrised(square: Tensor) -> Tensor:
     """What is symmetric up to rounding, made so exactly."""
     return (square + square.T) / 2
 
 
-def _mirrored(square: Tensor) -> Tensor:
+def _from_upper_triangle(square: Tensor) -> Tensor:
     """The upper triangle on both sides."""
     return square.triu() + square.triu(1).T

@@ -171,7 +171,7 @@ class _Rows(torch.autograd.Function):
         ctx.circuit, ctx.reading = circuit, reading
         ctx.save_for_backward(inputs, parameters, start)
         out = inputs.new_empty(len(inputs), len(reading.diagonals) + len(reading.words))
-        ctx.kept = inputs.new_empty(1, _room(circuit, inputs) if any(ctx.needs_input_grad) else 0)
+        ctx.kept = inputs.new_empty(1, _kept_numbers(circuit, inputs) if any(ctx.needs_input_grad) else 0)
         arguments = views(parameters[None], inputs, start, ctx.kept, out)
         _kernel.forward(plan(circuit), _reading(reading), *arguments, torch.get_num_threads())
         return out
@@ -196,7 +196,7 @@ def views(*tensors: Tensor) -> list[np.ndarray]:
     return [t.detach().contiguous().resolve_neg().numpy() for t in tensors]
 
 
-def _room(circuit: Circuit, inputs: Tensor) -> int:
+def _kept_numbers(circuit: Circuit, inputs: Tensor) -> int:
     """Numbers needed to keep every final state for the way back; 0 where running again is wiser."""
     # whole cache lines of samples, real and imaginary parts apart
     lanes = 64 // inputs.element_size()

@@ -244,7 +244,7 @@ class _ObservablesTask:
         return m.combine(means, reading), _spread(means, reading) / (self.shots - 1)
 
 
-class _Apart(PauliSum):
+class _WordInOwnSetting(PauliSum):
     """A Pauli word read in a setting of its own, even if it is diagonal."""
 
     @property
@@ -263,7 +263,7 @@ def row_observables(observables: tuple[Observable, ...], qubits: int) -> tuple[O
     groups = [
         Projector(tuple(format(b, f"0{qubits}b") for b in np.flatnonzero(row)), register) for row in reading.diagonals
     ]
-    return (*groups, *(_Apart(word.terms) for word in reading.words))
+    return (*groups, *(_WordInOwnSetting(word.terms) for word in reading.words))
 
 
 def _spread(rows: Tensor, reading: m.Measurement) -> Tensor:
@@ -314,10 +314,10 @@ def shot_gradient(
         RobustQError: on wrong shapes, dtypes or values.
 
     >>> from robustq.circuits import encodings, z
-    >>> found = shot_gradient(
+    >>> slope = shot_gradient(
     ...     encodings.angle(1), [z(0)], inputs=torch.tensor([[0.25]]), shots=100_000,
     ...     generator=torch.Generator().manual_seed(0))
-    >>> bool((found.inputs + torch.pi * 0.5**0.5).abs() < 4 * found.inputs_error), found.circuits, found.shots
+    >>> bool((slope.inputs + torch.pi * 0.5**0.5).abs() < 4 * slope.inputs_error), slope.circuits, slope.shots
     (True, 3, 300000)
     """
     wrt = wanted(circuit, wrt)

@@ -71,8 +71,8 @@ def extreme_values(terms: Sequence[Term], qubits: int, *, generator: np.random.G
             Pauli sums; if the search does not converge.
 
     >>> from robustq.circuits import pauli, z
-    >>> found = extreme_values([(1.0, z(0)), (1.0, pauli("X", 0))], 12, generator=np.random.default_rng(0))
-    >>> round(found.high, 6), found.above
+    >>> extremes = extreme_values([(1.0, z(0)), (1.0, pauli("X", 0))], 12, generator=np.random.default_rng(0))
+    >>> round(extremes.high, 6), extremes.above
     (1.414214, 2.0)
     """
     if not 1 <= qubits <= WIDEST:

@@ -83,10 +83,10 @@ def trajectory_expectations(
         RobustQError: on wrong shapes, dtypes, values or counts.
 
     >>> from robustq.circuits import encodings, z
-    >>> found = trajectory_expectations(
+    >>> estimate = trajectory_expectations(
     ...     encodings.angle(1), [z(0)], inputs=torch.zeros(1, 1), trajectories=4000,
     ...     noise=NoiseModel.uniform(gate_error=0.2), generator=torch.Generator().manual_seed(0))
-    >>> bool((found.mean - 0.8).abs() < 4 * found.standard_error)
+    >>> bool((estimate.mean - 0.8).abs() < 4 * estimate.standard_error)
     True
     """
     if min(trajectories, 1 if chunk is None else chunk) < 1:

@@ -126,8 +126,8 @@ def timed(fitted: Mapped, device: Device, *, detuning: Sequence[float] = ()) -> 
     >>> from robustq.circuits import ansaetze, z
     >>> from robustq.noise import mapped
     >>> device = Device.bundled("guadalupe")
-    >>> found = timed(mapped(ansaetze.brickwork(4), [z(0)], device), device)
-    >>> found.pulses, len(found.windows) > 0, decoupled(found, "xx").pulses > 0
+    >>> waiting = timed(mapped(ansaetze.brickwork(4), [z(0)], device), device)
+    >>> waiting.pulses, len(waiting.windows) > 0, decoupled(waiting, "xx").pulses > 0
     (0, True, True)
     """
     clock = _Clock.of(fitted, device)

@@ -104,8 +104,8 @@ def steps(circuit: Circuit) -> Tensor:
 def near_clifford(true: Tensor, step: Tensor, kept: float, generator: torch.Generator) -> Tensor:
     """Angles ``(rows, angles)`` of which a random share is kept and the others are rounded up or down.
 
-    >>> found = near_clifford(torch.full((1, 4), 0.3), torch.ones(4), 0.0, torch.Generator())
-    >>> sorted(set(found.flatten().tolist())) in ([0.0], [1.0], [0.0, 1.0])
+    >>> rounded = near_clifford(torch.full((1, 4), 0.3), torch.ones(4), 0.0, torch.Generator())
+    >>> sorted(set(rounded.flatten().tolist())) in ([0.0], [1.0], [0.0, 1.0])
     True
     """
     if not 0 <= kept <= 1:

@@ -96,9 +96,9 @@ def signed_circuits(
 
     >>> from robustq.circuits import Circuit, op, z
     >>> run = Run(Circuit.of(1, [op("x", 0)]), (z(0),), NoiseModel.uniform(gate_error=0.1))
-    >>> found = signed_circuits(run, torch.zeros(1, 0), torch.zeros(0), circuits=5000,
+    >>> outcomes = signed_circuits(run, torch.zeros(1, 0), torch.zeros(0), circuits=5000,
     ...                         generator=torch.Generator().manual_seed(0))
-    >>> bool((found.mean() + 1).abs() < 4 * found.std() / 5000**0.5)
+    >>> bool((outcomes.mean() + 1).abs() < 4 * outcomes.std() / 5000**0.5)
     True
     """
     if len(inputs) != 1 or circuits < 1:

@@ -190,8 +190,8 @@ def circuit_features(circuit: Circuit, at: Array) -> Array:
         at: every angle of it, ``(angles,)``, in radians.
 
     >>> from robustq.circuits import Circuit, op
-    >>> found = circuit_features(Circuit.of(1, [op("rx", 0, angles=[0.1])]), np.array([0.1]))
-    >>> int(found.sum())  # one gate, depth one, one angle
+    >>> features = circuit_features(Circuit.of(1, [op("rx", 0, angles=[0.1])]), np.array([0.1]))
+    >>> int(features.sum())  # one gate, depth one, one angle
     3
     """
     gates = Counter(o.gate for o in circuit.operations)

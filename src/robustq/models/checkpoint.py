@@ -114,12 +114,12 @@ def name_of(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator, 
     except RobustQError:  # no model of the library, or one that cannot be saved
         described = repr(model)
     printed = [re.sub(r" at 0x[0-9a-f]+", "", repr(argument)) for argument in arguments]
-    streams = {f"stream/{name}": stream.get_state() for name, stream in streams_of(model, generator)}
+    streams = {f"stream/{name}": stream.get_state() for name, stream in generators_of(model, generator)}
     weights = {f"model/{name}": tensor for name, tensor in weights_of(model).items()}
     return digest({"x": x, "y": y, **weights, **streams}, [torch.__version__, described, *printed])
 
 
-def streams_of(model: nn.Module, generator: torch.Generator) -> Iterator[tuple[str, torch.Generator]]:
+def generators_of(model: nn.Module, generator: torch.Generator) -> Iterator[tuple[str, torch.Generator]]:
     """The training's generator and those that parts of the model hold, by name."""
     yield "", generator
     for name, part in model.named_modules():

@@ -72,6 +72,7 @@ class QuantumNet(nn.Module):
         self._shot_generator = generator
         start = torch.randn(circuit.parameters, generator=generator)
         self.theta = nn.Parameter(spread * start)
+        # a logarithm stays positive under any step
         self.log_scale = nn.Parameter(torch.tensor(math.log(3.0)))
 
     @property
@@ -278,6 +279,7 @@ class Sampled:
     def _machine(self, dtype: torch.dtype) -> engine.ShotModel:
         angles = self.model.theta.detach().to(dtype)
         cached = self._machines.get(dtype)
+        # the model may be trained on between two questions
         if cached is None or not torch.equal(cached[0], angles):
             circuit, observables, rules = self._run
             assert self.generator is not None

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 
 from robustq.contracts import Defence, Step
 from robustq.errors import DataError, ModelError, SpecError
-from robustq.models.checkpoint import Checkpoint, Keeper, Parts, name_of, streams_of
+from robustq.models.checkpoint import Checkpoint, Keeper, Parts, generators_of, name_of
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ def fit(
     _check(x, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("expected a model with trainable parameters, got none")
+    # named before anything is drawn: the generator's state is part of the name
     keeper = checkpoint and Keeper(checkpoint, name_of(model, x, y, generator, plan, defence))
     train, held = hold_back(y, plan.validation, generator)
     state = _State.new(model, generator, plan, len(train))
@@ -154,6 +155,7 @@ class _State:
     def new(cls, model: nn.Module, generator: torch.Generator, plan: Training, rows: int) -> _State:
         """Before the first epoch."""
         optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr)
+        # steps, not epochs; the last batch of an epoch may be short
         schedule = plan.decay(optimiser, plan.epochs * -(-rows // plan.batch_size))
         return cls(model, generator, optimiser, schedule, copy.deepcopy(model.state_dict()))
 
@@ -163,13 +165,14 @@ class _State:
         score = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
         if score < self.best_loss:
             self.best, self.best_loss = epoch.number, score
+            # a deep copy: the optimiser writes to the parameters in place
             self.best_weights = copy.deepcopy(self.model.state_dict())
 
     def keep(self, keeper: Keeper) -> None:
         """Write all of it."""
         optimiser = self.optimiser.state_dict()
         moments = {f"{k}.{name}": tensor for k, held in optimiser["state"].items() for name, tensor in held.items()}
-        streams = {name: stream.get_state() for name, stream in streams_of(self.model, self.generator)}
+        streams = {name: stream.get_state() for name, stream in generators_of(self.model, self.generator)}
         parts: Parts = {
             "model": self.model.state_dict(),
             "best": self.best_weights,
@@ -202,7 +205,7 @@ class _State:
             moments.setdefault(int(index), {})[name] = tensor
         self.optimiser.load_state_dict({"state": moments, "param_groups": numbers["groups"]})
         self.schedule.load_state_dict(numbers["schedule"])
-        for name, stream in streams_of(self.model, self.generator):
+        for name, stream in generators_of(self.model, self.generator):
             stream.set_state(parts["stream"][name])
         device = next(self.model.parameters()).device
         self.memory |= {name: tensor.to(device) for name, tensor in parts.get("memory", {}).items()}

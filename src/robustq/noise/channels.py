@@ -40,6 +40,7 @@ def _paulis(qubits: int, weights: Mapping[str, float]) -> Kraus:
 
 def _depolarising(qubits: int) -> Callable[[float], Kraus]:
     words = ["".join(letters) for letters in itertools.product("IXYZ", repeat=qubits)][1:]
+    # the identity is one of the 4**n words that make the mixed state: all others get p / 4**n
     return lambda p: _paulis(qubits, dict.fromkeys(words, p / 4**qubits))
 
 

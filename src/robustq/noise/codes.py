@@ -66,8 +66,8 @@ def detected(px: float, py: float, pz: float) -> Detected:
     Raises:
         CircuitError: if they are no chances.
 
-    >>> found = detected(0.01, 0.0, 0.0)
-    >>> round(found.acceptance, 6), round(found.error, 6)
+    >>> outcome = detected(0.01, 0.0, 0.0)
+    >>> round(outcome.acceptance, 6), round(outcome.error, 6)
     (0.961184, 0.000612)
     """
     if min(px, py, pz) < 0 or px + py + pz > 1 + 1e-12:

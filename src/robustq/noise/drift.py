@@ -87,6 +87,7 @@ def random_walk(
     rng = _needed("random-walk", generator)
 
     def factor() -> float:
+        # the sum of independent normal steps is one normal step
         return float(np.exp(amount * np.sqrt(steps) * rng.normal()))
 
     walked, joined = _relaxing(qubits, couplings, [factor() for _ in qubits])
@@ -134,6 +135,7 @@ def rescaled(qubits: Qubits, couplings: Couplings, factor: Callable[[], float]) 
 def _relaxing(qubits: Qubits, couplings: Couplings, factors: Sequence[float]) -> Calibration:
     """Every T1 times its factor at constant pure dephasing; gate errors follow their limit."""
     after = tuple(
+        # 1/T2 = 1/(2 T1) + 1/Tphi with Tphi unchanged
         replace(q, t1=f * q.t1, t2=1 / (1 / q.t2 + (1 / f - 1) / (2 * q.t1)))
         for q, f in zip(qubits, factors, strict=True)
     )

@@ -11,7 +11,7 @@ from robustq.circuits.gates import gate
 from robustq.errors import CircuitError
 from robustq.noise.channels import Channel
 
-Strike = tuple[Channel, tuple[int, ...]]  # a channel and the qubits it acts on, in order
+PlacedChannel = tuple[Channel, tuple[int, ...]]  # a channel and the qubits it acts on, in order
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Rule:
         if self.on and len(self.on) != self.channel.qubits:
             raise CircuitError(f"rule: expected {self.channel.qubits} qubit(s) to strike, got on={self.on}")
 
-    def strikes(self, operation: Operation) -> tuple[Strike, ...]:
+    def strikes(self, operation: Operation) -> tuple[PlacedChannel, ...]:
         """What happens after ``operation``: channels with the qubits they act on."""
         touched, only = operation.qubits, set(self.qubits)
         if self.gates and operation.gate not in self.gates:
@@ -149,7 +149,7 @@ class NoiseModel:
         """
         return NoiseModel(tuple(map(Rule, channels)), readout or Readout())
 
-    def after(self, operation: Operation) -> tuple[Strike, ...]:
+    def after(self, operation: Operation) -> tuple[PlacedChannel, ...]:
         """The channels after ``operation`` with the qubits they act on, in order.
 
         Raises:
@@ -182,7 +182,7 @@ class NoiseModel:
 
 
 @lru_cache(maxsize=16384)
-def _after(model: NoiseModel, operation: Operation) -> tuple[Strike, ...]:
+def _after(model: NoiseModel, operation: Operation) -> tuple[PlacedChannel, ...]:
     if not _may_run(model.couplings, operation.qubits):
         raise CircuitError(
             f"noise model: expected gates on one or two coupled qubits, got {operation.gate!r} on "

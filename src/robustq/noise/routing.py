@@ -89,14 +89,14 @@ def mapped(circuit: Circuit, observables: Sequence[Observable], device: Device) 
         if any(q >= circuit.qubits for q in observable.qubits):
             raise CircuitError(f"expected an observable on qubits 0..{circuit.qubits - 1}, got {observable.qubits}")
     operations = tuple(part for o in circuit.operations for part in _two_qubit_parts(o))
-    demand = _Demand.of(circuit.qubits, operations, observables)
-    supply = _Supply.of(device)
-    layouts = {_settled(demand, supply, r): None for r in regions(device, circuit.qubits)}
-    best = sorted(layouts, key=lambda layout: (_price(demand, supply, layout), layout))[:ROUTED]
+    counts = _CircuitCounts.of(circuit.qubits, operations, observables)
+    losses = _DeviceLosses.of(device)
+    layouts = {_settled(counts, losses, r): None for r in regions(device, circuit.qubits)}
+    best = sorted(layouts, key=lambda layout: (_price(counts, losses, layout), layout))[:ROUTED]
     # dicts keep order and drop duplicates: the result does not depend on hashing
-    refined = {other: None for layout in best for other in _refined(operations, supply, layout)}
-    routes = [(_route(operations, supply, layout), layout) for layout in refined]
-    (routed, final), layout = min(routes, key=lambda r: (_total(r[0], demand, supply, r[1]), r[1]))
+    refined = {other: None for layout in best for other in _refined(operations, losses, layout)}
+    routes = [(_route(operations, losses, layout), layout) for layout in refined]
+    (routed, final), layout = min(routes, key=lambda r: (_total(r[0], counts, losses, r[1]), r[1]))
     fitted = Circuit(circuit.qubits, routed, circuit.inputs, circuit.parameters, circuit.amplitudes)
     seen = tuple(_moved(o, final) for o in observables)
     swaps = len(routed) - len(operations)
@@ -126,7 +126,7 @@ def _reading(device: Device, qubit: int) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _Demand:
+class _CircuitCounts:
     """What a circuit asks of its qubits: gates of each pair, pulses and reads of each qubit."""
 
     pairs: RealMatrix
@@ -134,7 +134,7 @@ class _Demand:
     reads: RealMatrix
 
     @staticmethod
-    def of(qubits: int, operations: Sequence[Operation], observables: Sequence[Observable]) -> _Demand:
+    def of(qubits: int, operations: Sequence[Operation], observables: Sequence[Observable]) -> _CircuitCounts:
         pairs, pulses, reads = np.zeros((qubits, qubits)), np.zeros(qubits), np.zeros(qubits)
         for o in operations:
             if len(o.qubits) == 2:
@@ -144,11 +144,11 @@ class _Demand:
                 pulses[o.qubits[0]] += PULSES.get(o.gate, 1)
         for observable in observables:
             reads[list(observable.qubits)] = 1
-        return _Demand(pairs, pulses, reads)
+        return _CircuitCounts(pairs, pulses, reads)
 
 
 @dataclass(frozen=True, eq=False)
-class _Supply:
+class _DeviceLosses:
     """What a device offers, by physical qubit: distances, and errors as ``-log(1 - error)``.
 
     Distances leave a region where a shorter way leads through other qubits, so the routing
@@ -160,14 +160,14 @@ class _Supply:
     reads: RealMatrix
 
     @staticmethod
-    def of(device: Device) -> _Supply:
+    def of(device: Device) -> _DeviceLosses:
         gates = np.full((len(device.qubits),) * 2, math.inf)
         for c in device.couplings:
             a, b = c.qubits
             gates[a, b] = gates[b, a] = _loss(c.gate_error) + LEAST_ERROR
         pulses = [_loss(q.gate_error) for q in device.qubits]
         reads = [_loss(_reading(device, q)) for q in range(len(device.qubits))]
-        return _Supply(gates, np.array(pulses), np.array(reads))
+        return _DeviceLosses(gates, np.array(pulses), np.array(reads))
 
     def inside(self, layout: Sequence[int]) -> tuple[RealMatrix, RealMatrix, RealMatrix]:
         """Gate losses, their shortest-path sums and hops, by position in ``layout``."""
@@ -189,50 +189,52 @@ def _shortest(steps: RealMatrix) -> RealMatrix:
     return best
 
 
-def _settled(demand: _Demand, supply: _Supply, region: tuple[int, ...]) -> tuple[int, ...]:
+def _settled(counts: _CircuitCounts, losses: _DeviceLosses, region: tuple[int, ...]) -> tuple[int, ...]:
     """The region in the order in which its qubits play their parts: exchanges until none helps."""
-    layout, price = region, _price(demand, supply, region)
+    layout, price = region, _price(counts, losses, region)
     improved = True
     while improved:
         improved = False
         for i, j in itertools.combinations(range(len(region)), 2):
             other = list(layout)
             other[i], other[j] = other[j], other[i]
-            cheaper = _price(demand, supply, tuple(other))
+            cheaper = _price(counts, losses, tuple(other))
             # beyond rounding, so that equal layouts cannot be exchanged for ever
             if cheaper < price - 1e-12:
                 layout, price, improved = tuple(other), cheaper, True
     return layout
 
 
-def _price(demand: _Demand, supply: _Supply, layout: tuple[int, ...]) -> float:
+def _price(counts: _CircuitCounts, losses: _DeviceLosses, layout: tuple[int, ...]) -> float:
     """The expected loss: a gate between qubits at a distance pays three gates a further hop."""
-    gates, ways, _ = supply.inside(layout)
+    gates, ways, _ = losses.inside(layout)
     # a SWAP is three two-qubit gates
     apart = np.where(np.isfinite(gates), gates, 3 * ways)
     np.fill_diagonal(apart, 0.0)
     chosen = list(layout)
     return float(
-        (demand.pairs * apart).sum() / 2 + demand.pulses @ supply.pulses[chosen] + demand.reads @ supply.reads[chosen]
+        (counts.pairs * apart).sum() / 2 + counts.pulses @ losses.pulses[chosen] + counts.reads @ losses.reads[chosen]
     )
 
 
-def _refined(operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _refined(
+    operations: Sequence[Operation], losses: _DeviceLosses, layout: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
     """The layout, and those found by routing the circuit there and back again."""
     for _ in range(PASSES):
         yield layout
         # the reversed circuit ends where the forward one would like to begin (SABRE's reverse traversal)
         for way in (operations, operations[::-1]):
-            _, final = _route(way, supply, layout)
+            _, final = _route(way, losses, layout)
             layout = tuple(layout[position] for position in final)
     yield layout
 
 
 def _route(
-    operations: Sequence[Operation], supply: _Supply, layout: tuple[int, ...]
+    operations: Sequence[Operation], losses: _DeviceLosses, layout: tuple[int, ...]
 ) -> tuple[tuple[Operation, ...], tuple[int, ...]]:
     """The operations on positions with SWAPs between, and where every qubit ends."""
-    gates, ways, hops = supply.inside(layout)
+    gates, ways, hops = losses.inside(layout)
     place, waiting, waited = list(range(len(layout))), list(operations), 0
     routed: list[Operation] = []
     while waiting:
@@ -317,15 +319,18 @@ def _exchanged(place: list[int], a: int, b: int) -> list[int]:
 
 
 def _total(
-    route: tuple[tuple[Operation, ...], tuple[int, ...]], demand: _Demand, supply: _Supply, layout: tuple[int, ...]
+    route: tuple[tuple[Operation, ...], tuple[int, ...]],
+    counts: _CircuitCounts,
+    losses: _DeviceLosses,
+    layout: tuple[int, ...],
 ) -> float:
     """The loss of a whole route."""
     operations, final = route
-    gates, _, _ = supply.inside(layout)
+    gates, _, _ = losses.inside(layout)
     pairs = [(3 if o.gate == "swap" else 1) * gates[o.qubits] for o in operations if len(o.qubits) == 2]
-    pulses = [PULSES.get(o.gate, 1) * supply.pulses[layout[o.qubits[0]]] for o in operations if len(o.qubits) == 1]
-    reads = supply.reads[[layout[p] for p in final]]
-    return float(sum(pairs) + sum(pulses) + demand.reads @ reads)
+    pulses = [PULSES.get(o.gate, 1) * losses.pulses[layout[o.qubits[0]]] for o in operations if len(o.qubits) == 1]
+    reads = losses.reads[[layout[p] for p in final]]
+    return float(sum(pairs) + sum(pulses) + counts.reads @ reads)
 
 
 def _two_qubit_parts(o: Operation) -> tuple[Operation, ...]:

@@ -101,8 +101,8 @@ def uncertainty(fit: Mapped, device: Device, relative: float) -> Uncertainty:
     >>> from robustq.noise import mapped
     >>> device = Device.bundled("manila")
     >>> fit = mapped(ansaetze.brickwork(2), [z(0)], device)
-    >>> found = uncertainty(fit, device, 0.1)
-    >>> round(found.sizes[0], 4), next(iter(found.by("gate")))
+    >>> bounds = uncertainty(fit, device, 0.1)
+    >>> round(bounds.sizes[0], 4), next(iter(bounds.by("gate")))
     (0.0161, 'cz')
     """
     if not 0 <= relative < 1:

@@ -34,8 +34,8 @@ def auroc_interval(negative: ArrayLike, positive: ArrayLike, confidence: float =
     two sets which happen not to overlap are not taken to be certain never to; there the size is that
     of the smaller set.
 
-    >>> found = auroc_interval(range(20), range(10, 30))
-    >>> found.value, round(found.low, 2), round(found.high, 2)
+    >>> area = auroc_interval(range(20), range(10, 30))
+    >>> area.value, round(area.low, 2), round(area.high, 2)
     (0.875, 0.74, 0.95)
     """
     below, above = _placements(negative, positive)

@@ -150,8 +150,8 @@ def difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) ->
     Donner & Zou 2012), so that rare disagreement does not look like certainty; at the effective sample
     size of the crossed design, shrunk for few degrees of freedom as in :func:`proportion`.
 
-    >>> found = difference([1, 1, 1, 0], [1, 0, 1, 0])
-    >>> found.value, found.low < 0 < found.high
+    >>> gain = difference([1, 1, 1, 0], [1, 0, 1, 0])
+    >>> gain.value, gain.low < 0 < gain.high
     (0.25, True)
     """
     from scipy.stats import t

@@ -95,8 +95,8 @@ def smallest_drift(
     >>> with torch.no_grad():
     ...     _ = model.theta.fill_(1.0)
     >>> x, y = torch.zeros(1, 0, dtype=torch.float64), torch.tensor([0])
-    >>> found = smallest_drift(model, x, y, share=1.0, generator=torch.Generator())
-    >>> abs(found.distance - (math.pi / 2 - 1)) < 0.01
+    >>> result = smallest_drift(model, x, y, share=1.0, generator=torch.Generator())
+    >>> abs(result.distance - (math.pi / 2 - 1)) < 0.01
     True
     """
     if not 0 < share <= 1:
@@ -113,6 +113,7 @@ def smallest_drift(
         raise ThreatError(f"expected a drift that flips {share:g} of the inputs within {most}, found none")
     low = 0.0
     for _ in range(ROUNDS):
+        # from the size that the drift really had, which may be far below its budget
         middle = (low + best.distance) / 2
         result = at(middle)
         low, best = (low, result) if _flips(result, share) else (middle, best)

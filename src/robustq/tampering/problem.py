@@ -171,6 +171,7 @@ class SharedProblem:
 
     def _remember(self, feasible: Tensor, logits: Tensor) -> None:
         score = int(self._goal.reached(logits).sum()), float(self._goal.loss(logits, "margin"))
+        # by inputs reached first, by the loss among equals
         if score > self._score:
             self._best, self._score = feasible.clone(), score
 

@@ -56,6 +56,7 @@ class ReadoutTamper:
         table = _MisreadTerms.of(model.observables, qubits)
         words = tuple(PauliSum(((1.0, word),)) for word in table.words)
         with torch.no_grad():
+            # misreading is linear in the words' means, so that no setting runs the circuit again
             means = model.measured(features, model.angles.detach(), observables=words)
 
         def logits(settings: Tensor) -> Tensor:

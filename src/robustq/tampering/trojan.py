@@ -168,8 +168,8 @@ def plant(
     >>> model = QuantumNet(circuit, per_qubit_z(2, 2), generator=torch.Generator())
     >>> x, generator = torch.rand(8, 2, generator=torch.Generator()), torch.Generator()
     >>> trojan, search = CircuitTrojan(0, ((0, 1.0),)), PGD(steps=2, restarts=1)
-    >>> found = plant(trojan, model, x, torch.arange(8) % 2, attack=search, generator=generator)
-    >>> len(found.planted)
+    >>> result = plant(trojan, model, x, torch.arange(8) % 2, attack=search, generator=generator)
+    >>> len(result.planted)
     8
     """
     check_tamperable(model)

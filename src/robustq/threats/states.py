@@ -169,6 +169,7 @@ def _on_arc(unit: Tensor, x: Tensor, angle: float) -> Tensor:
     """Where the arc from ``x`` to ``unit`` ends, or where it has turned by ``angle``, if sooner."""
     along = column((unit * x).flatten(1).sum(1), x)
     across = unit - along * x
+    # atan2, because arccos of an overlap near one loses half of the digits
     turned = torch.atan2(length_of(across), along.flatten())
     turn = column(turned.clamp(max=angle), x)
     return direction_of(turn.cos() * x + turn.sin() * direction_of(across))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robustq.attacks.nearest.moves import Moves
 from robustq.attacks.nearest.refine import opening, slide
-from robustq.attacks.nearest.sparse import alone, prune
+from robustq.attacks.nearest.sparse import prune, try_single_features
 from robustq.contracts import Problem
 from robustq.options import check_counts, check_rates
 from robustq.threats import L0, L1, L2, Linf
@@ -71,7 +71,7 @@ class FMN:
             slide(moves, self.slides)
         else:
             prune(moves)
-            alone(moves)
+            try_single_features(moves)
         return problem.nearest
 
 

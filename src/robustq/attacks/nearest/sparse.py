@@ -11,7 +11,7 @@ TRIED = 16  # features looked at one by one
 VALUES = 8  # of each feature tried alone
 
 
-def alone(moves: Moves) -> None:
+def try_single_features(moves: Moves) -> None:
     """Try the features with the most to gain alone, over all of their room.
 
     A sine may flip on the far side of its summit, where the gradient does not point.

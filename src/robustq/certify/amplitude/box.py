@@ -12,7 +12,7 @@ from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_clas
 from robustq.certify.amplitude.quadratic import BoxQuadratic, Minimum, minimise
 from robustq.certify.amplitude.relaxation import least_shift, relaxed
 from robustq.certify.requirements import check_slack
-from robustq.certify.witness import behind
+from robustq.certify.witness import just_beyond
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR, Cones, NearestFlip
@@ -86,7 +86,7 @@ class BoxProver:
         boxed = nearest_class(self.cones.forms, x[left], label[left], self.threat, self.slack, reached)
         nearest.proved[left] = torch.maximum(nearest.proved[left], boxed.proved)
         nearest.distance[left], nearest.point[left] = boxed.distance, boxed.point
-        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        witness = just_beyond(self.model, x, nearest.point, label, box=self.threat.box)
         return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _without_box(self, x: Tensor, label: Tensor) -> tuple[NearestFlip, Tensor]:
@@ -110,8 +110,8 @@ def reached(pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
     >>> from robustq.certify.amplitude.margin import margin_of
     >>> x, form = torch.tensor([[1.0, 0.2]]).double(), torch.diag(torch.tensor([1.0, -1.0])).double()
     >>> margin = margin_of(form, x, L2(1.0, box=(0.0, 0.5)), 0.0)
-    >>> found = reached((0, 1, 0.0), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
-    >>> round(float(found.distance), 4), round(float(found.proved), 4)
+    >>> nearest = reached((0, 1, 0.0), margin, torch.tensor([torch.inf]).double())  # to (0.5, 0.5)
+    >>> round(float(nearest.distance), 4), round(float(nearest.proved), 4)
     (0.5831, 0.5831)
     """
     search = _Search(margin, cap)

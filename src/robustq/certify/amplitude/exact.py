@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustq.certify.requirements import check_slack
-from robustq.certify.witness import behind
+from robustq.certify.witness import just_beyond
 from robustq.contracts import AmplitudeClassifier, Bounds, Classifier, Threat
 from robustq.errors import CertificateError, ModelError
 from robustq.quadric import Cones
@@ -79,5 +79,5 @@ class AmplitudeProver:
         """Radii of inputs ``(batch, features)``."""
         label = self.model(x).argmax(1)
         nearest = self.cones.nearest(x, label, self.slack)
-        witness = behind(self.model, x, nearest.point, label)
+        witness = just_beyond(self.model, x, nearest.point, label)
         return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)

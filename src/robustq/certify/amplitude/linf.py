@@ -11,9 +11,9 @@ from robustq.certify.amplitude.branching import decide
 from robustq.certify.amplitude.exact import amplitude_forms
 from robustq.certify.amplitude.margin import Pair, QuadraticMargin, nearest_class
 from robustq.certify.amplitude.quadratic import clear, minimise
-from robustq.certify.amplitude.relaxation import Shift, itself, least_shift, relaxed
+from robustq.certify.amplitude.relaxation import Shift, least_shift, relaxed, unrelaxed
 from robustq.certify.requirements import check_slack
-from robustq.certify.witness import behind
+from robustq.certify.witness import just_beyond
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import NearestFlip
@@ -85,7 +85,7 @@ class LinfProver:
         label = self.model(x).argmax(1)
         slack = self.certifier.slack
         nearest = nearest_class(self.forms, x, label, self.threat, slack, self._reached)
-        witness = behind(self.model, x, nearest.point, label, box=self.threat.box)
+        witness = just_beyond(self.model, x, nearest.point, label, box=self.threat.box)
         return Bounds(label=label, lower=nearest.proved, upper=nearest.distance, witness=witness)
 
     def _reached(self, pair: Pair, margin: QuadraticMargin, cap: Tensor) -> NearestFlip:
@@ -133,7 +133,7 @@ class _Search:
             low, high = self.box(live, size)
             at = torch.minimum(torch.maximum(start[live], low), high)
             here = self.margin.rows(live)
-            minimum = minimise(itself(here, low, high), at, DESCENT, _never)
+            minimum = minimise(unrelaxed(here, low, high), at, DESCENT, _never)
             start[live] = minimum.point
             live = live[self._kept(live, minimum.point, size)]
 

@@ -74,8 +74,8 @@ def margin_of(form: Tensor, x: Tensor, threat: Ball, slack: float, size: float =
 
     >>> from robustq.threats import L2
     >>> x = torch.tensor([[1.0, 0.0]]).double()
-    >>> found = margin_of(torch.diag(x[0]), x, L2(1.0, frozen=(0,)), 0.0)
-    >>> found.form.shape, round(float(found.constant), 6)
+    >>> margin = margin_of(torch.diag(x[0]), x, L2(1.0, frozen=(0,)), 0.0)
+    >>> margin.form.shape, round(float(margin.constant), 6)
     (torch.Size([1, 1]), 1.0)
     """
     units = threat.units(x)

@@ -33,8 +33,8 @@ class BoxQuadratic:
 
     >>> one = torch.ones(1, 1).double()
     >>> bowl = BoxQuadratic(0 * one, one, one[0], -one, one[0], 0 * one, 0.5 * one, one[0], one[0])
-    >>> found = minimise(bowl, 0 * one, 8, lambda value, bound: value <= bound)  # (z - 1)^2 up to 0.5
-    >>> float(found.point), round(float(found.value), 6), round(float(found.bound), 6)
+    >>> minimum = minimise(bowl, 0 * one, 8, lambda value, bound: value <= bound)  # (z - 1)^2 up to 0.5
+    >>> float(minimum.point), round(float(minimum.value), 6), round(float(minimum.bound), 6)
     (0.5, 0.25, 0.25)
     """
 

@@ -92,7 +92,7 @@ def relaxed(margin: QuadraticMargin, shift: Shift, low: Tensor, high: Tensor) ->
     )
 
 
-def itself(margin: QuadraticMargin, low: Tensor, high: Tensor) -> BoxQuadratic:
+def unrelaxed(margin: QuadraticMargin, low: Tensor, high: Tensor) -> BoxQuadratic:
     """The margin on boxes, as it is."""
     one = torch.ones_like(margin.constant)
     return BoxQuadratic(

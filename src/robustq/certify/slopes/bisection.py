@@ -11,7 +11,7 @@ LEAST, MOST = -60.0, 60.0  # powers of two
 STEPS = 60
 
 
-def furthest(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+def largest_radius(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     """The largest radius found at which ``holds``; zero where it holds at none that was tried.
 
     What holds at a radius must hold within it; nothing else is asked of ``holds``.
@@ -20,7 +20,7 @@ def furthest(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
         holds: maps radii to bools, both of the shape of ``like``.
         like: gives shape and dtype.
 
-    >>> float(furthest(lambda r: r**2 <= 4, torch.zeros(1, dtype=torch.float64)))
+    >>> float(largest_radius(lambda r: r**2 <= 4, torch.zeros(1, dtype=torch.float64)))
     2.0
     """
     low, high = torch.full_like(like, LEAST), torch.full_like(like, MOST)

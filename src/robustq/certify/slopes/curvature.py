@@ -8,10 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.bisection import furthest
+from robustq.certify.slopes.bisection import largest_radius
 from robustq.certify.slopes.lipschitz import claim
 from robustq.certify.slopes.margins import TINY, Margins
-from robustq.certify.slopes.turns import ROUNDING, TurnBounds, Turning, dual_order, length, still, turning, units_of
+from robustq.certify.slopes.turns import (
+    ROUNDING,
+    TurnBounds,
+    Turning,
+    dual_order,
+    is_constant,
+    length,
+    turning,
+    units_of,
+)
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -74,9 +83,9 @@ class CurvatureProver:
         goals = self.margins.goals(here.label, self.slack)
         turn = self.turning.around(x, units, self.order)
         slopes = length(here.slopes * units, self.order)
-        radius = furthest(lambda r: above(turn, here.shares, slopes, r) >= goals, goals)
+        radius = largest_radius(lambda r: above(turn, here.shares, slopes, r) >= goals, goals)
         level = here.shares <= goals
-        endless = (still(turn, goals) & ~level) | (goals == -torch.inf)
+        endless = (is_constant(turn, goals) & ~level) | (goals == -torch.inf)
         radius = radius.masked_fill(endless, torch.inf)
         return claim(here.label, radius.masked_fill(level, 0).amin(1))
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustq.certify.slopes.bisection import furthest
+from robustq.certify.slopes.bisection import largest_radius
 from robustq.certify.slopes.margins import Margins
-from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, length, still, turning, units_of
+from robustq.certify.slopes.turns import ROUNDING, Turning, dual_order, is_constant, length, turning, units_of
 from robustq.contracts import Bounds, Classifier, Threat
 from robustq.errors import CertificateError
 from robustq.quadric import FORM_ERROR
@@ -82,17 +82,17 @@ class LipschitzProver:
         shares = self.margins.shares(logits, label)
         goals = self.margins.goals(label, self.slack)
         turn = self.turning.around(x, units_of(self.threat, x), self.order)
-        apart = room(shares, goals).amin(1, keepdim=True)
-        radius = furthest(lambda r: turn.swing(r) <= apart, apart)
-        endless = still(turn, apart) | torch.isinf(apart)
+        apart = angle_to_level(shares, goals).amin(1, keepdim=True)
+        radius = largest_radius(lambda r: turn.swing(r) <= apart, apart)
+        endless = is_constant(turn, apart) | torch.isinf(apart)
         radius = radius.masked_fill(endless, torch.inf).masked_fill(apart <= 0, 0)
         return claim(label, radius[:, 0])
 
 
-def room(shares: Tensor, goals: Tensor) -> Tensor:
+def angle_to_level(shares: Tensor, goals: Tensor) -> Tensor:
     """How far ``arccos u`` is from where another class draws level; infinite where none can.
 
-    >>> room(torch.tensor([1.0]).double(), torch.tensor([0.0]).double()).round(decimals=6).tolist()
+    >>> angle_to_level(torch.tensor([1.0]).double(), torch.tensor([0.0]).double()).round(decimals=6).tolist()
     [1.570796]
     """
     apart = torch.arccos(goals.clamp(-1, 1)) - torch.arccos(shares) - FORM_ERROR

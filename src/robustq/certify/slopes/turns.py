@@ -206,7 +206,7 @@ class Turning:
         return SquashedTurn.around(self.angles, self.front, x, units, order)
 
 
-def still(turn: TurnBounds, like: Tensor) -> Tensor:
+def is_constant(turn: TurnBounds, like: Tensor) -> Tensor:
     """Where no gate turns, however far the input moves: bool, of the shape of ``like``."""
     return turn.swing(torch.full_like(like, FARTHEST)) == 0
 

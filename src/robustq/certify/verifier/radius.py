@@ -50,8 +50,8 @@ def bracketed(
     >>> def halfway(rows, radii):  # everything is proved up to a half, beyond there is a witness
     ...     flips = radii > 0.5
     ...     return Decision(~flips, flips, torch.zeros(len(rows), 1), rows), radii
-    >>> found = bracketed(halfway, torch.zeros(1, 1), 1.0, 0.01)
-    >>> bool((found.lower <= 0.5) & (found.upper - found.lower <= 0.01) & (found.upper >= 0.5))
+    >>> bracket = bracketed(halfway, torch.zeros(1, 1), 1.0, 0.01)
+    >>> bool((bracket.lower <= 0.5) & (bracket.upper - bracket.lower <= 0.01) & (bracket.upper >= 0.5))
     True
     """
     count = len(x)

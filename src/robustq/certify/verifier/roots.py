@@ -62,7 +62,7 @@ class Roots:
     def _total(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
-    def rows_left(self) -> Tensor:
+    def rows_unopened(self) -> Tensor:
         """Inputs of which a box was not asked for, once for each rival."""
         return self.row[self.ends > self.begun]
 

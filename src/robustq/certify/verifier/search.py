@@ -69,8 +69,8 @@ def decide(form: Trigonometric, label: Tensor, region: Region, effort: Effort, *
     >>> from robustq.threats import Linf
     >>> form = Trigonometric(torch.tensor([[0, 1.0, 0], [0, -1, 0]]).double(), torch.ones(1).double(), 1e-15)
     >>> x, label = torch.zeros(2, 1).double(), torch.zeros(2).long()
-    >>> found = decide(form, label, Region.around(Linf(9.0), x, torch.tensor([1.57, 1.58])), Effort())
-    >>> found.proved.tolist(), found.refuted.tolist()
+    >>> decision = decide(form, label, Region.around(Linf(9.0), x, torch.tensor([1.57, 1.58])), Effort())
+    >>> decision.proved.tolist(), decision.refuted.tolist()
     ([True, False], [False, True])
     """
     search = _Search(form, label, region, effort, slack)
@@ -107,7 +107,7 @@ class _Search:
             if time.perf_counter() > self.until:
                 for nodes in self.stack:
                     self.undecided[self.roots.row[nodes.job]] = True
-                self.undecided[self.roots.rows_left()] = True
+                self.undecided[self.roots.rows_unopened()] = True
                 return
             waiting = sum(len(nodes) for nodes in self.stack)
             if waiting < self.width and self.roots.left:

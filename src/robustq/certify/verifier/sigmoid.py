@@ -37,7 +37,7 @@ class SquashedProver:
         label = self.model(x).argmax(1)
 
         def at(rows: Tensor, radii: Tensor) -> tuple[Decision, Tensor]:
-            box = behind_sigmoid(self.threat, *self.front, x[rows], radii)
+            box = sigmoid_box(self.threat, *self.front, x[rows], radii)
             decision = decide(self.form, label[rows], box, self.effort, slack=self.slack)
             # a point of the box need not be the image of any input: it refutes nothing
             none = torch.zeros_like(decision.refuted)
@@ -49,15 +49,15 @@ class SquashedProver:
         return Bounds(label=label, lower=bracket.lower, upper=bracket.upper)
 
 
-def behind_sigmoid(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: Tensor) -> Region:
+def sigmoid_box(threat: Norm, weight: Tensor, bias: Tensor, x: Tensor, eps: Tensor) -> Region:
     """Boxes around ``sigmoid(W x' + b)`` for all ``x'`` of the balls around the inputs.
 
     A sum moves by at most ``eps`` times the dual norm of its weights, and by no more than the box allows.
 
     >>> from robustq.threats import Linf
     >>> one = torch.ones(1, 1).double()
-    >>> found = behind_sigmoid(Linf(1.0), one, one[0] * 0, one * 0, one[0])
-    >>> [round(float(v), 4) for v in (found.low, found.high)]
+    >>> box = sigmoid_box(Linf(1.0), one, one[0] * 0, one * 0, one[0])
+    >>> [round(float(v), 4) for v in (box.low, box.high)]
     [0.2689, 0.7311]
     """
     units = threat.units(x)

@@ -62,9 +62,9 @@ def detection_rates(
     >>> rows = torch.rand(60, 2, generator=torch.Generator().manual_seed(0))
     >>> ball = Mahalanobis(means=torch.full((1, 2), 0.5), precision=torch.eye(2))
     >>> model = Rejecting(torch.nn.Linear(2, 2), [ball]).calibrate(rows)
-    >>> found = detection_rates(FGSM(), model, rows, (rows[:, 0] > 0.5).long(), Linf(0.1),
+    >>> rates = detection_rates(FGSM(), model, rows, (rows[:, 0] > 0.5).long(), Linf(0.1),
     ...                         generator=torch.Generator())
-    >>> found.false_alarms <= 0.05 and found.adaptive <= found.static
+    >>> rates.false_alarms <= 0.05 and rates.adaptive <= rates.static
     True
     """
     if not len(x):

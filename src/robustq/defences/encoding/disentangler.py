@@ -63,8 +63,8 @@ class Prepared:
     def circuit(self, row: int) -> Circuit:
         """The circuit of one state, in rotations and ``cnots`` CNOTs.
 
-        >>> found = prepared(torch.tensor([[0.6, 0.0, 0.0, 0.8]]).double())
-        >>> found.circuit(0).counts["cx"] == found.cnots.item() == 1
+        >>> preparation = prepared(torch.tensor([[0.6, 0.0, 0.0, 0.8]]).double())
+        >>> preparation.circuit(0).counts["cx"] == preparation.cnots.item() == 1
         True
         """
         layers = [
@@ -100,8 +100,8 @@ def prepared(states: Tensor, layers: int = 1, threshold: float = 0.0, sweeps: in
         sweeps: over all gates, to raise the overlap; it never falls.
 
     >>> bell = torch.tensor([[1.0, 0.0, 0.0, 1.0]]).double() / 2**0.5
-    >>> found = prepared(bell)
-    >>> found.fidelity.round(decimals=9).tolist(), found.cnots.tolist()
+    >>> preparation = prepared(bell)
+    >>> preparation.fidelity.round(decimals=9).tolist(), preparation.cnots.tolist()
     ([1.0], [1])
     """
     circuit: list[Layer] = []

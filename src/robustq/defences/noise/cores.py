@@ -77,6 +77,7 @@ def viewed(model: nn.Module, change: Change) -> nn.Module:
 
 def _around(model: nn.Module, change: Callable[[nn.Module], nn.Module]) -> nn.Module:
     twin = copy.copy(model)
+    # a copied module shares this dictionary with the original: replaced, not written to
     twin._modules = {
         name: part if part is None or not _holds_circuit(part) else change(part)
         for name, part in model._modules.items()
@@ -102,6 +103,7 @@ def changed(core: QuantumNet, **attributes: Any) -> QuantumNet:
     """
     twin = copy.copy(core)
     if "theta" in attributes:
+        # a plain attribute could not shadow a registered parameter
         twin._parameters = {k: v for k, v in core._parameters.items() if k != "theta"}
     for name, value in attributes.items():
         setattr(twin, name, value)

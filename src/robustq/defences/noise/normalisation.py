@@ -46,6 +46,7 @@ class Levels(nn.Module):
         width = 2 * BOUND / (self.levels - 1)
         held = z.detach()
         rounded = torch.round((held.clamp(-BOUND, BOUND) + BOUND) / width) * width - BOUND
+        # straight-through estimator
         return z + (rounded - held) if z.requires_grad else rounded
 
 

@@ -102,6 +102,7 @@ def margin_bounds(model: Any, x: Tensor, y: Tensor, threat: Linf, eps: float) ->
         scores: Tensor = model.read(model.measured(features, model.angles))
         return scores
 
+    # once a step, whatever the batch: the polynomial is the model's, only the boxes are the inputs'
     values = interpolated(logits, lowest, degrees, 0.0).coefficients
     gaps = values[y].unsqueeze(1) - values
     return _lowest_controls(gaps, degrees, middle, half)

@@ -109,6 +109,7 @@ def signed_radii(model: Any, x: Tensor, y: Tensor) -> Tensor:
             first = y[rows] == pair[0]
             other = torch.where(first, pair[1], pair[0])
             radii = torch.where(first, 1, -1) * _radii(model, cones, x[rows], pair)
+            # out of place: autograd needs the versions before
             distances = distances.index_put((rows, other), radii)
     return distances
 
@@ -139,6 +140,7 @@ def _radii(model: Any, cones: Cones, x: Tensor, pair: tuple[int, int]) -> Tensor
     near = _nearest(cones, x.double(), pair)
     logits = model(near.point.to(x.dtype))
     level = (logits[:, pair[0]] - logits[:, pair[1]]) * near.slope.to(x.dtype)
+    # value of the closed form, gradient of the margin at the fixed nearest point (envelope theorem)
     radius: Tensor = near.radius.to(x.dtype) + level - level.detach()
     return radius
 
@@ -161,6 +163,7 @@ def _nearest(cones: Cones, x: Tensor, pair: tuple[int, int]) -> _Nearest:
     point, radius = coefficients.clone(), torch.linalg.vector_norm(x, dim=1)
     for side, sign in ((ahead, 1), (~ahead, -1)):
         if bool(side.any()):
+            # the other side is the same problem of the negated form, whose eigenvalues ascend the other way
             order = slice(None) if sign > 0 else torch.arange(len(values) - 1, -1, -1)
             zero = nearest_zero(sign * values[order], coefficients[side][:, order])
             met = torch.isfinite(zero.distance)[:, None]

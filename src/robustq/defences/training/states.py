@@ -93,6 +93,7 @@ def worst_states(forms: Tensor, states: Tensor, y: Tensor, infidelity: float) ->
     best, classes = states, len(forms)
     highest = torch.full_like(states[:, 0].real, -torch.inf)
     values, vectors = torch.linalg.eigh(forms[None] - forms[:, None])  # of each label's rivals
+    # the best state against each rival alone, then a few linearised steps on the true loss
     for further in range(1, classes):
         pairs = y, (y + further) % classes
         moved = furthest(values[pairs], vectors[pairs], states, infidelity)
@@ -129,10 +130,12 @@ def furthest(values: Tensor, vectors: Tensor, states: Tensor, infidelity: float)
     flat = spread <= 1e-12 * values.abs().amax(1, keepdim=True)
     gaps = (values[:, -1:] - values) / torch.where(flat, 1.0, spread)
     parts = (states[:, None] @ vectors.conj())[:, 0]
+    # the hard case of the trust-region problem
     absent = torch.where(gaps < 1e-9, parts, 0).abs().square().sum(1) < TINY**2
     parts[:, -1] += torch.where(absent, TINY, 0.0)
     weights = parts.abs().square()
     least = (1 - infidelity) * weights.sum(1)
+    # bisection of log mu: the root may lie anywhere between the gaps' rounding and far above them
     low = torch.full_like(spread, math.log(1e-14))
     high = torch.full_like(spread, math.log(1e9))
     for _ in range(ROUNDS):

@@ -57,6 +57,7 @@ class TRADES:
 
     def furthest(self, model: Any, step: Step) -> Tensor:
         """Inputs at which the answer has changed most, shape of ``step.x``, detached."""
+        # the inner search asks often and needs no gradient in the weights
         target = frozen(model, uses=len(step.x) * (self.steps + 1))
         with torch.no_grad():
             clean = target(step.x)

@@ -95,8 +95,8 @@ def fit(measured: Sequence[Memory]) -> Law:
 
     >>> exact = Law(0.1, 0.01, (0.0,) * 4, 1.0)
     >>> counts = [(d, p, round(1e9 * exact.rate(p, d))) for d in (3, 5, 7) for p in (0.001, 0.002)]
-    >>> found = fit([Memory(d, d, "z", p, failed, 10**9) for d, p, failed in counts])
-    >>> round(found.amplitude, 3), round(found.threshold, 4)
+    >>> law = fit([Memory(d, d, "z", p, failed, 10**9) for d, p, failed in counts])
+    >>> round(law.amplitude, 3), round(law.threshold, 4)
     (0.1, 0.01)
     """
     _check(measured)

@@ -135,8 +135,8 @@ def measure(
         DataError: as :func:`memory_circuit`, or without shots.
         ImportError: if Stim or PyMatching is missing.
 
-    >>> found = measure(3, 0.01, seed=0, shots=2000)
-    >>> 0.01 < found.rate < 0.1 and found == measure(3, 0.01, seed=0, shots=2000)
+    >>> memory = measure(3, 0.01, seed=0, shots=2000)
+    >>> 0.01 < memory.rate < 0.1 and memory == measure(3, 0.01, seed=0, shots=2000)
     True
     """
     turns = distance if rounds is None else rounds

@@ -40,8 +40,8 @@ def evaluate(sets: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Evaluat
     Raises:
         DataError: on sets that are not of bool, or labels that are no class.
 
-    >>> found = evaluate([[True, False], [True, True]], [1, 0])
-    >>> found.coverage.value, found.size.value, found.by_size[1].value
+    >>> evaluation = evaluate([[True, False], [True, True]], [1, 0])
+    >>> evaluation.coverage.value, evaluation.size.value, evaluation.by_size[1].value
     (0.5, 1.5, 0.0)
     """
     held, labels, covered = _checked(sets, y)

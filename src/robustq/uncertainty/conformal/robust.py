@@ -142,10 +142,10 @@ def robust_sets(conformal: Conformal, certified: Certified, x: Tensor) -> NDArra
     >>> from robustq.threats import Linf
     >>> model = QuantumNet(encodings.angle(2), per_qubit_z(2, 2), generator=torch.Generator())
     >>> seen = torch.tensor([[0.0, 1.0], [0.4, 0.5]])
-    >>> found = Conformal(LogitMargin(), 0.1, "none", (0.5, 0.5), (99, 99))
+    >>> conformal = Conformal(LogitMargin(), 0.1, "none", (0.5, 0.5), (99, 99))
     >>> for eps in (0.0, 0.1):
     ...     ball = Certified(model, Linf(eps), Complete(decide_only=True), torch.Generator())
-    ...     print(robust_sets(found, ball, seen).tolist())
+    ...     print(robust_sets(conformal, ball, seen).tolist())
     [[True, False], [True, False]]
     [[True, False], [True, True]]
     """
@@ -213,8 +213,8 @@ class _Worst:
     def __init__(self, certified: Certified, x: Tensor, labels: NDArray[np.int64], classes: int) -> None:
         self.certified, self.x, self.classes = certified, x, classes
         self.labels = torch.from_numpy(labels)
-        self.surely = torch.zeros(len(x), dtype=torch.bool)  # at the highest threshold that failed
-        self.perhaps = ~self.surely  # at the lowest that did not
+        self.certain = torch.zeros(len(x), dtype=torch.bool)  # at the highest threshold that failed
+        self.possible = ~self.certain  # at the lowest that did not
 
     def least(self, low: float, needed: int, tolerance: float) -> float:
         """The least threshold, up to the tolerance, at which ``needed`` rows are proved."""
@@ -226,7 +226,7 @@ class _Worst:
         else:
             raise CertificateError(
                 f"expected a certifier that bounds the scores of {needed} of {len(self.x)} rows, got "
-                f"{int(self.surely.sum())} at a threshold of {low:g}"
+                f"{int(self.certain.sum())} at a threshold of {low:g}"
             )
         high = low + step
         while high - low > tolerance:
@@ -235,17 +235,17 @@ class _Worst:
         return high
 
     def _enough(self, tau: float, needed: int) -> bool:
-        proved = self.surely.clone()
+        proved = self.certain.clone()
         for label in range(self.classes):
             # proofs are monotone in tau: what held below holds here, and what failed above is not tried again
-            rows = torch.nonzero(self.perhaps & ~self.surely & (self.labels == label))[:, 0]
+            rows = torch.nonzero(self.possible & ~self.certain & (self.labels == label))[:, 0]
             others = _others(label, self.classes)
             proved[rows] = self.certified.stays(self.x[rows], label, others, tau)
         enough = int(proved.sum()) >= needed
         if enough:
-            self.perhaps = proved
+            self.possible = proved
         else:
-            self.surely = proved
+            self.certain = proved
         return enough
 
 

@@ -66,8 +66,8 @@ def guarantee(count: int, alpha: float, confidence: float = 0.95) -> Interval:
     Over the draw of the calibration rows, for scores without ties; ties only raise it (Vovk, ACML 2012,
     proposition 2). The value is the mean.
 
-    >>> found = guarantee(1000, 0.1)
-    >>> round(found.value, 4), round(found.low, 3), round(found.high, 3)
+    >>> interval = guarantee(1000, 0.1)
+    >>> round(interval.value, 4), round(interval.low, 3), round(interval.high, 3)
     (0.9001, 0.881, 0.918)
     """
     from scipy.stats import beta
@@ -92,10 +92,10 @@ class Conformal:
         thresholds: the largest score that is let in, one a class.
         counts: calibration rows, one a class.
 
-    >>> found = Conformal(LeastAmbiguous(), 0.1, "none", (0.6, 0.6), (10, 10))
-    >>> found.sets([[0.9, 0.1], [0.5, 0.5]]).tolist()
+    >>> conformal = Conformal(LeastAmbiguous(), 0.1, "none", (0.6, 0.6), (10, 10))
+    >>> conformal.sets([[0.9, 0.1], [0.5, 0.5]]).tolist()
     [[True, False], [True, True]]
-    >>> Conformal.from_data(found.to_data()) == found
+    >>> Conformal.from_data(conformal.to_data()) == conformal
     True
     """
 
