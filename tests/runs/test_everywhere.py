@@ -20,11 +20,12 @@ pytestmark = pytest.mark.prove
 HERE = Path(__file__).parent
 OURS = frozenset({"works"})  # the package of the units' functions
 COUNT = int(os.environ.get("ROBUSTQ_UNITS", "300"))
+PAUSE = float(os.environ.get("ROBUSTQ_CHAOS_PAUSE", "0.3"))  # seconds a unit sleeps, so that death finds it at work
 SECONDS = float(os.environ.get("ROBUSTQ_CHAOS_SECONDS", "60"))  # a bound; deaths stop when it is over
 
 
-def trainings(count=COUNT):
-    return [Unit("works:train", {"seed": k}, f"units/{k}", f"training {k}") for k in range(count)]
+def trainings(pause=0.0):
+    return [Unit("works:train", {"seed": k, "pause": pause}, f"units/{k}", f"training {k}") for k in range(COUNT)]
 
 
 def environ():
@@ -92,10 +93,10 @@ def test_three_workers_on_postgresql(serial, tmp_path, postgresql_url):
 DRIVER = """
 import sys, pathlib, signal
 from robustq.runs import Compute, Identity, execute
-from test_everywhere import OURS, trainings
+from test_everywhere import OURS, PAUSE, trainings
 if __name__ == "__main__":
     compute = Compute(executor=sys.argv[3], store=sys.argv[2], workers=1, lease=5, allow=OURS)
-    execute([trainings()], pathlib.Path(sys.argv[1]), compute=compute, identity=Identity("chaos"))
+    execute([trainings(PAUSE)], pathlib.Path(sys.argv[1]), compute=compute, identity=Identity("chaos"))
 """
 
 
@@ -155,7 +156,7 @@ def test_chaos(serial, tmp_path, postgresql_url, capsys):
         if driver.poll() is None:
             kill_all_of(driver)
         execute(
-            [trainings()],
+            [trainings(PAUSE)],
             run,
             compute=Compute(workers=2, store=postgresql_url, lease=5, allow=OURS),
             identity=Identity("chaos"),

@@ -84,8 +84,9 @@ def once(workspace, /):
         path.write_text("1")
 
 
-def train(workspace, /, *, seed):
-    """Real work: a small quantum classifier trained from its seed, its parameters kept."""
+def train(workspace, /, *, seed, pause=0.0):
+    """Real work: a small quantum classifier trained from its seed, its parameters kept; and time to be killed in."""
+    time.sleep(pause)
     import torch
 
     from robustq.circuits import ansaetze, encodings, per_qubit_z
