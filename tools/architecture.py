@@ -109,8 +109,15 @@ def floors() -> str:
             x = 10 + column * (width + 8)
             parts.append(f'<rect x="{x:g}" y="{y}" width="{width:g}" height="{BOX}" rx="5" {FILL}/>')
             parts.append(text(x + 8, y + 18, name.split(".")[1], 'font-weight="bold"'))
-            parts.append(text(x + 8, y + 36, f"{len(files)} files, {lines:,} lines", 'font-size="11" fill="#555"'))
-        parts.append(text(742, y + 27, f"{down[at]} imports down"))
+            parts.append(
+                text(
+                    x + 8,
+                    y + 36,
+                    f"{len(files)} {'file' if len(files) == 1 else 'files'}, {lines:,} lines",
+                    'font-size="11" fill="#555"',
+                )
+            )
+        parts.append(text(742, y + 27, f"{down[at]} {'import' if down[at] == 1 else 'imports'} down"))
     return page(len(layers) * (BOX + 8) + 12, parts)
 
 
