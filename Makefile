@@ -83,6 +83,7 @@ check: $(VENV)/.tested ## format, lint, types, floors, budgets, fresh pages
 	$(BIN)/lint-imports
 	$(BIN)/python tools/budgets.py
 	$(BIN)/python tools/pages.py --check
+	$(BIN)/python tools/architecture.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir /tmp/robustq-site
 
 format: $(VENV)/.tested ## format and fix what can be fixed
@@ -91,6 +92,7 @@ format: $(VENV)/.tested ## format and fix what can be fixed
 
 pages: $(VENV)/.tested ## write the generated pages of the documentation
 	$(BIN)/python tools/pages.py
+	$(BIN)/python tools/architecture.py
 
 docs: $(VENV)/.tested pages ## build the documentation in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
