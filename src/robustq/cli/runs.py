@@ -75,7 +75,7 @@ def _table(found: list[tuple[RunState, float]]) -> Table:
     rows = []
     for state, rate in found:
         row, units = _row(state, rate), state.units
-        left = "" if row["seconds_left"] is None else f"{row['seconds_left']:.0f} s"
+        left = f"{row['seconds_left']:.0f} s" if row["seconds_left"] else ""
         began = datetime.fromtimestamp(state.began).strftime("%Y-%m-%d %H:%M")
         name = state.name if state.name != "run" else Path(state.folder).name
         done = f"{units.get('done', 0)} of {sum(units.values())}"

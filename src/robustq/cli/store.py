@@ -51,7 +51,10 @@ def show(
         return
     rows = [(f["label"], f["unit"][:12], f["error"] or "") for f in failures]
     rows += [(c["label"], c["unit"][:12], "two different results: not deterministic") for c in conflicts]
-    out().print(make_table("Units that need a look", ("unit", "id", "why"), rows, names=3))
+    if rows:
+        out().print(make_table("Units that need a look", ("unit", "id", "why"), rows, names=3))
+    else:
+        out().print("no unit failed, and none gave two different results")
 
 
 @app.command("check")

@@ -72,7 +72,10 @@ class Ray:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray = _imported()
         quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-        ray.init(num_cpus=self.count or os.cpu_count() or 1, **quiet)
+        try:  # "local": without it Ray would join whatever cluster its own files name, dead or somebody else's
+            ray.init(address="local", num_cpus=self.count or os.cpu_count() or 1, **quiet)
+        except Exception as failure:  # Ray raises many kinds, some of them private
+            raise RunError(f"ray: expected to start a cluster on this machine: {_first_line(failure)}") from failure
         place = ray.util.get_node_ip_address()
         if place != "127.0.0.1":
             ray.shutdown()
@@ -90,8 +93,7 @@ class Ray:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as failure:  # Ray raises many kinds, some of them private
-            line = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
-            raise RunError(f"ray: expected a cluster at {address}: {line}") from failure
+            raise RunError(f"ray: expected a cluster at {address}: {_first_line(failure)}") from failure
 
     def tend(self, waiting: int) -> None:
         """Take note of ended tasks, give back what lost ones had, and keep every core busy."""
@@ -142,6 +144,10 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as failure:
         raise RunError(f"ray: expected a cluster at {address}, HOST:PORT: {failure}") from failure
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0] or type(failure).__name__
 
 
 def _has_token() -> bool:
