@@ -100,13 +100,13 @@ if __name__ == "__main__":
 """
 
 
-def start_driver(run, url, executor):
+def start_driver(run, url, executor, log):
     return subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(run), url, executor],
         env=environ(),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
     )
 
 
@@ -130,46 +130,50 @@ def cut_connections(store):
 
 
 def test_chaos(serial, tmp_path, postgresql_url, capsys):
-    """kill -9 of workers, of a Ray node, of the driver, and of every connection to the store, at random."""
+    """kill -9 of workers, of a Ray node, of the driver, and of every connection to the store, at random.
+
+    A driver that gives up (its only Ray node is gone, say) is started again, as a person would.
+    """
     draw, store = random.Random(7), Store.open(postgresql_url)
-    run, deaths = tmp_path / "run", {"worker": 0, "driver": 0, "node": 0, "connections": 0}
+    run, events = tmp_path / "run", dict.fromkeys(("worker", "driver", "node", "connections", "gave up"), 0)
     workers = [start_worker(postgresql_url) for _ in range(2)]
-    driver = start_driver(run, postgresql_url, "ray")
-    began = time.monotonic()
+    log = open(tmp_path / "driver.log", "w")
+    driver, began = start_driver(run, postgresql_url, "ray", log), time.monotonic()
     try:
-        while driver.poll() is None and time.monotonic() - began < SECONDS:
+        while driver.poll() != 0 and time.monotonic() - began < SECONDS:
             time.sleep(draw.uniform(1.0, 6.0))
-            kind = draw.choice(sorted(deaths))
-            deaths[kind] += 1
+            kind = draw.choice(("worker", "driver", "node", "connections"))
+            if driver.poll():
+                kind = "gave up"
+            events[kind] += 1
             if kind == "worker":
                 place = draw.randrange(len(workers))
                 workers[place].kill()
                 workers[place].wait()
                 workers[place] = start_worker(postgresql_url)
-            elif kind == "driver":
-                kill_all_of(driver)
-                driver = start_driver(run, postgresql_url, draw.choice(["ray", "processes", "none"]))
+            elif kind in ("driver", "gave up"):
+                if driver.poll() is None:
+                    kill_all_of(driver)
+                driver = start_driver(run, postgresql_url, draw.choice(["ray", "processes", "none"]), log)
             elif kind == "node":
                 kill_a_ray_node()
             else:
                 cut_connections(store)
         if driver.poll() is None:
             kill_all_of(driver)
-        execute(
-            [trainings(PAUSE)],
-            run,
-            compute=Compute(workers=2, store=postgresql_url, lease=5, allow=OURS),
-            identity=Identity("chaos"),
-        )
+        last = Compute(workers=2, store=postgresql_url, lease=5, allow=OURS)
+        execute([trainings(PAUSE)], run, compute=last, identity=Identity("chaos"))
     finally:
         for process in (*workers, driver):
             if process.poll() is None:
                 process.kill()
-                process.wait()
+            process.wait()
+        log.close()
         subprocess.run(["pkill", "-9", "-f", "raylet/raylet|gcs_server"], check=False)
     results = store.database.transact(lambda c: c.execute(text("SELECT count(*) FROM results")).scalar())
+    sentences = [line for line in (tmp_path / "driver.log").read_text().splitlines() if line.startswith("robustq.")]
     with capsys.disabled():
-        print(f"\nchaos: {deaths} in {time.monotonic() - began:.0f} s, {COUNT} units")
+        print(f"\nchaos: {events} in {time.monotonic() - began:.0f} s, {COUNT} units", *sentences, sep="\n")
     assert store.counts("chaos", environment()) == {"done": COUNT}
     assert results == COUNT
     assert store.conflicts() == []
