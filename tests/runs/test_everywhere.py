@@ -101,13 +101,11 @@ if __name__ == "__main__":
 
 
 def start_driver(run, url, executor, log):
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(run), url, executor],
-        env=environ(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-    )
+    command = [sys.executable, "-c", DRIVER, str(run), url, executor]
+    with open(log, "a") as errors:
+        return subprocess.Popen(
+            command, env=environ(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=errors
+        )
 
 
 def kill_all_of(process):
@@ -137,7 +135,7 @@ def test_chaos(serial, tmp_path, postgresql_url, capsys):
     draw, store = random.Random(7), Store.open(postgresql_url)
     run, events = tmp_path / "run", dict.fromkeys(("worker", "driver", "node", "connections", "gave up"), 0)
     workers = [start_worker(postgresql_url) for _ in range(2)]
-    log = open(tmp_path / "driver.log", "w")
+    log = tmp_path / "driver.log"
     driver, began = start_driver(run, postgresql_url, "ray", log), time.monotonic()
     try:
         while driver.poll() != 0 and time.monotonic() - began < SECONDS:
@@ -168,10 +166,9 @@ def test_chaos(serial, tmp_path, postgresql_url, capsys):
             if process.poll() is None:
                 process.kill()
             process.wait()
-        log.close()
         subprocess.run(["pkill", "-9", "-f", "raylet/raylet|gcs_server"], check=False)
     results = store.database.transact(lambda c: c.execute(text("SELECT count(*) FROM results")).scalar())
-    sentences = [line for line in (tmp_path / "driver.log").read_text().splitlines() if line.startswith("robustq.")]
+    sentences = [line for line in log.read_text().splitlines() if line.startswith("robustq.")]
     with capsys.disabled():
         print(f"\nchaos: {events} in {time.monotonic() - began:.0f} s, {COUNT} units", *sentences, sep="\n")
     assert store.counts("chaos", environment()) == {"done": COUNT}
