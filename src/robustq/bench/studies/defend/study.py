@@ -20,7 +20,7 @@ from robustq.bench.cost import quantum_core
 from robustq.bench.defence_table import DefenceTable
 from robustq.bench.entrants import Entrant, defence_of, key_of, try_out
 from robustq.bench.inputs import load_inputs, save_inputs
-from robustq.bench.measurement import CleanStage, NoiseStage, noise_sweep
+from robustq.bench.measurement import AttackStage, CleanStage, NoiseStage, noise_sweep
 from robustq.bench.proofs import ProofStage, prove
 from robustq.bench.recipes import RecipeSpec
 from robustq.bench.spec import DefenceSpecification, Spec, completed
@@ -223,7 +223,7 @@ def measure(workspace: Workspace, *, spec: dict[str, Any], row: dict[str, Any], 
         save_inputs(attacks.crafted(model, data, asked, seed), folder / CRAFTED)
     subject = attacks.Subject(model, _transferred(workspace.inputs, asked))
     CleanStage.once(folder, lambda: attacks.answers(subject, data))
-    attacks.AttackStage.once(folder, lambda: attacks.attacked(subject, data, asked, (seed, who.key)))
+    AttackStage.once(folder, lambda: attacks.attacked(subject, data, asked, (seed, who.key)))
     # one answer of a model that answers at random says little
     if quantum_core(model) is not None and not isinstance(model, RandomisedClassifier):
         assert isinstance(model, QuantumClassifier)
