@@ -92,12 +92,8 @@ def reference(spec: CodesignSpecification) -> Candidate:
 
 def model_options(candidate: Candidate) -> dict[str, Any]:
     """The options of the model's builder."""
-    options: dict[str, Any] = {
-        "encoding": candidate.encoding,
-        "ansatz": candidate.ansatz,
-        "readout": candidate.readout,
-    }
-    return options if candidate.layers is None else {**options, "layers": candidate.layers}
+    options = {name: getattr(candidate, name) for name in ("encoding", "ansatz", "readout", "layers")}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @lru_cache(maxsize=4096)

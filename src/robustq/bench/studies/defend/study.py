@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -120,13 +120,8 @@ class DefenceStudy:
         return [bare, others]
 
     def _unit(self, row: Entrant, seed: int, *inputs: Unit) -> Unit:
-        return Unit(
-            "robustq.bench.studies.defend.study:measure",
-            {"spec": plain(self.spec), "row": asdict(row), "seed": seed},
-            row.folder(seed),
-            f"{label_of(row, self.spec)}, seed {seed}",
-            inputs,
-        )
+        work = "robustq.bench.studies.defend.study:measure"
+        return row.unit(work, plain(self.spec), seed, label_of(row, self.spec), inputs)
 
     def record(self, run: Path) -> DefenceTable:
         """The table."""
@@ -214,10 +209,10 @@ def _try_out(row: Entrant, spec: DefenceSpecification, data: Dataset) -> None:
         raise SpecError(f"{label_of(row, spec)}: expected a loss an input, got {losses.shape}")
 
 
-def measure(workspace: Workspace, *, spec: dict[str, Any], row: dict[str, Any], seed: int) -> None:
+def measure(workspace: Workspace, *, spec: dict[str, Any], entrant: dict[str, Any], seed: int) -> None:
     """Train one row for one seed and measure it; a stage whose file is whole is not redone."""
     asked, data = understood(DefenceSpecification, spec)
-    who, folder = Entrant(**row), workspace.folder
+    who, folder = Entrant(**entrant), workspace.folder
     model = _timed(who, asked, data, seed, folder)
     if not workspace.inputs and load_inputs(folder / CRAFTED) is None:
         save_inputs(attacks.crafted(model, data, asked, seed), folder / CRAFTED)
