@@ -155,8 +155,8 @@ def test_device_sentences_name_both_attacks_and_the_worst_drift():
 
 
 def test_the_caveat_says_whether_a_device_was_simulated():
-    assert "it is not a calibrated device" in _noise_model(None).text
-    assert "toy is simulated from its calibration of 2024-01-01" in _noise_model(device()).text
+    assert "it is not a calibrated device" in _noise_model(None)["noise-model"]
+    assert "toy is simulated from its calibration of 2024-01-01" in _noise_model(device())["device-model"]
 
 
 def test_an_unmatched_baseline_is_named():

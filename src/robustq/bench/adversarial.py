@@ -34,18 +34,8 @@ class AdversarialSet:
     @staticmethod
     def of(x: Tensor, y: Tensor, result: AttackResult, manifest: Mapping[str, Any]) -> AdversarialSet:
         """What an attack found, and how; the manifest is any JSON-able record."""
-        return AdversarialSet(
-            manifest,
-            {
-                "x": x,
-                "y": y,
-                "x_adv": result.x_adv,
-                "nearest": result.nearest,
-                "correct": result.correct,
-                "success": result.success,
-                "radius": result.radius,
-            },
-        )
+        names = ("x_adv", "nearest", "correct", "success", "radius")
+        return AdversarialSet(manifest, {"x": x, "y": y, **{name: getattr(result, name) for name in names}})
 
     def save(self, folder: Path) -> None:
         """Write ``adversarial.safetensors`` and ``manifest.json``, each atomically; the same set, the same bytes."""

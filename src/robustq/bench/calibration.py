@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -245,10 +245,7 @@ def _quality(probabilities: Array, labels: Labels, stream: np.random.Generator, 
         adaptive_error=resampled(stats.adaptive_calibration_error),
         brier=Estimate.of(stats.mean(stats.brier(probabilities, labels), asked.confidence, bounds=(0.0, 2.0))),
         nll=Estimate.of(stats.mean(losses, asked.confidence, bounds=(0.0, np.inf))),
-        reliability=[
-            ReliabilityBin(low=b.low, high=b.high, count=b.count, confidence=b.confidence, accuracy=b.accuracy)
-            for b in stats.reliability(probabilities, labels)
-        ],
+        reliability=[ReliabilityBin(**asdict(bar)) for bar in stats.reliability(probabilities, labels)],
     )
 
 
@@ -269,10 +266,7 @@ def _sets(
         groups=asked.groups,
         alpha=asked.alpha,
         calibration=sum(found.counts),
-        coverage=Estimate.of(worth.coverage),
-        size=Estimate.of(worth.size),
-        singletons=Estimate.of(worth.singletons),
-        empty=Estimate.of(worth.empty),
+        **{key: Estimate.of(getattr(worth, key)) for key in ("coverage", "size", "singletons", "empty")},
         promise=Estimate.of(lowest),
         by_class=[
             ClassSets(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from robustq.bench.estimates import Estimate, Record
+from robustq.bench.estimates import Estimate, Record, StudyRecord
 from robustq.bench.records import read_record
 from robustq.bench.results import Certified
 
@@ -72,23 +72,16 @@ class DefendedRow(Record):
         return next(p for p in self.points if p.eps == eps)
 
 
-class DefenceTable(Record):
+class DefenceTable(StudyRecord):
     """The whole of ``defences.json``."""
 
     command: ClassVar[str] = "defend"
     schema_version: Literal["robustq-defences-1"] = SCHEMA
-    title: str
-    versions: dict[str, str]
-    spec: dict[str, Any]
-    spec_sha256: str
-    data: dict[str, Any]
     majority: float = Field(description="accuracy of always answering the commonest test class")
-    threat: str
     reference_eps: float
     usual_attack: str
     adaptive_attack: str
     shots: int
-    confidence: float
     inputs: int
     seeds: int
     rows: list[DefendedRow] = Field(description="the undefended quantum model first")

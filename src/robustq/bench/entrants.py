@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from robustq.defences.catalogue import DEFENCES
 from robustq.errors import SpecError
 from robustq.models import RBFSVM, parameter_count
 from robustq.models.catalogue import MODELS
+from robustq.runs import Unit
 from robustq.seeding import torch_generator
 
 LABELS = {
@@ -59,6 +60,13 @@ class Entrant:
         name = LABELS.get(self.model, self.model)
         matched = ", matched" if self.matched else ""
         return f"{name}{matched}" + (", defended" if self.defended else "")
+
+    def unit(
+        self, work: str, spec: dict[str, Any], seed: int, label: str = "", inputs: tuple[Unit, ...] = ()
+    ) -> Unit:
+        """The unit of one seed: ``work`` is the function, ``module:name``, that is given the ``inputs``."""
+        content = {"spec": spec, "entrant": asdict(self), "seed": seed}
+        return Unit(work, content, self.folder(seed), f"{label or self.label}, seed {seed}", inputs)
 
     def folder(self, seed: int) -> str:
         """Where the unit of one seed keeps its files, within the run's folder."""

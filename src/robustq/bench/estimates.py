@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,20 @@ class Record(BaseModel):
     """Nothing unknown, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    command: ClassVar[str] = ""  # whose whole outcome it is, if it is one
+
+
+class StudyRecord(BaseModel):
+    """The whole outcome of a study's command, beginning with what was studied and by what."""
+
+    model_config = Record.model_config
+    command: ClassVar[str]
+    title: str
+    versions: dict[str, str]
+    spec: dict[str, Any]
+    spec_sha256: str
+    data: dict[str, Any]
+    threat: str
+    confidence: float
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

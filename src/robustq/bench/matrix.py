@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from robustq.bench.estimates import Record
+from robustq.bench.estimates import Record, StudyRecord
 from robustq.bench.records import read_record
 
 SCHEMA: Literal["robustq-transfer-1"] = "robustq-transfer-1"
@@ -43,19 +43,12 @@ class Cell(Record):
         return sum(self.flipped) / max(1, sum(self.correct))
 
 
-class Matrix(Record):
+class Matrix(StudyRecord):
     """The whole of ``transfer.json``."""
 
     command: ClassVar[str] = "transfer"
     schema_version: Literal["robustq-transfer-1"] = SCHEMA
-    title: str
-    versions: dict[str, str]
-    spec: dict[str, Any]
-    spec_sha256: str
-    data: dict[str, Any]
-    threat: str
     attack: str
-    confidence: float
     inputs: int
     majority: int = Field(description="inputs of the commonest test class")
     seeds: int

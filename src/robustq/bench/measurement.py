@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from robustq import stats
@@ -36,13 +37,16 @@ class CleanStage(Stage):
 
 
 class AttackLevel(Stage):
-    """Who survives at one eps, and what the search cost."""
+    """Who survives at one eps, and what the searches cost; where several attacks are compared, also by attack."""
 
     eps: float
     queries: int
     gradients: int
     robust: str
-    robust_to_noise: str | None = None
+    noise: str = ""
+    usual: str = ""
+    adaptive: str = ""
+    transfer: str = ""
 
 
 class Flip(Stage):
@@ -62,7 +66,11 @@ class AttackStage(Stage):
 
     file: ClassVar[str] = "attack.json"
     curve: list[AttackLevel]
-    examples: list[Flip]
+    examples: list[Flip] = Field(default_factory=list)
+
+    def at(self, eps: float) -> AttackLevel:
+        """One budget of the grid."""
+        return next(level for level in self.curve if level.eps == eps)
 
 
 class NoiseLevel(Stage):
@@ -114,7 +122,7 @@ def attacked(model: nn.Module, data: Dataset, spec: Specification, seed: int) ->
             queries=result.queries if result else 0,
             gradients=result.gradients if result else 0,
             robust=pack(steady.alive),
-            robust_to_noise=pack(shaken.alive),
+            noise=pack(shaken.alive),
         )
         curve.append(level)
     return AttackStage(curve=curve, examples=examples)

@@ -127,9 +127,7 @@ def _row(rows: Seeds, base: Seeds, confidence: float, corrected: float) -> Mitig
         robust=share(_hits(rows, "robust"), confidence),
         accuracy_gain=gain("clean"),
         robust_gain=gain("robust"),
-        bias=mean("bias"),
-        error=mean("error"),
-        spread=mean("spread"),
+        **{key: mean(key) for key in ("bias", "error", "spread")},
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from robustq.bench.estimates import Estimate, Record
+from robustq.bench.estimates import Estimate, Record, StudyRecord
 from robustq.bench.records import read_record
 
 SCHEMA: Literal["robustq-codesign-1"] = "robustq-codesign-1"
@@ -74,20 +74,13 @@ class Finalist(Record):
         return len(self.better) >= 2 and not self.worse
 
 
-class Front(Record):
+class Front(StudyRecord):
     """The whole of ``codesign.json``."""
 
     command: ClassVar[str] = "codesign"
     schema_version: Literal["robustq-codesign-1"] = SCHEMA
-    title: str
-    versions: dict[str, str]
-    spec: dict[str, Any]
-    spec_sha256: str
-    data: dict[str, Any]
-    threat: str
     attack: str = Field(description="of the search")
     final_attack: str
-    confidence: float
     rows: dict[str, int] = Field(description="fitted and held back in the search, and of the test")
     seeds: dict[str, int] = Field(description="trainings of each: search and final")
     goals: list[Goal]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustq import runs
-from robustq.bench.estimates import Record
+from robustq.bench.estimates import StudyRecord
 from robustq.bench.outside import outsiders
 from robustq.bench.spec import Specification
 from robustq.data import Dataset
@@ -31,7 +31,7 @@ PAGES: Mapping[str, str] = {
 }
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StudyRecord)
 
 
 def read_record(run: Path, kind: type[R]) -> R:

@@ -6,12 +6,12 @@ The file holds no time stamp and no duration, so the same specification and seed
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from robustq.audit import Evidence, judge
-from robustq.bench.estimates import Estimate, Record
+from robustq.bench.estimates import Estimate, Record, StudyRecord
 from robustq.bench.mitigation_table import MitigationRow
 from robustq.bench.records import read_record
 from robustq.bench.uncertainty_table import Uncertainty
@@ -224,25 +224,18 @@ class RaisedFlag(Record):
     message: str
 
 
-class Results(Record):
+class Results(StudyRecord):
     """The whole of ``results.json``."""
 
     command: ClassVar[str] = "assess"
     schema_version: Literal["robustq-results-1"] = SCHEMA
-    title: str
-    versions: dict[str, str]
-    spec: dict[str, Any]
-    spec_sha256: str
-    data: dict[str, Any]
     classes: list[str]
     features: list[str]
     image_shape: list[int] | None
     majority: float = Field(description="accuracy of always answering the commonest test class")
     reference_eps: float
-    threat: str
     attack: str
     shots: int
-    confidence: float
     entrants: list[EntrantResult]
     comparisons: list[Comparison]
     examples: list[Example]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from robustq.atomic import write_atomically
-from robustq.bench.estimates import Record
+from robustq.bench.estimates import StudyRecord
 from robustq.bench.outside import outsiders, packages
 from robustq.bench.records import FILES, read_record, versions
 from robustq.bench.spec import Specification
@@ -27,8 +27,8 @@ SPECIFICATION = "spec.json"  # what a run folder was started with
 
 OUTSIDERS = "outsiders"  # in a unit's specification: the sources of what is not ours decide its result too
 
-R = TypeVar("R", bound=Record)
-R_co = TypeVar("R_co", bound=Record, covariant=True)
+R = TypeVar("R", bound=StudyRecord)
+R_co = TypeVar("R_co", bound=StudyRecord, covariant=True)
 S = TypeVar("S", bound=Specification)
 
 

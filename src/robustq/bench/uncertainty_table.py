@@ -232,17 +232,11 @@ def doubt_of(answers: Answers, settings: Settings) -> Doubt:
         parts = split(_logits(answers.draws), noiseless=exact, noisy=noisy)
 
     def mean(values: torch.Tensor) -> Estimate:
-        found = stats.mean(values.numpy(), settings.confidence)
-        estimate = Estimate.of(found)
+        estimate = Estimate.of(stats.mean(values.numpy(), settings.confidence))
         return estimate.model_copy(update={"seeds": len(answers.probabilities)})
 
-    return Doubt(
-        total=mean(parts.total),
-        data=mean(parts.data),
-        model=mean(parts.epistemic),
-        shots=mean(parts.shots),
-        noise=mean(parts.noise),
-    )
+    same = {name: mean(getattr(parts, name)) for name in ("total", "data", "shots", "noise")}
+    return Doubt(**same, model=mean(parts.epistemic))
 
 
 def _logits(probabilities: Array) -> torch.Tensor:

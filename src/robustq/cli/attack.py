@@ -18,13 +18,13 @@ from robustq.bench.device import Quantum, attack_on, check_fits
 from robustq.bench.records import versions
 from robustq.bench.spec import AttackSpec, ThreatSpec, check_meant_for
 from robustq.catalogue import resolve
-from robustq.cli.console import in_words, notes, print_json, print_lines
+from robustq.cli.console import as_rate, in_words, notes, print_json, print_lines
+from robustq.cli.pairs import parse_threat
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
 from robustq.contracts import Attack, AttackResult, Threat
 from robustq.data import Dataset
 from robustq.errors import SpecError, unknown_name
-from robustq.noise import Device
 from robustq.report import shown, write_examples
 from robustq.seeding import torch_generator
 from robustq.threats import Access
@@ -57,19 +57,15 @@ def attack(
     if to is not None:
         check_writable(to)
     kept = saved(model, device)
-    target = kept.spec.noise.calibrated() if device is not None else None
     limit = _threat(threat, frozen, kept.data)
     _warn_of_covered_box(limit, kept.test[0])
-    result = _attacked(kept, target, chosen, limit, torch_generator(seed, "attack"), access)
+    result = _attack(kept, chosen, limit, torch_generator(seed, "attack"), access)
     found = _verdict(result, str(chosen), str(limit), str(access))
-    found |= {"device": target.name} if target else {}
+    found |= {"device": kept.device.name} if kept.device else {}
     if to is not None:
         _save(to, kept, result, found | {"model": str(model), "seed": seed}, versions(name))
         notes().print(f"adversarial set and its worst examples: {to}", soft_wrap=True)
-    if as_json:
-        print_json(found)
-    else:
-        print_lines(found)
+    (print_json if as_json else print_lines)(found)
 
 
 def _check_access(name: str, access: Access) -> None:
@@ -80,10 +76,8 @@ def _check_access(name: str, access: Access) -> None:
         raise SpecError(f"attack {name!r}: expected {expected}, got {access}")
 
 
-def _attacked(
-    kept: Saved, device: Device | None, attack: Attack, threat: Threat, stream: torch.Generator, access: Access
-) -> AttackResult:
-    x, y = kept.test
+def _attack(kept: Saved, attack: Attack, threat: Threat, stream: torch.Generator, access: Access) -> AttackResult:
+    (x, y), device = kept.test, kept.device
     if device is None:
         return run_attack(attack, kept.model, x, y, threat, generator=stream, access=access)
     if not isinstance(kept.model, Quantum):
@@ -95,13 +89,9 @@ def _attacked(
 
 
 def _threat(text: str, frozen: str | None, data: Dataset | None) -> Threat:
-    name, _, eps = text.partition(":")
-    try:
-        value = float(eps)
-    except ValueError:
-        raise SpecError(f"threat: expected THREAT:EPS such as linf:0.1, got {text!r}") from None
+    name, eps = parse_threat(text, "linf:0.1")
     held = [] if frozen is None or data is None else _indices(frozen, list(data.features))
-    return ThreatSpec(name=name, frozen=held).build(value)
+    return ThreatSpec(name=name, frozen=held).build(eps)
 
 
 def _warn_of_covered_box(threat: Threat, x: Tensor) -> None:
@@ -143,7 +133,7 @@ def _verdict(result: AttackResult, attack: str, threat: str, access: str) -> dic
         "threat": threat,
         "attacker": access,
         "inputs": len(correct),
-        **{k: [round(v, 6) for v in (r.value, r.low, r.high)] for k, r in rates.items()},
+        **{name: as_rate(rate) for name, rate in rates.items()},
         "median_distance_of_successes": float(moved.median()) if len(moved) else None,
         "forward_passes": result.queries,
         "input_gradients": result.gradients,
@@ -159,13 +149,9 @@ def _save(
     stored = AdversarialSet.of(x, y, result, record)
     stored.save(folder)
     with torch.no_grad():
-        before, after = (_chances(kept.model(z)) for z in (x, result.x_adv))
+        before, after = (torch.softmax(kept.model(z).double(), dim=1) for z in (x, result.x_adv))
     worst = stored.surest(before, after, EXAMPLES)
     facts = {key.replace("_", " "): in_words(value) for key, value in found.items()}
     shape = list(data.image_shape) if data.image_shape else None
     drawn = [shown(example, data.classes, list(data.features), shape) for example in worst]
     write_examples(folder / "examples.html", drawn, title=f"Worst examples: {data.name}", facts=facts)
-
-
-def _chances(logits: Tensor) -> Tensor:
-    return torch.softmax(logits.double(), dim=1)

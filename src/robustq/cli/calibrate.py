@@ -13,7 +13,7 @@ from robustq.bench.calibration import Asked, Calibration, calibrated
 from robustq.bench.device import check_fits
 from robustq.bench.outside import outsiders
 from robustq.bench.records import versions
-from robustq.cli.console import notes, out, print_json
+from robustq.cli.console import notes, print_record
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import saved
 from robustq.contracts import QuantumClassifier
@@ -45,7 +45,7 @@ def calibrate(
     if not 0 < share < 1:
         raise SpecError(f"--share: expected a share in (0, 1), got {share}")
     kept = saved(model, device)
-    noise = kept.spec.noise.calibrated() if device is not None else None
+    noise = kept.device
     if noise is not None and not isinstance(kept.model, QuantumClassifier):
         raise SpecError(f"--device: expected a quantum or hybrid model, got {type(kept.model).__name__}")
     check_fits(kept.model, noise)
@@ -74,8 +74,5 @@ def calibrate(
     write_atomically(folder / "conformal.json", thresholds.encode())
     write_atomically(folder / "calibration.json", (result.model_dump_json(indent=1) + "\n").encode())
     write_calibration(result, folder / "calibration.html")
-    if as_json:
-        print_json(result.model_dump())
-    else:
-        out().print(calibration_table(result))
+    print_record(result, calibration_table(result), as_json=as_json)
     notes().print(f"calibrated model: {folder}\npage: {folder / 'calibration.html'}", soft_wrap=True)

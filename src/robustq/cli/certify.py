@@ -18,7 +18,8 @@ from robustq.bench.spec import AttackSpec, CertificateSpec, ThreatSpec, check_me
 from robustq.catalogue import resolve
 from robustq.certify import Auto, Vacuous
 from robustq.certify.catalogue import CERTIFICATES
-from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.console import notes, print_record, progress_bar
+from robustq.cli.pairs import parse_options, parse_threat
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
 from robustq.contracts import Certificate, CircuitClassifier, QuantumClassifier, Threat
@@ -51,7 +52,7 @@ def certify(
 
     Certified accuracy counts inputs that are right and proved to stay right within the budget.
     """
-    values = dict(_option(text) for text in option or [])
+    values = parse_options(option or [], "sigma=0.25")
     certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
     name, largest = _threat(threat)
     entry, resolved = resolve("attack", attack, ATTACKS), resolve("certificate", method, CERTIFICATES)
@@ -61,9 +62,9 @@ def certify(
     check_writable(folder)
     kept = saved(model, device)
     if within is not None:
-        values["slack"] = _slack(kept, device, within)
+        values["slack"] = _slack(kept, within)
         certifier = CertificateSpec(name=method, options=values).build() or Vacuous()
-    question = _question(kept, name, largest, device, inputs, seed)
+    question = _question(kept, name, largest, inputs, seed)
     if isinstance(certifier, Auto):
         stream = torch_generator(seed, "certify")
         certifier = certifier.choose(question.model, question.threat(largest), stream)
@@ -87,50 +88,23 @@ def certify(
     more = {"seed": seed, "data": dict(kept.data.record), "versions": versions(method, attack)}
     file = CertificateSet.of(question.y, found, about | more).save(folder)
     write_certificates(sandwich, folder / "certificates.html")
-    if as_json:
-        print_json(sandwich.model_dump())
-    else:
-        out().print(certificate_table(sandwich))
+    print_record(sandwich, certificate_table(sandwich), as_json=as_json)
     notes().print(f"certificates: {file}\nfigure: {folder / 'certificates.html'}", soft_wrap=True)
 
 
-def _slack(kept: Saved, device: str | None, within: float) -> float:
+def _slack(kept: Saved, within: float) -> float:
     """Logits by which a margin may be lower on a device whose calibration is off by this share."""
-    target = kept.spec.noise.calibrated() if device is not None else None
-    if target is None or not isinstance(kept.model, Quantum):
+    if kept.device is None or not isinstance(kept.model, Quantum):
         raise SpecError("--within: expected a --device, and a quantum or hybrid model")
-    return kept.model.uncertainty(target, within)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """One option of the method, ``name=value``."""
-    name, found, value = text.partition("=")
-    if not found:
-        raise SpecError(f"--set: expected NAME=VALUE such as sigma=0.25, got {text!r}")
-    return name.strip(), _value(value.strip())
-
-
-def _value(text: str) -> Any:
-    """A word of the command line as what it looks like."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return kept.model.uncertainty(kept.device, within)
 
 
 def _threat(text: str) -> tuple[str, float]:
     """The threat's name and its largest budget."""
-    name, found, eps = text.partition(":")
+    name = text.partition(":")[0]
     if name not in LARGEST:
         raise unknown_name("threat", name, LARGEST)
-    try:
-        value = float(eps) if found else LARGEST[name]
-    except ValueError:
-        raise SpecError(f"threat: expected THREAT:EPS such as l2:0.5, got {text!r}") from None
+    _, value = parse_threat(text, "l2:0.5", LARGEST)
     if not value > 0:
         raise SpecError(f"threat: expected a budget > 0, got {value:g}")
     _at(name, value)
@@ -141,13 +115,13 @@ def _at(name: str, eps: float) -> Threat:
     return STATES[name](eps) if name in STATES else ThreatSpec(name=name).build(eps)
 
 
-def _question(kept: Saved, name: str, largest: float, device: str | None, inputs: int | None, seed: int) -> Question:
+def _question(kept: Saved, name: str, largest: float, inputs: int | None, seed: int) -> Question:
     """The frozen model with its inputs, or its view of states with theirs; float64."""
     x, y = (rows[:inputs] for rows in kept.test)
     target: Any = kept.model
     if isinstance(kept.model, QuantumClassifier):
-        target = kept.model.freeze(kept.spec.noise.calibrated() if device is not None else None)
-    elif device is not None or name in STATES:
+        target = kept.model.freeze(kept.device)
+    elif kept.device is not None or name in STATES:
         raise SpecError(f"certify: expected a quantum or hybrid model, got {type(target).__name__}")
     x = x.double()
     if name in STATES:

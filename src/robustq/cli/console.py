@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from robustq.stats import Interval
 
 
 def out() -> Console:
@@ -25,6 +28,19 @@ def notes() -> Console:
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(content, indent=1))
+
+
+def print_record(record: BaseModel, table: Any, *, as_json: bool) -> None:
+    """A record as JSON, or the ``table`` made of it."""
+    if as_json:
+        print_json(record.model_dump())
+    else:
+        out().print(table)
+
+
+def as_rate(interval: Interval) -> list[float]:
+    """A rate with its interval, as verdicts hold it: value, lower and upper end."""
+    return [round(v, 6) for v in (interval.value, interval.low, interval.high)]
 
 
 def print_lines(content: Mapping[str, Any]) -> None:

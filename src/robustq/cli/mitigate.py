@@ -14,7 +14,7 @@ from robustq.bench.mitigation import mitigate as measure
 from robustq.bench.mitigation_table import Mitigations, mitigation_rows
 from robustq.bench.outside import outsiders
 from robustq.bench.records import versions
-from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.console import notes, print_record, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.cli.saved import Saved, saved
 from robustq.errors import SpecError
@@ -70,10 +70,7 @@ def mitigate(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "mitigation.json", (result.model_dump_json(indent=1) + "\n").encode())
     write_mitigation(result, folder / "mitigation.html")
-    if as_json:
-        print_json(result.model_dump())
-    else:
-        out().print(mitigation_table(result))
+    print_record(result, mitigation_table(result), as_json=as_json)
     notes().print(f"page: {folder / 'mitigation.html'}", soft_wrap=True)
 
 

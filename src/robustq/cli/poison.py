@@ -14,7 +14,7 @@ from robustq import bench, stats
 from robustq.bench.entrants import Entrant, build
 from robustq.bench.stages import pack
 from robustq.catalogue import resolve
-from robustq.cli.console import out, print_json, progress_bar
+from robustq.cli.console import as_rate, out, print_json, progress_bar
 from robustq.cli.specification import specification
 from robustq.contracts import QuantumClassifier
 from robustq.data import Dataset
@@ -135,7 +135,7 @@ def _verdict(attack: Poison, result: PoisonResult, spec: bench.Spec) -> dict[str
         "inputs": inputs,
         "seeds": seeds,
         "rows_touched": int(result.touched.max()),
-        **{key: [round(v, 6) for v in (r.value, r.low, r.high)] for key, r in rates.items()},
+        **{key: as_rate(rate) for key, rate in rates.items()},
         "p_value": result.p_value,
     }
 

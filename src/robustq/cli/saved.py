@@ -18,6 +18,7 @@ from robustq.cli.specification import with_device
 from robustq.data import Dataset
 from robustq.defences import saved as files
 from robustq.errors import SpecError
+from robustq.noise import Device
 from robustq.outsiders import is_allowed, package_of
 
 
@@ -29,11 +30,13 @@ class Saved:
         model: the trained model.
         spec: what it was trained by.
         data: what it was trained for.
+        device: the one it is to run on, if the command names one.
     """
 
     model: torch.nn.Module
     spec: bench.Spec
     data: Dataset
+    device: Device | None
 
     @property
     def test(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,4 +63,6 @@ def saved(folder: Path, device: str | None = None) -> Saved:
                 f"code would be run: if you trust it, set ROBUSTQ_ALLOW={package_of(name)}"
             )
     spec = bench.parse(with_device(metadata["spec"], device))
-    return Saved(files.load(folder, allow=allow), spec, spec.dataset())
+    return Saved(
+        files.load(folder, allow=allow), spec, spec.dataset(), None if device is None else spec.noise.calibrated()
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from robustq.bench import read_results
-from robustq.cli.console import notes, out, print_json
+from robustq.cli.console import notes, print_record
 from robustq.cli.paths import check_writable
 from robustq.report import summary, write_report
 
@@ -19,10 +19,7 @@ def show(
 ) -> None:
     """Print the results of a finished run."""
     results = read_results(run)
-    if as_json:
-        print_json(results.model_dump())
-    else:
-        out().print(summary(results))
+    print_record(results, summary(results), as_json=as_json)
 
 
 def report(

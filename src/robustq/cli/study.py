@@ -8,15 +8,15 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from robustq import bench
-from robustq.bench.estimates import Record
+from robustq.bench.estimates import StudyRecord
 from robustq.bench.records import FILES, PAGES
-from robustq.cli.console import notes, out, print_json, progress_bar
+from robustq.cli.console import notes, print_record, progress_bar
 from robustq.cli.paths import check_writable
 from robustq.runs import Compute, Store, embedded
 
 CONTRADICTED = "two different results of the same computation; see `robustq store check`"
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StudyRecord)
 
 
 # Options of every study: where its work is done. No choice changes a byte of the results.
@@ -57,11 +57,8 @@ def page_of(study: bench.Study[R], run: Path) -> Path:
     return run / PAGES[study.kind.command]
 
 
-def print_study(record: Record, run: Path, table: Any, word: str, *, as_json: bool) -> None:
+def print_study(record: StudyRecord, run: Path, table: Any, word: str, *, as_json: bool) -> None:
     """The record as JSON, or its ``table``; then where to find the page, called ``word``, and the record."""
-    if as_json:
-        print_json(record.model_dump())
-    else:
-        out().print(table)
+    print_record(record, table, as_json=as_json)
     page, file = run / PAGES[record.command], run / FILES[record.command]
     notes().print(f"{word + ':':<9}{page}\nresults: {file}", soft_wrap=True)

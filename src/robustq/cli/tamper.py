@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
 from robustq import stats, tampering
 from robustq.attacks.catalogue import ATTACKS
 from robustq.bench.options import check_options
 from robustq.catalogue import Entry, resolve
-from robustq.cli.console import print_json, print_lines
+from robustq.cli.console import as_rate, print_json, print_lines
+from robustq.cli.pairs import parse_options
 from robustq.cli.saved import Saved, saved
 from robustq.contracts import CircuitClassifier
 from robustq.errors import SpecError
@@ -35,7 +36,7 @@ def tamper(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Tamper with the machine of a saved model, beside random settings of equal budget."""
-    given = {"eps": eps, "norm": norm, "at_most": at_most, **_further(more or [])}
+    given = {"eps": eps, "norm": norm, "at_most": at_most, **parse_options(more or [], "p=0.1")}
     entry = resolve("tampering", name, TAMPERINGS)
     touched = _made("tampering", name, TAMPERINGS, given)
     search = attack or entry.search
@@ -45,25 +46,6 @@ def tamper(
         raise SpecError("tamper: expected a quantum or hybrid model, got a classical one")
     verdict = _verdict(kept, kept.model, touched, found, seed)
     (print_json if as_json else print_lines)(verdict)
-
-
-def _further(pairs: Iterable[str]) -> dict[str, Any]:
-    """``["p=0.1"]`` as ``{"p": 0.1}``; what is no JSON is taken as text."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise SpecError(f"--set: expected NAME=VALUE such as p=0.1, got {pair!r}")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        found[key.strip().replace("-", "_")] = _frozen(value)
-    return found
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _made(kind: str, name: str, entries: Mapping[str, Entry[Any]], options: Mapping[str, Any]) -> Any:
@@ -117,6 +99,5 @@ def _of_trojan(found: tampering.TrojanResult) -> dict[str, Any]:
     }
 
 
-def _rate(outcomes: Any) -> list[float]:
-    found = stats.proportion(outcomes.double().cpu().numpy())
-    return [round(v, 6) for v in (found.value, found.low, found.high)]
+def _rate(outcomes: Tensor) -> list[float]:
+    return as_rate(stats.proportion(outcomes.double().cpu().numpy()))

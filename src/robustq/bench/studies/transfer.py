@@ -8,7 +8,7 @@ than noise has not transferred.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -150,15 +150,7 @@ class TransferStudy:
         """Everybody makes inputs; then everybody is asked."""
         content, place = plain(self.spec), "robustq.bench.studies.transfer"
         making = [
-            [
-                Unit(
-                    f"{place}:craft",
-                    {"spec": content, "entrant": asdict(entrant), "seed": seed},
-                    entrant.folder(seed),
-                    f"{entrant.label}, seed {seed}",
-                )
-                for entrant in self.entrants
-            ]
+            [entrant.unit(f"{place}:craft", content, seed) for entrant in self.entrants]
             for seed in range(self.spec.seeds)
         ]
         asking = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from robustq.data import Dataset
 from robustq.defences.saved import load, save
 from robustq.runs import Compute, Progress, Unit, Workspace
 
+MEASURE = "robustq.bench.studies.assess.study:measure"
 PUBLISHED = {"quantum": "model", "quantum-defended": "model-defended"}  # entrants whose first seed's model is copied
 
 
@@ -94,18 +95,7 @@ class Assessment:
     def rounds(self, run: Path) -> list[list[Unit]]:
         """One round: no entrant depends on another."""
         content = plain(self.spec)
-        return [
-            [
-                Unit(
-                    "robustq.bench.studies.assess.study:measure",
-                    {"spec": content, "entrant": asdict(entrant), "seed": seed},
-                    entrant.folder(seed),
-                    f"{entrant.label}, seed {seed}",
-                )
-                for seed in range(self.spec.seeds)
-                for entrant in self.entrants
-            ]
-        ]
+        return [[e.unit(MEASURE, content, seed) for seed in range(self.spec.seeds) for e in self.entrants]]
 
     def record(self, run: Path) -> Results:
         """The results."""

@@ -133,57 +133,29 @@ def caveats(
     spec: Specification, data: Dataset, rows: Sequence[EntrantResult], partial: Mapping[str, Any]
 ) -> list[Caveat]:
     """Standing caveats, then those this run has earned; what makes a number suspect is the audit's to say."""
-    found = [
-        Caveat(
-            id="empirical",
-            text=(
-                f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower "
-                f"it. {_proved(rows)}"
-            ),
-        ),
-        Caveat(
-            id="input-space",
-            text=(
-                "Perturbations act on the model's inputs, after reduction "
-                f"({data.record['reduction']}) and scaling to [0, 1], not on the raw measurements."
-            ),
-        ),
-        Caveat(id="split", text=f"Data split: {data.record['split']}."),
-        _noise_model(partial.get("device")),
-    ]
+    texts = {
+        "empirical": f"Robust accuracy is measured with {partial['attack']}; a stronger attack can only lower it. "
+        f"{_proved(rows)}",
+        "input-space": f"Perturbations act on the model's inputs, after reduction ({data.record['reduction']}) and "
+        "scaling to [0, 1], not on the raw measurements.",
+        "split": f"Data split: {data.record['split']}.",
+        **_noise_model(partial.get("device")),
+    }
     if spec.seeds == 1:
-        found.append(
-            Caveat(
-                id="one-seed",
-                text=(
-                    "One seed: the intervals cover the choice of inputs only; another training run may differ by "
-                    "much more."
-                ),
-            )
+        texts["one-seed"] = (
+            "One seed: the intervals cover the choice of inputs only; another training run may differ by much more."
         )
     elif spec.seeds < 5:
-        found.append(
-            Caveat(
-                id="few-seeds",
-                text=(
-                    f"{spec.seeds} seeds: intervals include the spread between seeds, which so few seeds "
-                    "estimate poorly."
-                ),
-            )
+        texts["few-seeds"] = (
+            f"{spec.seeds} seeds: intervals include the spread between seeds, which so few seeds estimate poorly."
         )
     if data.record["test_values_clipped"]:
-        found.append(
-            Caveat(
-                id="clipped",
-                text=(
-                    f"{data.record['test_values_clipped']} test values lay outside the training range and were "
-                    "clipped to it."
-                ),
-            )
+        texts["clipped"] = (
+            f"{data.record['test_values_clipped']} test values lay outside the training range and were clipped to it."
         )
     if data.record["rows"]["train"] == spec.data.train_size:
-        found.append(Caveat(id="subsample", text=(f"Trained on a stratified sample of {spec.data.train_size} rows.")))
-    return found + _matching(rows)
+        texts["subsample"] = f"Trained on a stratified sample of {spec.data.train_size} rows."
+    return [Caveat(id=name, text=text) for name, text in texts.items()] + _matching(rows)
 
 
 def _proved(rows: Sequence[EntrantResult]) -> str:
@@ -194,37 +166,26 @@ def _proved(rows: Sequence[EntrantResult]) -> str:
     return f"Certified accuracy ({', '.join(names)}) is proved against every attack, on exact expectations."
 
 
-def _noise_model(device: DeviceRecord | None) -> Caveat:
+def _noise_model(device: DeviceRecord | None) -> dict[str, str]:
     """What the noise is and is not."""
     if device is None:
-        return Caveat(
-            id="noise-model",
-            text=(
-                "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
-                "exactly; it is not a calibrated device. Attacks were made on the noise-free model."
-            ),
-        )
-    return Caveat(
-        id="device-model",
-        text=(
-            f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle qubits, "
-            "the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks "
-            "there use exact expectations; the noise sweeps are uniform and not of the device."
-        ),
-    )
+        return {
+            "noise-model": "Noise is uniform depolarising after every gate and symmetric read-out error, simulated "
+            "exactly; it is not a calibrated device. Attacks were made on the noise-free model."
+        }
+    return {
+        "device-model": f"{device.name} is simulated from its calibration of {device.date}, it was not run: idle "
+        "qubits, the pulses that dress two-qubit gates and errors of amplitude loading are left out. Attacks there "
+        "use exact expectations; the noise sweeps are uniform and not of the device."
+    }
 
 
 def _matching(rows: Sequence[EntrantResult]) -> list[Caveat]:
     """A baseline whose parameter count could not be matched, because one hidden unit is the fewest."""
     wanted = rows[0].parameters
-    far = [row for row in rows if row.matched and not 0.67 <= row.parameters / wanted <= 1.5]
+    text = "{}: the nearest perceptron has {} parameters, the quantum model {}."
     return [
-        Caveat(
-            id="unmatched-baseline",
-            text=(
-                f"{row.label}: the nearest perceptron has {row.parameters} parameters, the quantum model {wanted}."
-            ),
-        )
-        for row in far
-        if not row.defended
+        Caveat(id="unmatched-baseline", text=text.format(row.label, row.parameters, wanted))
+        for row in rows
+        if row.matched and not row.defended and not 0.67 <= row.parameters / wanted <= 1.5
     ]

@@ -14,7 +14,7 @@ from torch import nn
 
 from robustq.attacks import Adaptive, QuantumAutoAttack, run_attack
 from robustq.bench.entrants import Entrant, defence_of
-from robustq.bench.measurement import CleanStage, answers
+from robustq.bench.measurement import AttackLevel, AttackStage, CleanStage, answers
 from robustq.bench.proofs import ProofStage, prove, radii, reason
 from robustq.bench.spec import CertificateSpec, CodesignSpecification, DefenceSpec, ModelSpec, register
 from robustq.bench.stages import Stage, Table, bits, of_every_seed, pack, table
@@ -37,15 +37,6 @@ from robustq.seeding import torch_generator
 
 # A wrong choice is further from possible than any that merely costs too much.
 IMPOSSIBLE = 100.0
-
-
-class AttackStage(Stage):
-    """Which inputs the attack leaves standing at the reference eps, and what it cost."""
-
-    file: ClassVar[str] = "attack.json"
-    robust: str
-    queries: int
-    gradients: int
 
 
 class NoiseStage(Stage):
@@ -101,12 +92,8 @@ def reference(spec: CodesignSpecification) -> Candidate:
 
 def model_options(candidate: Candidate) -> dict[str, Any]:
     """The options of the model's builder."""
-    options: dict[str, Any] = {
-        "encoding": candidate.encoding,
-        "ansatz": candidate.ansatz,
-        "readout": candidate.readout,
-    }
-    return options if candidate.layers is None else {**options, "layers": candidate.layers}
+    options = {name: getattr(candidate, name) for name in ("encoding", "ansatz", "readout", "layers")}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @lru_cache(maxsize=4096)
@@ -235,7 +222,10 @@ def survivors(model: nn.Module, data: Dataset, spec: CodesignSpecification, atta
         attack = Adaptive(attack, model.twins())
     stream = torch_generator(spec.seed, seed, "codesign", "attack")
     result = run_attack(attack, model, x, y, spec.threat.build(spec.threat.reference), generator=stream)
-    return AttackStage(robust=pack(result.robust), queries=result.queries, gradients=result.gradients)
+    level = AttackLevel(
+        eps=spec.threat.reference, queries=result.queries, gradients=result.gradients, robust=pack(result.robust)
+    )
+    return AttackStage(curve=[level])
 
 
 def noisy(model: QuantumClassifier, data: Dataset, spec: CodesignSpecification, seed: int) -> NoiseStage:
@@ -261,7 +251,7 @@ def gathered(
     tables: dict[str, Table] = {}
     notes: list[str] = []
     if "robust" in wanted:
-        tables["robust"] = table(seed.robust for seed in of_every_seed(AttackStage, folders)) * correct
+        tables["robust"] = table(seed.curve[0].robust for seed in of_every_seed(AttackStage, folders)) * correct
     if "noisy" in wanted:
         levels = [[bits(row) for row in seed.correct] for seed in of_every_seed(NoiseStage, folders)]
         tables["noisy"] = np.array(levels).mean(1)

@@ -76,18 +76,6 @@ def _share(name: str, label: str, summary: str) -> Objective:
     )
 
 
-def _noisy(one: Performance, confidence: float) -> Interval:
-    return stats.mean(table(one, "noisy"), confidence, bounds=(0.0, 1.0))
-
-
-def _noisy_gap(one: Performance, two: Performance, confidence: float) -> Interval:
-    return stats.difference(table(one, "noisy"), table(two, "noisy"), confidence)
-
-
-def _resilience(one: Performance, confidence: float) -> Interval:
-    return stats.relative(table(one, "noisy"), one.correct, confidence)
-
-
 def resilience_gap(one: Performance, two: Performance, confidence: float) -> Interval:
     """The difference of two ratios of means on the same inputs.
 
@@ -110,14 +98,6 @@ def _linearised(one: Performance) -> Table:
     return ratio + (noisy - ratio * one.correct) / base
 
 
-def _gates(one: Performance, confidence: float) -> Interval:
-    return _known(one.gates, confidence)
-
-
-def _gates_gap(one: Performance, two: Performance, confidence: float) -> Interval:
-    return _known(two.gates - one.gates, confidence)
-
-
 def _known(count: int, confidence: float) -> Interval:
     """A count has no interval."""
     return Interval(float(count), float(count), float(count), 0, 0, confidence)
@@ -136,18 +116,23 @@ OBJECTIVES: Mapping[str, Objective] = {
         "accuracy under gate noise with shots, averaged over the sweep",
         "noisy",
         True,
-        _noisy,
-        _noisy_gap,
+        lambda o, confidence: stats.mean(table(o, "noisy"), confidence, bounds=(0.0, 1.0)),
+        lambda a, b, confidence: stats.difference(table(a, "noisy"), table(b, "noisy"), confidence),
     ),
     "noise-resilience": Objective(
-        "Noise resilience", "noisy over clean accuracy; may pass 1", "noisy", True, _resilience, resilience_gap
+        "Noise resilience",
+        "noisy over clean accuracy; may pass 1",
+        "noisy",
+        True,
+        lambda o, confidence: stats.relative(table(o, "noisy"), o.correct, confidence),
+        resilience_gap,
     ),
     "two-qubit-gates": Objective(
         "Two-qubit gates",
         "of the circuit; loading n qubits of amplitudes counts 2^n - 2",
         "gates",
         False,
-        _gates,
-        _gates_gap,
+        lambda o, confidence: _known(o.gates, confidence),
+        lambda a, b, confidence: _known(b.gates - a.gates, confidence),
     ),
 }

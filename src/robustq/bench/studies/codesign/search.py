@@ -321,14 +321,9 @@ def _folder(candidate: Candidate, seed: int, *, final: bool) -> str:
 
 
 def _goals(spec: CodesignSpecification) -> list[Goal]:
+    chosen = spec.codesign.objectives
     return [
-        Goal(
-            name=name,
-            label=goal.label,
-            summary=goal.summary,
-            higher=goal.higher,
-            chosen=name in spec.codesign.objectives,
-        )
+        Goal(name=name, label=goal.label, summary=goal.summary, higher=goal.higher, chosen=name in chosen)
         for name, goal in OBJECTIVES.items()
     ]
 

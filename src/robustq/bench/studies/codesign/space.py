@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import Any
 
@@ -163,11 +163,5 @@ def budget_matters(defences: Sequence[str]) -> bool:
 
 def candidate_of(chosen: Mapping[str, Any]) -> Candidate:
     """From the search's parameters."""
-    return Candidate.of(
-        chosen["encoding"],
-        chosen["ansatz"],
-        chosen["layers"],
-        chosen["readout"],
-        chosen["defence"],
-        chosen.get("eps"),
-    )
+    options: dict[str, Any] = {field.name: chosen.get(field.name) for field in fields(Candidate)}
+    return Candidate.of(**options)

@@ -6,15 +6,14 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from robustq.attacks import APGD, Adaptive, QuantumAutoAttack, SearchProblem, Transfer, UniformNoise
-from robustq.bench.measurement import CleanStage
+from robustq.bench.measurement import AttackLevel, AttackStage, CleanStage
 from robustq.bench.spec import Specification
-from robustq.bench.stages import Stage, pack, rounded
+from robustq.bench.stages import pack, rounded
 from robustq.bench.survivors import Survivors
 from robustq.contracts import (
     Attack,
@@ -30,37 +29,6 @@ from robustq.seeding import torch_generator
 
 ROUNDS = 5  # of the clock
 CRAFT = APGD(steps=50, restarts=2, loss="margin")  # of the inputs that are transferred
-
-
-class AttackLevel(Stage):
-    """Who survives each attack at one eps, and what all of them cost together."""
-
-    eps: float
-    queries: int
-    gradients: int
-    usual: str
-    adaptive: str
-    noise: str
-    transfer: str
-
-    @property
-    def robust(self) -> str:
-        """Who is flipped by no attack, random noise aside.
-
-        >>> AttackLevel(
-        ...     eps=0.1, queries=0, gradients=0, usual="110", transfer="111", adaptive="101", noise="111"
-        ... ).robust
-        '100'
-        """
-        rows = zip(self.usual, self.transfer, self.adaptive, strict=True)
-        return "".join("1" if set(row) == {"1"} else "0" for row in rows)
-
-
-class AttackStage(Stage):
-    """Every attack over the grid of eps."""
-
-    file: ClassVar[str] = "attack.json"
-    curve: list[AttackLevel]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +125,9 @@ def attacked(subject: Subject, data: Dataset, spec: Specification, path: Sequenc
                 gradients += result.gradients if result else 0
         if known is None:
             standing["transfer"].alive = standing["adaptive"].alive.clone()
+        robust = standing["usual"].alive & standing["transfer"].alive & standing["adaptive"].alive
         alive = {name: pack(group.alive) for name, group in standing.items()}
-        curve.append(AttackLevel(eps=eps, queries=queries, gradients=gradients, **alive))
+        curve.append(AttackLevel(eps=eps, queries=queries, gradients=gradients, robust=pack(robust), **alive))
     return AttackStage(curve=curve)
 
 

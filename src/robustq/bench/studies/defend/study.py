@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from robustq.bench.cost import quantum_core
 from robustq.bench.defence_table import DefenceTable
 from robustq.bench.entrants import Entrant, defence_of, key_of, try_out
 from robustq.bench.inputs import load_inputs, save_inputs
-from robustq.bench.measurement import CleanStage, NoiseStage, noise_sweep
+from robustq.bench.measurement import AttackStage, CleanStage, NoiseStage, noise_sweep
 from robustq.bench.proofs import ProofStage, prove
 from robustq.bench.recipes import RecipeSpec
 from robustq.bench.spec import DefenceSpecification, Spec, completed
@@ -120,13 +120,8 @@ class DefenceStudy:
         return [bare, others]
 
     def _unit(self, row: Entrant, seed: int, *inputs: Unit) -> Unit:
-        return Unit(
-            "robustq.bench.studies.defend.study:measure",
-            {"spec": plain(self.spec), "row": asdict(row), "seed": seed},
-            row.folder(seed),
-            f"{label_of(row, self.spec)}, seed {seed}",
-            inputs,
-        )
+        work = "robustq.bench.studies.defend.study:measure"
+        return row.unit(work, plain(self.spec), seed, label_of(row, self.spec), inputs)
 
     def record(self, run: Path) -> DefenceTable:
         """The table."""
@@ -214,16 +209,16 @@ def _try_out(row: Entrant, spec: DefenceSpecification, data: Dataset) -> None:
         raise SpecError(f"{label_of(row, spec)}: expected a loss an input, got {losses.shape}")
 
 
-def measure(workspace: Workspace, *, spec: dict[str, Any], row: dict[str, Any], seed: int) -> None:
+def measure(workspace: Workspace, *, spec: dict[str, Any], entrant: dict[str, Any], seed: int) -> None:
     """Train one row for one seed and measure it; a stage whose file is whole is not redone."""
     asked, data = understood(DefenceSpecification, spec)
-    who, folder = Entrant(**row), workspace.folder
+    who, folder = Entrant(**entrant), workspace.folder
     model = _timed(who, asked, data, seed, folder)
     if not workspace.inputs and load_inputs(folder / CRAFTED) is None:
         save_inputs(attacks.crafted(model, data, asked, seed), folder / CRAFTED)
     subject = attacks.Subject(model, _transferred(workspace.inputs, asked))
     CleanStage.once(folder, lambda: attacks.answers(subject, data))
-    attacks.AttackStage.once(folder, lambda: attacks.attacked(subject, data, asked, (seed, who.key)))
+    AttackStage.once(folder, lambda: attacks.attacked(subject, data, asked, (seed, who.key)))
     # one answer of a model that answers at random says little
     if quantum_core(model) is not None and not isinstance(model, RandomisedClassifier):
         assert isinstance(model, QuantumClassifier)

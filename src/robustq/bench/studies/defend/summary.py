@@ -3,78 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from robustq import stats
 from robustq.attacks import QuantumAutoAttack
 from robustq.bench.defence_table import DefenceTable, DefendedPoint, DefendedRow, Gain
 from robustq.bench.entrants import Entrant
-from robustq.bench.estimates import Estimate, expected_calibration_error, share
-from robustq.bench.measurement import CleanStage, NoiseStage, resilience
-from robustq.bench.proofs import ProofStage, certified, reason
+from robustq.bench.estimates import Estimate, share
+from robustq.bench.outcomes import Outcomes, majority
 from robustq.bench.records import heading
 from robustq.bench.spec import DefenceSpecification
-from robustq.bench.stages import Table, of_every_seed, table
-from robustq.bench.studies.defend.attacks import AttackStage
-from robustq.bench.training import TrainingStage
+from robustq.bench.stages import Table, table
 from robustq.catalogue import resolve
 from robustq.data import Dataset
 from robustq.defences.catalogue import DEFENCES
-from robustq.seeding import numpy_generator
-
-
-@dataclass(frozen=True, eq=False)
-class DefendedModels:
-    """What all seeds of one row produced, and what the table calls it."""
-
-    label: str
-    entrant: Entrant
-    training: list[TrainingStage]
-    clean: list[CleanStage]
-    attacks: list[AttackStage]
-    noise: list[NoiseStage]
-    proofs: list[ProofStage]
-
-    @staticmethod
-    def of(run: Path, entrant: Entrant, label: str, seeds: int) -> DefendedModels:
-        """From the files of its units."""
-        folders = [run / entrant.folder(seed) for seed in range(seeds)]
-        return DefendedModels(
-            label,
-            entrant,
-            of_every_seed(TrainingStage, folders),
-            of_every_seed(CleanStage, folders),
-            of_every_seed(AttackStage, folders),
-            of_every_seed(NoiseStage, folders),
-            of_every_seed(ProofStage, folders),
-        )
-
-    @cached_property
-    def correct(self) -> Table:
-        """Clean inputs classified correctly, ``(seeds, inputs)``."""
-        return table(seed.correct for seed in self.clean)
-
-    def alive(self, place: int, name: str) -> Table:
-        """Who survives an attack (or, ``robust``, all of them) at one budget, ``(seeds, inputs)``."""
-        # of a model that answers at random two majorities may differ
-        return table(getattr(seed.curve[place], name) for seed in self.attacks) * self.correct
 
 
 def summarise(
-    run: Path, spec: DefenceSpecification, data: Dataset, everyone: Sequence[tuple[Entrant, str]]
+    run: Path, spec: DefenceSpecification, data: Dataset, labelled: Sequence[tuple[Entrant, str]]
 ) -> DefenceTable:
-    """The table of a run whose units are all done."""
-    gathered = [DefendedModels.of(run, entrant, label, spec.seeds) for entrant, label in everyone]
-    rows = [_row(models, gathered[0], spec, data, len(gathered) - 1) for models in gathered]
-    counts = np.bincount(data.y_test, minlength=len(data.classes))
+    """The table of a run whose units are all done, entrants with what it calls them."""
+    every = [Outcomes.of(run, entrant, spec) for entrant, _ in labelled]
+    bare, gains = every[0], [None, *(_gain(o, every[0], spec, len(every) - 1) for o in every[1:])]
+    rows = [_row(o, label, spec, data, gain) for o, (_, label), gain in zip(every, labelled, gains, strict=True)]
     eps = spec.threat.reference
     return DefenceTable(
-        **heading(spec, data, f"Defences of {gathered[0].entrant.label}"),
-        majority=round(float(counts.max() / counts.sum()), 6),
+        **heading(spec, data, f"Defences of {bare.entrant.label}"),
+        majority=majority(data),
         reference_eps=eps,
         usual_attack=str(spec.attack.build()),
         adaptive_attack=str(QuantumAutoAttack()),
@@ -86,34 +41,20 @@ def summarise(
     )
 
 
-def _row(
-    models: DefendedModels, first: DefendedModels, spec: DefenceSpecification, data: Dataset, others: int
-) -> DefendedRow:
-    entrant, confidence, grid = models.entrant, spec.confidence, spec.threat.eps
-    steps, rejected = _steps(entrant, spec), [seed.rejected for seed in models.clean if seed.rejected is not None]
-    probabilities = np.array([seed.probabilities for seed in models.clean])
-    stream = numpy_generator(spec.seed, entrant.key, "bootstrap")
-    robust = {eps: models.alive(place, "robust") for place, eps in enumerate(grid)}
+def _row(o: Outcomes, label: str, spec: DefenceSpecification, data: Dataset, gain: Gain | None) -> DefendedRow:
+    steps, rejected = _steps(o.entrant, spec), [seed.rejected for seed in o.clean if seed.rejected is not None]
     return DefendedRow(
-        key=entrant.key,
-        label=models.label,
-        family=entrant.family,
+        **o.figures(spec, data),
+        label=label,
         steps=steps,
         layers=list(dict.fromkeys(resolve("defence", name, DEFENCES).layer for name in steps)),
-        parameters=models.training[0].parameters,
-        qubits=models.training[0].qubits,
-        two_qubit_gates=models.training[0].two_qubit_gates,
-        randomised=models.clean[0].randomised,
-        twins=models.clean[0].twins,
-        accuracy=share(models.correct, confidence),
-        accuracy_by_seed=[round(float(v), 6) for v in models.correct.mean(1)],
-        rejected=share(table(rejected), confidence) if rejected else None,
-        points=[_point(models, place, eps, confidence) for place, eps in enumerate(grid)],
-        certified=certified(models.proofs, robust, confidence),
-        uncertified=reason(models.proofs),
-        calibration_error=expected_calibration_error(probabilities, data.y_test, stream, confidence),
-        noise_resilience=resilience(models.noise, models.correct, confidence) if models.noise else None,
-        gain=None if models is first else _gain(models, first, spec, others),
+        qubits=o.training[0].qubits,
+        two_qubit_gates=o.training[0].two_qubit_gates,
+        randomised=o.clean[0].randomised,
+        twins=o.clean[0].twins,
+        rejected=share(table(rejected), spec.confidence) if rejected else None,
+        points=[_point(o, eps) for eps in spec.threat.eps],
+        gain=gain,
     )
 
 
@@ -123,34 +64,22 @@ def _steps(entrant: Entrant, spec: DefenceSpecification) -> list[str]:
     return [spec.defence.name] if entrant.defended else []
 
 
-def _point(models: DefendedModels, place: int, eps: float, confidence: float) -> DefendedPoint:
-    correct, robust = models.correct, models.alive(place, "robust")
-    levels = [seed.curve[place] for seed in models.attacks]
-    return DefendedPoint(
-        eps=eps,
-        robust=share(robust, confidence),
-        usual=share(models.alive(place, "usual"), confidence),
-        transfer=share(models.alive(place, "transfer"), confidence),
-        adaptive=share(models.alive(place, "adaptive"), confidence),
-        success=Estimate.of(stats.ratio(correct - robust, correct, confidence)),
-        robust_to_noise=share(models.alive(place, "noise"), confidence),
-        queries=sum(level.queries for level in levels),
-        gradients=sum(level.gradients for level in levels),
-    )
+def _point(o: Outcomes, eps: float) -> DefendedPoint:
+    alone = {name: share(o.survivors(eps, name), o.confidence) for name in ("usual", "transfer", "adaptive")}
+    return DefendedPoint(**o.point(eps), **alone)
 
 
-def _gain(models: DefendedModels, first: DefendedModels, spec: DefenceSpecification, others: int) -> Gain:
+def _gain(o: Outcomes, bare: Outcomes, spec: DefenceSpecification, others: int) -> Gain:
     """Paired differences to the undefended model; Bonferroni over all rows and three figures each."""
-    confidence = 1 - (1 - spec.confidence) / max(1, 3 * others)
-    place = spec.threat.eps.index(spec.threat.reference)
+    confidence, eps = 1 - (1 - spec.confidence) / max(1, 3 * others), spec.threat.reference
 
-    def difference(of: str) -> Estimate:
-        return Estimate.of(stats.difference(models.alive(place, of), first.alive(place, of), confidence))
+    def gain(mine: Table, its: Table) -> Estimate:
+        return Estimate.of(stats.difference(mine, its, confidence))
 
-    clean = stats.difference(models.correct, first.correct, confidence)
-    robust, usual = difference("robust"), difference("usual")
+    clean, robust = gain(o.correct, bare.correct), gain(o.robust[eps], bare.robust[eps])
+    usual = gain(o.survivors(eps, "usual"), bare.survivors(eps, "usual"))
     return Gain(
-        clean=Estimate.of(clean),
+        clean=clean,
         robust=robust,
         usual=usual,
         survives=robust.low > 0,
