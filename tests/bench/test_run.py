@@ -214,11 +214,7 @@ def test_a_finished_run_is_not_run_again(run):
 
 
 def test_another_specification_in_the_same_folder_is_refused(run):
-<<<<<<< HEAD
     with pytest.raises(RunError, match="the versions this folder was started with"):
-=======
-    with pytest.raises(RunError, match=r"expected the specification .* and the versions this folder was started"):
->>>>>>> 4166228ece87d7a9c3f677f4f409ec7859dec3c4
         bench.assess(bench.parse(SMALL | {"seeds": 1}), run[0])
 
 
