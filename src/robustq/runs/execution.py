@@ -116,7 +116,7 @@ class _Driver:
             raise RunError(f"expected units of different names, got {twice!r} twice")
         folder = str(self.run.absolute())
         self.store.add(self.name, units, self.environment, command=self.command, folder=folder)
-        self._begin(len(units))
+        self._begin()
         self._wait()
         lost = self._gather(units)
         if lost:  # payloads were damaged: once more, from nothing, and then it must hold
@@ -129,7 +129,7 @@ class _Driver:
                     f"{self.run}: {lost[0].label}: its result cannot be kept whole; see `robustq store check`"
                 )
 
-    def _begin(self, units: int) -> None:
+    def _begin(self) -> None:
         """Say what is known already."""
         counts = self.store.counts(self.name, self.environment)
         self.total = max(self.total, sum(counts.values()))
