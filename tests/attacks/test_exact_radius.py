@@ -64,7 +64,7 @@ def amplitudes(classes, batch, generator, features=12, noise=None):
     return model, x, y[np.isfinite(exact)]
 
 
-BATCHES = {64: 64, 3: 6, 1: 2}  # batch size -> inputs in all
+BATCHES = {64: 64, 3: 3, 1: 1}  # batch size -> inputs in all
 
 
 def outcomes(attack, case, threat, batch, generator):
